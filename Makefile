@@ -1,0 +1,42 @@
+# Each target sets up what it needs in .venv; a newcomer types `make demo` or `make test` and nothing before it.
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
+
+.PHONY: demo test acceptance lint format clean
+
+demo: .venv/installed
+	$(BIN)/dicomnode demo
+
+test: lint
+	$(BIN)/pytest --numprocesses 2 -m "not acceptance" tests
+
+acceptance: .venv/dev
+	$(BIN)/pytest -m acceptance tests
+
+lint: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# pyradiomics 3.0.1 imports numpy and setuptools in its setup.py without declaring them, so these come first and its
+# build must see them.
+.venv/installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(PIP) numpy "setuptools<81" wheel
+	$(PIP) --no-build-isolation pyradiomics
+	$(PIP) --editable .
+	touch $@
+
+.venv/dev: .venv/installed
+	$(PIP) --editable ".[dev]"
+	touch $@
+
+clean:
+	rm -rf .venv build dist *.egg-info demo-output* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

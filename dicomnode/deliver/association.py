@@ -1,0 +1,171 @@
+"""Opens an association with a peer, and says precisely why when that fails."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import monotonic
+
+from pynetdicom import _config, evt
+from pynetdicom.association import Association
+from pynetdicom.pdu import A_ABORT_RQ
+from pynetdicom.pdu_primitives import A_ASSOCIATE
+from pynetdicom.presentation import PresentationContext
+
+from dicomnode.deliver.dial import Dialled, Dialler
+from dicomnode.deliver.outcome import abort_text, rejection_text
+from dicomnode.domain.errors import DeliveryError, PeerUnreachable
+from dicomnode.domain.network import Peer
+
+#: No limit to the length of a P-DATA-TF that the peer may send us (PS3.8 D.1); answers are short anyway.
+_UNLIMITED = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeouts:
+    """How long to wait for a peer.
+
+    Attributes
+    ----------
+    connect_seconds
+        For the TCP connection.
+    acse_seconds
+        For the answer to the request for an association, and to its release.
+    dimse_seconds
+        For the answer to one C-STORE or C-ECHO. An archive may index before it answers.
+    """
+
+    connect_seconds: float = 10.0
+    acse_seconds: float = 30.0
+    dimse_seconds: float = 60.0
+
+
+class Conversation:
+    """An association that we requested, with what the peer did to it."""
+
+    def __init__(self, peer: Peer, timeouts: Timeouts) -> None:
+        self.peer = peer
+        self.timeouts = timeouts
+        self._association: Association | None = None
+        self._abort = ""
+
+    @property
+    def association(self) -> Association:
+        """The association, once it was requested."""
+        assert self._association is not None
+        return self._association
+
+    def request(self, ae: Dialler, contexts: Sequence[PresentationContext]) -> None:
+        """Request the association.
+
+        Raises
+        ------
+        PeerUnreachable
+            There is none, and why. An association in which no context was accepted is none of these.
+        DeliveryError
+            The configured AE title or host cannot be used at all.
+        """
+        handlers: list[evt.EventHandlerType] = [
+            (evt.EVT_PDU_RECV, self._on_pdu),
+        ]
+        began = monotonic()
+        try:
+            self._association = ae.associate(
+                self.peer.host,
+                self.peer.port,
+                contexts=list(contexts),
+                ae_title=self.peer.aet,
+                max_pdu=_UNLIMITED,
+                evt_handlers=handlers,
+            )
+        except OSError as error:
+            raise PeerUnreachable(f"{self.name}: {error.strerror or error}") from error
+        except ValueError as error:
+            raise DeliveryError(f"{self.name}: {error}") from error
+        if self.association.is_established:
+            return
+        answer = self.association.acceptor.primitive
+        if isinstance(answer, A_ASSOCIATE) and answer.result == 0 and not self._abort:
+            return
+        raise PeerUnreachable(f"{self.name}: {self._no_association(monotonic() - began)}")
+
+    def lost(self, seconds: float) -> PeerUnreachable:
+        """Why no answer came to a request made `seconds` ago."""
+        if self._abort:
+            reason = self._abort
+        elif seconds >= self.timeouts.dimse_seconds:
+            reason = f"no answer within {self.timeouts.dimse_seconds:g} s"
+        else:
+            reason = "the peer closed the connection or gave no valid answer"
+        return PeerUnreachable(f"{self.name}: {reason}")
+
+    @property
+    def name(self) -> str:
+        """The peer as messages name it."""
+        return f"{self.peer.name} ({self.peer.aet} at {self.peer.host}:{self.peer.port})"
+
+    def _no_association(self, seconds: float) -> str:
+        answer = self.association.acceptor.primitive
+        if isinstance(answer, A_ASSOCIATE) and answer.result:
+            return rejection_text(answer)
+        if self._abort:
+            return self._abort
+        connection = self.association.dul.socket
+        if isinstance(connection, Dialled) and connection.error is not None:
+            return f"no TCP connection: {_words(connection.error, self.timeouts.connect_seconds)}"
+        if seconds >= self.timeouts.acse_seconds:
+            return f"no answer to the association request within {self.timeouts.acse_seconds:g} s"
+        return "the peer closed the connection without answering the association request"
+
+    def _on_pdu(self, event: evt.Event) -> None:
+        if isinstance(event.pdu, A_ABORT_RQ):
+            self._abort = abort_text(event.pdu.source or 0, event.pdu.reason_diagnostic or 0)
+
+
+def _words(error: OSError, connect_seconds: float) -> str:
+    if isinstance(error, TimeoutError):
+        return f"none within {connect_seconds:g} s"
+    return error.strerror or str(error)
+
+
+@contextmanager
+def conversation(
+    peer: Peer, contexts: Sequence[PresentationContext], *, calling_aet: str, timeouts: Timeouts
+) -> Iterator[Conversation]:
+    """An association with `peer`, released at the end.
+
+    Raises
+    ------
+    PeerUnreachable
+        There is none; says why.
+    """
+    configure_pynetdicom()
+    try:
+        ae = Dialler(ae_title=calling_aet)
+    except ValueError as error:
+        raise DeliveryError(f"calling AE title {calling_aet!r}: {error}") from error
+    ae.connection_timeout = timeouts.connect_seconds
+    ae.acse_timeout = timeouts.acse_seconds
+    ae.dimse_timeout = timeouts.dimse_seconds
+    # An association that we hold open is never idle for long; a stalled peer meets the DIMSE time-out first.
+    ae.network_timeout = timeouts.dimse_seconds + timeouts.acse_seconds
+    talk = Conversation(peer, timeouts)
+    talk.request(ae, contexts)
+    try:
+        yield talk
+    except PeerUnreachable:
+        # What was lost would not answer a request for release either, and waiting for that takes its whole time-out.
+        talk.association.abort()
+        raise
+    finally:
+        if talk.association.is_established:
+            talk.association.release()
+
+
+def configure_pynetdicom() -> None:
+    """Set what pynetdicom keeps per process: files are sent as their bytes, and data sets are never logged."""
+    _config.STORE_SEND_CHUNKED_DATASET = True
+    _config.LOG_HANDLER_LEVEL = "none"
+    logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)

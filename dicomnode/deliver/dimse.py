@@ -1,0 +1,168 @@
+"""Sends result objects to a peer by C-STORE and reports the answer to each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
+from pydicom.filereader import read_file_meta_info
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pynetdicom import build_context
+from pynetdicom.presentation import PresentationContext
+
+from dicomnode.deliver.association import Conversation, Timeouts, conversation
+from dicomnode.deliver.echo import echo
+from dicomnode.deliver.outcome import CONTEXT_RESULTS, Verdict, status_text, verdict_of
+from dicomnode.domain.errors import DeliveryError
+from dicomnode.domain.network import Peer
+from dicomnode.domain.work import Receipt
+
+__all__ = ["Outgoing", "Timeouts", "echo", "send"]
+
+#: Odd identifiers from 1 to 255 (PS3.8 9.3.2.2).
+MOST_CONTEXTS = 128
+
+#: Syntaxes that turn into each other without loss; the first is the one to prefer.
+FALLBACKS = (str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian))
+CONVERTIBLE = frozenset({*FALLBACKS, str(DeflatedExplicitVRLittleEndian)})
+
+_PRIORITY_MEDIUM = 0
+_MOST_MESSAGE_IDS = 65535
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outgoing:
+    """One kept Part 10 file that a peer shall have."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+    path: Path
+
+
+def send(peer: Peer, files: Sequence[Outgoing], *, calling_aet: str, timeouts: Timeouts) -> Iterator[Receipt]:
+    """Send `files` in their order over one association.
+
+    The bytes go out as they were kept. Only where the peer accepts nothing but another uncompressed transfer syntax is
+    the data set encoded anew, which loses nothing (PS3.5 Annex A).
+
+    Yields
+    ------
+    Receipt
+        One per file, as soon as the peer has answered.
+
+    Raises
+    ------
+    PeerUnreachable
+        There is no association, or it ended before every file was answered; receipts already given stay valid.
+    DeliveryError
+        A file is missing or is not the object it should be.
+    """
+    if not files:
+        return
+    with conversation(peer, presentation_contexts(files), calling_aet=calling_aet, timeouts=timeouts) as talk:
+        for number, file in enumerate(files):
+            yield _send_one(talk, file, number % _MOST_MESSAGE_IDS + 1)
+
+
+def presentation_contexts(files: Sequence[Outgoing]) -> list[PresentationContext]:
+    """One context per SOP class and transfer syntax, and own ones for what a file may be converted to.
+
+    Each context proposes a single transfer syntax, since the peer picks one per context (PS3.8 9.3.2.2).
+
+    Raises
+    ------
+    DeliveryError
+        More contexts are needed than an association can have.
+    """
+    wanted = dict.fromkeys((file.sop_class_uid, file.transfer_syntax_uid) for file in files)
+    for file in files:
+        if file.transfer_syntax_uid in CONVERTIBLE:
+            wanted.update(dict.fromkeys((file.sop_class_uid, syntax) for syntax in FALLBACKS))
+    if len(wanted) > MOST_CONTEXTS:
+        text = f"{len(files)} files need {len(wanted)} presentation contexts, an association has {MOST_CONTEXTS}"
+        raise DeliveryError(f"{text}; send fewer kinds of objects at once")
+    return [build_context(sop_class, syntax) for sop_class, syntax in wanted]
+
+
+def _send_one(talk: Conversation, file: Outgoing, message_id: int) -> Receipt:
+    _check(file)
+    accepted = {
+        str(context.transfer_syntax[0])
+        for context in talk.association.accepted_contexts
+        if context.abstract_syntax == file.sop_class_uid
+    }
+    what: Path | Dataset = file.path
+    if file.transfer_syntax_uid not in accepted:
+        if file.transfer_syntax_uid not in CONVERTIBLE or not accepted & CONVERTIBLE:
+            return _not_offered(talk, file)
+        what = _decoded(file)
+    began = monotonic()
+    try:
+        answer = talk.association.send_c_store(what, msg_id=message_id, priority=_PRIORITY_MEDIUM)
+    except RuntimeError as error:  # pynetdicom: there is no association any more
+        raise talk.lost(monotonic() - began) from error
+    except (OSError, ValueError, AttributeError) as error:
+        # Part of the message may be on its way, so that nothing else can follow it.
+        talk.association.abort()
+        raise DeliveryError(f"{file.path.name}: cannot be sent, {error}") from error
+    if "Status" not in answer:
+        raise talk.lost(monotonic() - began)
+    verdict = verdict_of(answer.Status)
+    return Receipt(
+        sop_instance_uid=file.sop_instance_uid,
+        status=answer.Status,
+        stored=verdict is Verdict.STORED,
+        final=verdict is Verdict.REFUSED,
+        text=status_text(answer.Status, str(answer.get("ErrorComment") or "")),
+    )
+
+
+def _check(file: Outgoing) -> None:
+    """Make sure that the file is the object that was promised, before any of it leaves."""
+    try:
+        meta = read_file_meta_info(file.path)
+    except OSError as error:
+        raise DeliveryError(f"{file.path}: {error.strerror or error}") from error
+    except (InvalidDicomError, EOFError, ValueError, AttributeError, NotImplementedError) as error:
+        raise DeliveryError(f"{file.path}: not a DICOM file, {error}") from error
+    found = (
+        str(meta.get("MediaStorageSOPClassUID", "")),
+        str(meta.get("MediaStorageSOPInstanceUID", "")),
+        str(meta.get("TransferSyntaxUID", "")),
+    )
+    wanted = (file.sop_class_uid, file.sop_instance_uid, file.transfer_syntax_uid)
+    if found != wanted:
+        raise DeliveryError(f"{file.path}: holds {' '.join(found)}, expected {' '.join(wanted)}")
+
+
+def _decoded(file: Outgoing) -> Dataset:
+    try:
+        ds = dcmread(file.path)
+    except (OSError, InvalidDicomError, EOFError, ValueError) as error:
+        raise DeliveryError(f"{file.path}: cannot be converted, {error}") from error
+    if file.transfer_syntax_uid == DeflatedExplicitVRLittleEndian:
+        # What was deflated is explicit VR little endian (PS3.5 A.5), which pynetdicom knows how to convert.
+        ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    return ds
+
+
+def _not_offered(talk: Conversation, file: Outgoing) -> Receipt:
+    results = {
+        CONTEXT_RESULTS.get(context.result or 0, f"unknown result {context.result}")
+        for context in talk.association.rejected_contexts
+        if context.abstract_syntax == file.sop_class_uid
+    }
+    what = f"{UID(file.sop_class_uid).name} in {UID(file.transfer_syntax_uid).name}"
+    return Receipt(
+        sop_instance_uid=file.sop_instance_uid,
+        status=None,
+        stored=False,
+        final=True,
+        text=f"no presentation context for {what}: {', '.join(sorted(results)) or 'not accepted'}",
+    )

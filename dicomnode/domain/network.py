@@ -1,0 +1,75 @@
+"""Who talks to us and whom we talk to: application entities, peers and associations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import IPv6Address, ip_address, ip_network
+
+LOOPBACK_NAMES = frozenset({"localhost", "ip6-localhost"})
+
+
+class PeerRole(StrEnum):
+    """What a peer is; nothing is sent to a modality unless its entry allows it."""
+
+    ARCHIVE = "archive"
+    MODALITY = "modality"
+    ROUTER = "router"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """One application entity that the configuration names.
+
+    Attributes
+    ----------
+    addresses
+        Networks in CIDR form from which this AE title may call; empty means `host` alone.
+    results_to
+        Name of the peer that takes the results of studies which this one sends; empty means itself.
+    accept_results
+        Whether a peer of role modality may be sent results all the same.
+    """
+
+    name: str
+    aet: str
+    host: str
+    port: int
+    role: PeerRole = PeerRole.ARCHIVE
+    addresses: tuple[str, ...] = ()
+    results_to: str = ""
+    accept_results: bool = False
+
+    @property
+    def may_receive(self) -> bool:
+        """Whether results may be sent here at all."""
+        return self.role is not PeerRole.MODALITY or self.accept_results
+
+    def calls_from(self, address: str) -> bool:
+        """Whether `address` (textual IP) is one that this peer may call from.
+
+        A host given by name cannot be compared without asking a resolver, so it admits any address;
+        `addresses` narrows it.
+        """
+        caller = ip_address(address.split("%")[0])
+        if isinstance(caller, IPv6Address) and caller.ipv4_mapped is not None:
+            caller = caller.ipv4_mapped
+        if self.addresses:
+            return any(caller in ip_network(network, strict=False) for network in self.addresses)
+        if self.host in LOOPBACK_NAMES:
+            return caller.is_loopback
+        try:
+            return caller == ip_address(self.host)
+        except ValueError:
+            return True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Association:
+    """An association that a peer opened with us, as far as the node cares."""
+
+    association_id: str
+    calling_aet: str
+    called_aet: str
+    address: str
+    peer: str = ""

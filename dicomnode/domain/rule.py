@@ -1,0 +1,90 @@
+"""Routing rules: conditions over DICOM keywords, and the explained outcome of holding one against a series."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Operator(StrEnum):
+    """How a condition compares; the names are those of the configuration file."""
+
+    EQUALS = "equals"
+    ANY_OF = "any_of"
+    CONTAINS = "contains"
+    NOT_CONTAINS = "not_contains"
+    MATCHES = "matches"
+    AT_LEAST = "at_least"
+    AT_MOST = "at_most"
+    PRESENT = "present"
+    MISSING = "missing"
+    NOT = "not"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """One clause on one attribute.
+
+    Attributes
+    ----------
+    path
+        Keywords from the data set down to the attribute; all but the last name sequences, and any item may match.
+        On a rule's study also one of `calling_aet`, `called_aet` and `peer`.
+    operand
+        What to compare with; for `NOT` a tuple of conditions of which not all may hold.
+    or_missing
+        Whether an absent or empty attribute passes.
+    """
+
+    path: tuple[str, ...]
+    operator: Operator
+    operand: Any
+    or_missing: bool = False
+
+    @property
+    def key(self) -> str:
+        """The attribute as the configuration writes it."""
+        return ".".join(self.path)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """What to run on which series and where the results go."""
+
+    name: str
+    model: str
+    outputs: tuple[str, ...]
+    destinations: tuple[str, ...]
+    study: tuple[Condition, ...] = ()
+    series: tuple[Condition, ...] = ()
+    priority: int = 0
+    radiomics: bool = False
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """One clause held against one series, in words."""
+
+    met: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    """A rule held against one series, clause by clause."""
+
+    rule: Rule
+    series_instance_uid: str
+    reasons: tuple[Reason, ...]
+
+    @property
+    def matched(self) -> bool:
+        """Whether every clause holds."""
+        return all(reason.met for reason in self.reasons)
+
+    @property
+    def failed(self) -> tuple[Reason, ...]:
+        """The clauses that do not hold."""
+        return tuple(reason for reason in self.reasons if not reason.met)

@@ -1,0 +1,47 @@
+"""Result UIDs derived from what was analysed, so that a repeated job makes the same ones."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+
+#: Root of all names below; a constant of this project, generated once with uuid4.
+_NAMESPACE = uuid.UUID("6f1b1f0e-6d0a-4f0e-9d0c-3f5d5d7b8f2a")
+
+
+def derived_uid(*parts: str) -> str:
+    """A UID under 2.25 (PS3.5 B.2) that depends on `parts` alone."""
+    return f"2.25.{uuid.uuid5(_NAMESPACE, chr(31).join(parts)).int}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultUids:
+    """UIDs of everything one run of one job writes.
+
+    A new model, rule, node version or input changes a digest and with it every UID, so no archive ever
+    holds an old object under a reused UID (DESIGN section 6).
+    """
+
+    study_instance_uid: str
+    rule: str
+    input_digest: str
+    recipe_digest: str
+    run: int
+    variant: str = ""
+
+    def _derive(self, *parts: str) -> str:
+        return derived_uid(
+            self.study_instance_uid, self.rule, self.input_digest, self.recipe_digest, str(self.run), *parts
+        )
+
+    def series(self, role: str) -> str:
+        """Series Instance UID of the series that holds the results of `role` (`seg`, `sr`, …)."""
+        return self._derive("series", role)
+
+    def instance(self, role: str) -> str:
+        """SOP Instance UID of one result object; `variant` tells apart those that say the same in another way."""
+        return self._derive("instance", role, self.variant)
+
+    def tracking(self, segment_number: int) -> str:
+        """Tracking Unique Identifier of one segment, the same in SEG and SR."""
+        return self._derive("tracking", str(segment_number))

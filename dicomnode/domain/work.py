@@ -1,0 +1,126 @@
+"""States of studies, jobs and deliveries, the legal arrows between them, and how long to wait before a retry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+_WORK_ARROWS = (
+    ("waiting", "claimed", "running"),
+    ("running", "finished", "done"),
+    ("running", "retried", "waiting"),
+    ("running", "failed", "failed"),
+    ("failed", "requeued", "waiting"),
+    ("waiting", "cancelled", "cancelled"),
+)
+
+#: entity → (state before, name of the arrow, state after); the store's `transition` table holds the same rows.
+TRANSITIONS: dict[str, tuple[tuple[str, str, str], ...]] = {
+    "study": (
+        ("receiving", "settled", "settled"),
+        ("receiving", "abandoned", "abandoned"),
+        ("settled", "reopened", "receiving"),
+        ("abandoned", "reopened", "receiving"),
+    ),
+    "job": _WORK_ARROWS,
+    "delivery": _WORK_ARROWS,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backoff:
+    """Waiting times that double from `first` up to `longest`, for as long as it takes.
+
+    A PACS upgrade lasts a weekend, so there is no last attempt: the waiting grows, the promise stays.
+    """
+
+    first: timedelta = timedelta(seconds=5)
+    longest: timedelta = timedelta(minutes=15)
+
+    def delay(self, failures: int) -> timedelta:
+        """Time to wait after `failures` failures in a row (1 or more)."""
+        return min(self.first * (1 << min(failures - 1, 20)), self.longest)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobInput:
+    """One frozen input file of a job."""
+
+    sop_instance_uid: str
+    digest: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One rule applied to one series of one study revision.
+
+    Attributes
+    ----------
+    run
+        1 for the first analysis of these inputs with this recipe; a forced repetition counts up.
+    inputs
+        The files as they were when the study settled; later arrivals do not change them.
+    attempts
+        How often the job has been claimed, the present claim included.
+    lease
+        Who holds the claim; empty while waiting.
+    """
+
+    job_id: int
+    study_instance_uid: str
+    revision: int
+    rule: str
+    model: str
+    series_instance_uid: str
+    input_digest: str
+    recipe_digest: str
+    run: int
+    inputs: tuple[JobInput, ...] = field(repr=False)
+    destinations: tuple[str, ...]
+    outputs: tuple[str, ...]
+    refusal: str
+    attempts: int
+    lease: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One result object that one destination shall have."""
+
+    delivery_id: int
+    job_id: int
+    study_instance_uid: str
+    destination: str
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+    path: Path
+    attempts: int
+    lease: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What a destination answered to one object.
+
+    Attributes
+    ----------
+    status
+        The DIMSE status of the C-STORE response (PS3.4 Table B.2-1); 0 is Success, Bxxx are warnings and mean stored.
+        None when the object was never offered because no presentation context for it was accepted.
+    stored
+        Whether the peer has the object now.
+    final
+        For an object that is not stored: whether sending it again is pointless.
+    text
+        The status and the peer's error comment in words.
+    """
+
+    sop_instance_uid: str
+    status: int | None
+    stored: bool
+    final: bool
+    text: str

@@ -1,0 +1,114 @@
+"""Loop 1, intake: an object is on the disk and in the books before its sender hears Success."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+
+import structlog
+
+from dicomnode.domain.errors import OutOfResources
+from dicomnode.domain.network import Association
+from dicomnode.domain.rule import Rule
+from dicomnode.domain.study import Arrival
+from dicomnode.flow.failpoint import failpoint
+from dicomnode.flow.sameness import changes, counted_keywords
+from dicomnode.store.database import Database
+from dicomnode.store.files import Files
+from dicomnode.store.jobs import Jobs
+from dicomnode.store.studies import Standing, Studies
+
+_log = structlog.get_logger(__name__)
+
+
+class Intake:
+    """What the listener does with an arrival. Thread-safe: every association calls from its own thread.
+
+    Parameters
+    ----------
+    rules
+        Their attributes count when an object comes again with other content.
+    """
+
+    def __init__(self, db: Database, files: Files, rules: Iterable[Rule]) -> None:
+        self._db = db
+        self._files = files
+        self._studies = Studies(db, files)
+        self._jobs = Jobs(db, files)
+        self._lock = threading.Lock()
+        self._unnoted: set[str] = set()
+        self._counted = counted_keywords(rules)
+
+    def opened(self, association: Association) -> None:
+        """A peer has an association open: its studies may go on growing.
+
+        A full disk is no reason to hang up: each object gets its own answer, and the association is noted with the
+        first one that there is room for.
+        """
+        try:
+            with self._lock, self._db.transaction():
+                self._studies.open_association(association)
+        except OutOfResources as error:
+            _log.error("association not noted", reason=str(error))
+            self._unnoted.add(association.association_id)
+
+    def closed(self, association: Association) -> None:
+        """The association is gone, however it ended; one that cannot be noted as closed ends with the long quiet."""
+        self._unnoted.discard(association.association_id)
+        try:
+            with self._lock, self._db.transaction():
+                self._studies.close_association(association.association_id)
+        except OutOfResources as error:
+            _log.error("end of association not noted", reason=str(error))
+
+    def accept(self, arrival: Arrival) -> None:
+        """Keep an object durably; returning means that Success may be answered.
+
+        Raises
+        ------
+        OutOfResources
+            If the disk or the database cannot take it; no row names it, and a file that is there already is swept.
+        """
+        with self._lock:
+            if self._jobs.is_own(arrival.sop_instance_uid):
+                # An archive that forwards everything brings our results home; they are here and change nothing.
+                _log.debug("own object came back", sop_instance_uid=arrival.sop_instance_uid)
+                return
+            known = self._studies.known(arrival)
+        path = ""
+        if known is None:
+            path = self._files.keep_arrival(
+                arrival.study_instance_uid, arrival.sop_instance_uid, arrival.digest, arrival.path
+            )
+        failpoint("intake.before_commit")
+        with self._lock, self._db.transaction():
+            if arrival.association.association_id in self._unnoted:
+                self._studies.open_association(arrival.association)
+            self._studies.note_carrier(arrival)
+            # Asked again: another association may have brought the same object meanwhile.
+            known = self._studies.known(arrival)
+            if known is None:
+                self._add(arrival, path)
+            elif known is Standing.REPLACED:
+                self._studies.readmit(arrival)
+            if arrival.on_demand:
+                self._studies.demand(arrival)
+        failpoint("intake.after_commit")
+
+    def _add(self, arrival: Arrival, path: str) -> None:
+        before = self._studies.current_instance(arrival.study_instance_uid, arrival.sop_instance_uid)
+        if before is None:
+            self._studies.add(arrival, path, Standing.CURRENT)
+            return
+        current, pixel_digest = before
+        changed = changes(current.header, arrival.header, self._counted)
+        if pixel_digest != arrival.pixel_digest:
+            standing, detail = Standing.UNDECIDED, "other encoded pixels; to be decoded and compared"
+        elif changed:
+            standing, detail = Standing.CURRENT, f"replaces the earlier one; changed: {', '.join(changed)}"
+        else:
+            standing, detail = Standing.EQUAL, "other bytes, same content"
+        self._studies.add(arrival, path, standing)
+        self._db.event(
+            arrival.study_instance_uid, "instance", arrival.sop_instance_uid, "came again", f"{detail}"
+        )  # fmt: skip

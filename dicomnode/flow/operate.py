@@ -1,0 +1,54 @@
+"""What an operator does to one study: retry, rerun, cancel."""
+
+from __future__ import annotations
+
+from dicomnode.domain.errors import DicomNodeError
+from dicomnode.store.database import Database
+from dicomnode.store.deliveries import Deliveries
+from dicomnode.store.files import Files
+from dicomnode.store.jobs import Jobs
+from dicomnode.store.story import Story
+from dicomnode.store.studies import Studies
+
+
+def retry(db: Database, files: Files, study: str) -> str:
+    """Requeue failed jobs and deliveries and end a hold; in words what was done."""
+    uid = find(db, study)
+    with db.transaction():
+        released = Studies(db, files).release(uid)
+        jobs = Jobs(db, files).requeue(uid)
+        deliveries = Deliveries(db, files).requeue(uid)
+    held = "hold ended, " if released else ""
+    hint = "" if jobs or deliveries or released else "; what was refused at settling runs again with `dicomnode rerun`"
+    return f"study {uid}: {held}{jobs} jobs and {deliveries} deliveries wait again{hint}"
+
+
+def rerun(db: Database, files: Files, study: str) -> str:
+    """Force a new run of every rule; in words what was done."""
+    uid = find(db, study)
+    with db.transaction():
+        Studies(db, files).reopen(uid, "a new run was asked for by an operator", forced=True)
+    return f"study {uid}: settles again, then every matching rule runs anew"
+
+
+def cancel(db: Database, files: Files, study: str) -> str:
+    """Cancel waiting jobs and deliveries; in words what was done."""
+    uid = find(db, study)
+    with db.transaction():
+        jobs = Jobs(db, files).cancel(uid)
+        deliveries = Deliveries(db, files).cancel(uid)
+    return f"study {uid}: {jobs} jobs and {deliveries} deliveries cancelled"
+
+
+def find(db: Database, beginning: str) -> str:
+    """The one study whose UID begins so.
+
+    Raises
+    ------
+    DicomNodeError
+        If there is none, or more than one.
+    """
+    found = Story(db).studies_like(beginning)
+    if len(found) != 1:
+        raise DicomNodeError(f"{len(found)} studies begin with {beginning}; exactly one was needed")
+    return found[0]

@@ -1,0 +1,150 @@
+"""Tests everything that a call to support would ask for, and says what to do about what fails."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from fcntl import LOCK_NB, LOCK_SH, flock
+
+from dicomnode.config import Settings
+from dicomnode.deliver import dimse
+from dicomnode.domain.errors import DicomNodeError
+from dicomnode.domain.network import Peer
+from dicomnode.infer.bundle import find_bundles, verify
+from dicomnode.infer.session import Sessions
+from dicomnode.store.database import NETWORK_FILE_SYSTEMS, file_system
+
+_WANTED_FREE_BYTES = 10 * 1024**3
+
+
+class Verdict(StrEnum):
+    """How one check ended; `fail` makes the command's exit status 1."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One thing that was tested."""
+
+    subject: str
+    verdict: Verdict
+    found: str
+    remedy: str = ""
+
+
+def check(settings: Settings) -> Iterator[Check]:
+    """All checks, in the order in which to mend them."""
+    yield Check(
+        subject="configuration",
+        verdict=Verdict.OK if settings.rules else Verdict.WARN,
+        found=f"{len(settings.peers)} peers, {len(settings.rules)} rules",
+        remedy="" if settings.rules else "without a [[rule]] nothing is analysed",
+    )
+    yield _folder(settings)
+    yield from _models(settings)
+    yield _port(settings)
+    for peer in settings.peers:
+        yield _peer(settings, peer)
+
+
+def _folder(settings: Settings) -> Check:
+    folder = settings.store.folder
+    subject = f"store {folder}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"x")
+            os.fsync(file.fileno())
+    except OSError as error:
+        remedy = "make the folder, and give it to the user that runs the node"
+        return Check(subject=subject, verdict=Verdict.FAIL, found=str(error.strerror), remedy=remedy)
+    kind = file_system(folder)
+    if kind in NETWORK_FILE_SYSTEMS:
+        remedy = "put the store on a local disk: SQLite's locks do not hold on network file systems"
+        return Check(subject=subject, verdict=Verdict.FAIL, found=f"file system {kind}", remedy=remedy)
+    free = shutil.disk_usage(folder).free
+    if free < _WANTED_FREE_BYTES:
+        remedy = "300 CT slices take 150 MB; leave room for the studies of a few days"
+        return Check(subject=subject, verdict=Verdict.WARN, found=f"{free / 1024**3:.1f} GiB free", remedy=remedy)
+    return Check(subject=subject, verdict=Verdict.OK, found=f"{kind}, {free / 1024**3:.0f} GiB free")
+
+
+def _models(settings: Settings) -> Iterator[Check]:
+    bundles, broken = find_bundles(settings.models.folder)
+    for rule in settings.rules:
+        if rule.model not in bundles and rule.model not in broken:
+            yield Check(
+                subject=f"rule {rule.name}",
+                verdict=Verdict.FAIL,
+                found=f"model {rule.model} is not in {settings.models.folder}",
+                remedy=f"known: {', '.join(bundles) or 'none'}; or set models.folder",
+            )
+    for name, error in broken.items():
+        yield Check(subject=f"model {name}", verdict=Verdict.FAIL, found=str(error), remedy="mend its model.toml")
+    sessions = Sessions(threads=settings.work.threads)
+    for name, spec in bundles.items():
+        subject = f"model {name}"
+        try:
+            verify(spec)
+            session = sessions.get(spec)
+        except DicomNodeError as error:
+            remedy = "put the right files back; until then the model refuses"
+            yield Check(subject=subject, verdict=Verdict.FAIL, found=str(error), remedy=remedy)
+            continue
+        provider = session.get_providers()[0].removesuffix("ExecutionProvider")
+        yield Check(subject=subject, verdict=Verdict.OK, found=f"{spec.version}, {spec.status}, runs on {provider}")
+
+
+def _port(settings: Settings) -> Check:
+    node = settings.node
+    subject = f"port {node.port}"
+    family = socket.AF_INET6 if ":" in node.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((node.host, node.port))
+        except OSError as error:
+            if _runs(settings):
+                return Check(subject=subject, verdict=Verdict.OK, found="the node that runs on this store listens")
+            remedy = "another program listens there, or node.host is no address of this machine"
+            return Check(subject=subject, verdict=Verdict.FAIL, found=str(error.strerror), remedy=remedy)
+    return Check(subject=subject, verdict=Verdict.OK, found="free; no node is running")
+
+
+def _runs(settings: Settings) -> bool:
+    """Whether a listener holds its lock on this store."""
+    try:
+        with (settings.store.folder / "receive.lock").open() as lock:
+            flock(lock, LOCK_SH | LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
+def _peer(settings: Settings, peer: Peer) -> Check:
+    subject = f"peer {peer.name} ({peer.aet} at {peer.host}:{peer.port})"
+    if not peer.may_receive:
+        return Check(subject=subject, verdict=Verdict.OK, found="modality; not asked, since it is sent nothing")
+    try:
+        seconds = dimse.echo(peer, calling_aet=settings.node.aet, timeouts=_timeouts(settings))
+    except DicomNodeError as error:
+        remedy = f"is it running, and does it know {settings.node.aet} with this machine's address?"
+        return Check(subject=subject, verdict=Verdict.FAIL, found=str(error), remedy=remedy)
+    return Check(subject=subject, verdict=Verdict.OK, found=f"answers C-ECHO in {seconds * 1000:.0f} ms")
+
+
+def _timeouts(settings: Settings) -> dimse.Timeouts:
+    return dimse.Timeouts(
+        connect_seconds=settings.deliver.connect_timeout_seconds,
+        dimse_seconds=settings.deliver.response_timeout_seconds,
+    )

@@ -1,0 +1,149 @@
+"""Starts the node's processes, restarts those that die, writes their heartbeats and drains them on SIGTERM."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from threading import Event
+
+import structlog
+
+from dicomnode.flow.child import LIFELINE, READY, WORKER
+
+_log = structlog.get_logger(__name__)
+
+#: A child that dies sooner than this after its start waits longer before the next.
+_STABLE_SECONDS = 10.0
+_FIRST_RESTART_SECONDS = 0.2
+_LONGEST_RESTART_SECONDS = 30.0
+_BEAT_SECONDS = 1.0
+
+
+@dataclass(slots=True)
+class _Child:
+    """One process of the node and what is known of it."""
+
+    role: str
+    process: subprocess.Popen[bytes] | None = None
+    worker: str = ""
+    started: float = 0.0
+    restart_at: float = 0.0
+    deaths: int = 0
+    ready: int = -1
+    lifeline: int = -1
+
+
+@dataclass(slots=True)
+class Supervisor:
+    """Keeps one process for each role alive.
+
+    Attributes
+    ----------
+    command
+        What starts a child: role → command line.
+    beat
+        Called about once a second with the names of the living workers.
+    orphaned
+        Called with the name of a worker that is gone, so that its claims can be handed back at once, and with
+        whether it died, which may have been its job's fault, or was drained.
+    """
+
+    command: Callable[[str], Sequence[str]]
+    beat: Callable[[Sequence[str]], None]
+    orphaned: Callable[[str, bool], None]
+    drain_seconds: float
+    keep_open: Sequence[int] = ()
+    stop: Event = field(default_factory=Event)
+    ready: Callable[[], None] = lambda: None
+    _children: list[_Child] = field(default_factory=list)
+
+    def run(self, roles: Sequence[str]) -> int:
+        """Supervise until `stop` is set; the exit status."""
+        self._children = [_Child(role=role) for role in roles]
+        waiting_for = set(roles)
+        last_beat = 0.0
+        while not self.stop.is_set():
+            now = time.monotonic()
+            for child in self._children:
+                self._tend(child, now)
+                if child.role in waiting_for and _has_spoken(child.ready):
+                    waiting_for.discard(child.role)
+                    if not waiting_for:
+                        _log.info("node ready", processes=list(roles))
+                        self.ready()
+            if now - last_beat >= _BEAT_SECONDS:
+                self.beat([child.worker for child in self._children if child.process])
+                last_beat = now
+            self.stop.wait(0.05)
+        return self._drain()
+
+    def _tend(self, child: _Child, now: float) -> None:
+        if child.process is not None and child.process.poll() is None:
+            return
+        if child.process is not None:
+            code = child.process.returncode
+            self._forget(child)
+            lived = now - child.started
+            child.deaths = child.deaths + 1 if lived < _STABLE_SECONDS else 1
+            wait = min(_FIRST_RESTART_SECONDS * 2 ** (child.deaths - 1), _LONGEST_RESTART_SECONDS)
+            child.restart_at = now + wait
+            _log.error("process died", role=child.role, status=code, restart_in_seconds=wait)
+            self.orphaned(child.worker, True)
+        if now >= child.restart_at:
+            self._start(child, now)
+
+    def _start(self, child: _Child, now: float) -> None:
+        child.worker = f"{child.role}-{secrets.token_hex(4)}"
+        lifeline, keep = os.pipe()
+        ready, speak = os.pipe()
+        os.set_blocking(ready, False)
+        environment = {**os.environ, LIFELINE: str(lifeline), READY: str(speak), WORKER: child.worker}
+        child.process = subprocess.Popen(
+            self.command(child.role),
+            env=environment,
+            pass_fds=(lifeline, speak, *self.keep_open),
+            start_new_session=True,
+        )
+        os.close(lifeline)
+        os.close(speak)
+        child.lifeline, child.ready, child.started = keep, ready, now
+        _log.info("process started", role=child.role, pid=child.process.pid, worker=child.worker)
+
+    def _forget(self, child: _Child) -> None:
+        for descriptor in (child.lifeline, child.ready):
+            os.close(descriptor)
+        child.process, child.lifeline, child.ready = None, -1, -1
+
+    def _drain(self) -> int:
+        """Ask every child to finish what it has in hand; kill what does not."""
+        living = {child.worker: child.process for child in self._children if child.process is not None}
+        for process in living.values():
+            process.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + self.drain_seconds
+        while living and time.monotonic() < deadline:
+            self.beat(list(living))
+            time.sleep(0.05)
+            living = {worker: process for worker, process in living.items() if process.poll() is None}
+        for worker, process in living.items():
+            _log.error("process did not drain in time", worker=worker, seconds=self.drain_seconds)
+            process.kill()
+            process.wait()
+        for child in self._children:
+            if child.process is not None:
+                self._forget(child)
+            self.orphaned(child.worker, False)
+        return 1 if living else 0
+
+
+def _has_spoken(descriptor: int) -> bool:
+    if descriptor < 0:
+        return False
+    try:
+        return bool(os.read(descriptor, 1))
+    except BlockingIOError:
+        return False

@@ -1,0 +1,147 @@
+"""Loop 3, work: a job becomes result files and the deliveries that are owed for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import TypeVar
+
+import structlog
+
+from dicomnode.config import Settings
+from dicomnode.domain.errors import DicomNodeError, EncodingError, LeaseLost, Outdated, OutOfResources, Unsuitable
+from dicomnode.domain.work import Job
+from dicomnode.flow.analyse import Output
+from dicomnode.flow.failpoint import failpoint
+from dicomnode.flow.results import Results
+from dicomnode.infer.session import Sessions
+from dicomnode.store.database import Database
+from dicomnode.store.deliveries import Deliveries
+from dicomnode.store.files import Files
+from dicomnode.store.jobs import Jobs, Made
+from dicomnode.store.studies import Studies
+
+_log = structlog.get_logger(__name__)
+_T = TypeVar("_T")
+
+
+class Worker:
+    """Takes jobs one at a time, under leases in its `name`; `sessions` keep networks loaded from job to job."""
+
+    def __init__(self, db: Database, files: Files, settings: Settings, sessions: Sessions, name: str) -> None:
+        self._db = db
+        self._files = files
+        self._limits = settings.work
+        self._results = Results(settings, sessions)
+        self._name = name
+        self._jobs = Jobs(db, files)
+        self._deliveries = Deliveries(db, files)
+        self._studies = Studies(db, files)
+
+    def run_once(self) -> bool:
+        """Do one job, if there is one; whether there was."""
+        with self._db.transaction():
+            # A worker holds one job at a time: what it still holds is one whose verdict could not be written.
+            self._jobs.hand_back(self._name, "its verdict could not be written", counts=False)
+            job = self._jobs.claim(self._name, timedelta(seconds=self._limits.lease_seconds))
+        if job is None:
+            return False
+        log = _log.bind(job=job.job_id, study_instance_uid=job.study_instance_uid, rule=job.rule, attempt=job.attempts)
+        log.info("job started")
+        try:
+            self._do(job, log)
+        except LeaseLost as error:
+            log.warning("job lost", reason=str(error))
+            with self._db.transaction():
+                self._jobs.cancel_superseded(job)
+        except OutOfResources as error:
+            # Not even the verdict can be written; the job is handed back as soon as there is room for that.
+            log.error("verdict not written", reason=str(error))
+            return False
+        return True
+
+    def _do(self, job: Job, log: structlog.typing.FilteringBoundLogger) -> None:
+        if job.attempts > self._limits.max_attempts:
+            self._refuse(job, f"the analysis ended without a result {self._limits.max_attempts} times", log)
+            return
+        made = self._tried(lambda: self._compute(job))
+        if not isinstance(made, Exception):
+            results, words = made
+            self._commit(job, results, words)
+            log.info("job done", results=[result.role for result in results], detail=words)
+        elif isinstance(made, OutOfResources):
+            # Says nothing about the job: it waits until there is room again.
+            self._put_off(job, str(made), counts=False)
+            log.error("job put off", reason=str(made))
+        elif isinstance(made, Outdated):
+            self._replan(job, str(made))
+            log.warning("job replaced by a new settling", reason=str(made))
+        elif isinstance(made, Unsuitable | EncodingError):
+            self._refuse(job, str(made), log)
+        elif job.attempts >= self._limits.max_attempts:
+            self._refuse(job, _words(made), log)
+        else:
+            log.warning("job failed", reason=_words(made), exc_info=None if isinstance(made, DicomNodeError) else made)
+            self._put_off(job, _words(made), counts=True)
+
+    def _tried(self, compute: Callable[[], _T]) -> _T | Exception:
+        """What was computed, or what went wrong: the job's verdict, since the reader is told whatever it was."""
+        try:
+            return compute()
+        except Exception as error:  # noqa: BLE001 - one of the three places where that is allowed
+            return error
+
+    def _commit(self, job: Job, made: Sequence[Made], words: str) -> None:
+        failpoint("work.before_commit")
+        with self._db.transaction():
+            rows = self._jobs.finish(job, made, words)
+            self._deliveries.add(job, rows, job.destinations)
+        failpoint("work.after_commit")
+
+    def _refuse(self, job: Job, reason: str, log: structlog.typing.FilteringBoundLogger) -> None:
+        """Give up the job and owe the reader one report that says why."""
+        now, predecessor = self._db.clock(), self._jobs.predecessor(job)
+        report = self._tried(lambda: [self._keep(job, self._results.refusal(job, reason, now, predecessor))])
+        if isinstance(report, OutOfResources):
+            self._put_off(job, str(report), counts=False)
+            return
+        if isinstance(report, Exception):
+            reason, report = f"{reason}; and no report could be written: {_words(report)}", []
+        failpoint("work.before_commit")
+        with self._db.transaction():
+            rows = self._jobs.fail(job, report, f"not analysed: {reason}")
+            self._deliveries.add(job, rows, job.destinations)
+        failpoint("work.after_commit")
+        log.warning("not analysed", reason=reason)
+
+    def _replan(self, job: Job, reason: str) -> None:
+        with self._db.transaction():
+            self._jobs.drop_outdated(job, reason)
+            self._studies.reopen(job.study_instance_uid, reason, forced=False)
+
+    def _compute(self, job: Job) -> tuple[list[Made], str]:
+        outputs, words = self._results.of(job, self._db.clock(), self._jobs.predecessor(job))
+        return [self._keep(job, output) for output in outputs], words
+
+    def _keep(self, job: Job, output: Output) -> Made:
+        uid = str(output.dataset.SOPInstanceUID)
+        path, digest = self._files.keep_result(job.study_instance_uid, uid, output.data)
+        return Made(
+            role=output.role,
+            sop_class_uid=str(output.dataset.SOPClassUID),
+            sop_instance_uid=uid,
+            series_instance_uid=str(output.dataset.SeriesInstanceUID),
+            transfer_syntax_uid=str(output.dataset.file_meta.TransferSyntaxUID),
+            digest=digest,
+            size_bytes=len(output.data),
+            path=path,
+        )
+
+    def _put_off(self, job: Job, reason: str, *, counts: bool) -> None:
+        wait = timedelta(seconds=self._limits.retry_seconds)
+        with self._db.transaction():
+            self._jobs.put_off(job, reason, wait, counts=counts)
+
+
+def _words(error: Exception) -> str:
+    return str(error) if isinstance(error, DicomNodeError) else f"{type(error).__name__}: {error}"

@@ -1,0 +1,66 @@
+"""Volume enclosed by the surface mesh of a mask, with the triangles of pyradiomics but in linear time."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+from radiomics import cShape
+
+_CELLS = 256
+
+
+def mesh_volume(mask: NDArray[np.bool_]) -> float:
+    """Volume of Mesh (IBSI RNU0) in voxels.
+
+    pyradiomics sums, over the triangles that marching cubes lays through each cell of eight voxel centres, the
+    signed volume of the tetrahedron between triangle and origin, and computes diameters in the same call, which
+    takes time quadratic in the surface: 11 to 24 s for one lung. The share of a cell is
+    `v[pattern] + position · a[pattern]`, so counting cells by pattern gives the same sum at once. The position
+    matters because that mesh is not closed everywhere: its table is symmetric under complement.
+
+    Parameters
+    ----------
+    mask
+        bool, shape (slice, row, column), cropped to the bounding box of the segment.
+    """
+    padded = np.pad(mask, 1).view(np.uint8)
+    pattern = np.zeros(tuple(length - 1 for length in padded.shape), dtype=np.uint8)
+    for bit in range(8):
+        z, y, x = bit >> 2 & 1, bit >> 1 & 1, bit & 1
+        corner = padded[z : z + pattern.shape[0], y : y + pattern.shape[1], x : x + pattern.shape[2]]
+        pattern |= corner << np.uint8(bit)
+    surface = np.nonzero((pattern != 0) & (pattern != _CELLS - 1))
+    patterns = pattern[surface]
+    at_origin, per_step = _shares()
+    total = float(at_origin[patterns].sum())
+    for axis in range(3):
+        total += float((surface[axis] * per_step[axis][patterns]).sum())
+    return total
+
+
+@cache
+def _shares() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """What one cell adds to the volume, asked of pyradiomics' C code pattern by pattern.
+
+    Returns
+    -------
+    Shape (256,): the share of a cell at the origin, by pattern (bit 4z + 2y + x is the corner (z, y, x)).
+    Shape (3, 256): what each step of the cell along an axis adds to that share.
+    """
+    cells = (np.arange(_CELLS)[:, None] >> np.arange(8) & 1).astype(bool).reshape(_CELLS, 2, 2, 2)
+    at_origin = np.array([_c_volume(cell) for cell in cells])
+    per_step = np.empty((3, _CELLS))
+    for axis in range(3):
+        for number, cell in enumerate(cells):
+            first = np.take(cell, [0], axis=axis)
+            doubled = np.concatenate([first, first], axis=axis)
+            both = _c_volume(np.concatenate([first, cell], axis=axis))
+            per_step[axis, number] = both - _c_volume(doubled) - at_origin[number]
+    return at_origin, per_step
+
+
+def _c_volume(mask: NDArray[np.bool_]) -> float:
+    _, volume, _ = cShape.calculate_coefficients(np.ascontiguousarray(mask), np.ones(3))
+    return float(volume)

@@ -1,0 +1,316 @@
+"""The composition root: settings in, running node out; the one file that puts rooms, store and loops together."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing, contextmanager
+from datetime import timedelta
+from fcntl import LOCK_EX, LOCK_NB, flock
+from pathlib import Path
+from threading import Event
+from typing import IO
+
+import pydicom.config
+import structlog
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from dicomnode import log
+from dicomnode.config import Settings
+from dicomnode.deliver import dimse
+from dicomnode.domain.clock import from_text
+from dicomnode.domain.errors import DicomNodeError, OutOfResources
+from dicomnode.domain.network import Peer
+from dicomnode.domain.work import Delivery, Receipt
+from dicomnode.flow import child
+from dicomnode.flow.dispatch import Dispatcher
+from dicomnode.flow.intake import Intake
+from dicomnode.flow.loop import drive
+from dicomnode.flow.outbox import Outbox, Send
+from dicomnode.flow.plan import Planner
+from dicomnode.flow.settle import Settle
+from dicomnode.flow.supervise import Supervisor
+from dicomnode.infer.compare import same_pixels
+from dicomnode.receive.admission import Admission
+from dicomnode.receive.scp import Limits, Listener
+from dicomnode.store.database import Database
+from dicomnode.store.deliveries import Deliveries
+from dicomnode.store.files import Files
+from dicomnode.store.jobs import Jobs
+from dicomnode.store.studies import Studies
+
+ROLES = ("receive", "work", "deliver")
+
+#: Two images are decoded and compared within this time, or count as different.
+_COMPARE_SECONDS = 60.0
+
+#: How often receiving studies are judged: the resolution of the quiet time.
+_SWEEP_SECONDS = 0.2
+
+#: How far back before the last sign of life a crash may have left files: longer than any commit takes.
+_SWEPT_SECONDS = 3600.0
+
+#: What a process may take beyond its drain time before it is killed or no longer waited for.
+_MARGIN_SECONDS = 5.0
+
+_log = structlog.get_logger(__name__)
+
+
+def open_store(settings: Settings, *, checkpoints: bool = False) -> tuple[Database, Files]:
+    """The store of these settings, made when absent."""
+    files = Files(settings.store.folder)
+    return Database(settings.store.folder / "node.db", checkpoints=checkpoints), files
+
+
+def receive(settings: Settings, stop: Event) -> None:
+    """Listen and settle until stopped (loops 1 and 2)."""
+    db, files = open_store(settings, checkpoints=True)
+    settle_db, _ = open_store(settings)
+    with db.transaction():
+        Studies(db, files).clear_associations()
+    intake = Intake(db, files, settings.rules)
+    listener = Listener(
+        aets=[settings.node.aet, *settings.node.also_called],
+        on_demand_aets=settings.node.on_demand,
+        host=settings.node.host,
+        port=settings.node.port,
+        admission=Admission(
+            peers=settings.peers,
+            called_aets=frozenset(settings.node.called_aets),
+            accept_unknown=settings.node.accept_unknown,
+        ),
+        intake=intake,
+        incoming=files.incoming,
+        limits=Limits(
+            maximum_associations=settings.node.maximum_associations,
+            network_timeout_seconds=settings.node.network_timeout_seconds,
+        ),
+    )
+    with _pixels() as compare:
+        settle = Settle(settle_db, files, settings, Planner(settings), compare)
+        clock = _clock()
+        clock.add_job(settle.sweep, "interval", seconds=_SWEEP_SECONDS, id="settle")
+        listener.start()
+        clock.start()
+        child.say_ready()
+        stop.wait()
+        # Studies that are complete may still settle while the last associations drain.
+        listener.stop(settings.node.drain_seconds)
+        clock.shutdown(wait=True)
+    settle_db.close()
+    db.close()
+
+
+def work(settings: Settings, stop: Event) -> None:
+    """Run jobs until stopped (loop 3)."""
+    # Imported here, since the other processes do well without 150 MB of inference and radiomics.
+    from dicomnode.flow.work import Worker
+    from dicomnode.infer.session import Sessions
+
+    db, files = open_store(settings)
+    sessions = Sessions(threads=settings.work.threads)
+    worker = Worker(db, files, settings, sessions, child.worker_name("work"))
+    child.say_ready()
+    with closing(db):
+        drive(worker.run_once, db, stop)
+
+
+def deliver(settings: Settings, stop: Event) -> None:
+    """Send results until stopped (loop 4)."""
+    files = Files(settings.store.folder)
+    name = child.worker_name("deliver")
+
+    def connect() -> Database:
+        return open_store(settings)[0]
+
+    def outbox(db: Database) -> Outbox:
+        return Outbox(db, files, settings, sender(settings), name)
+
+    child.say_ready()
+    Dispatcher(connect, outbox, stop).run()
+
+
+def sender(settings: Settings) -> Send:
+    """What the outbox sends with: C-STORE under this node's AE title."""
+    timeouts = dimse.Timeouts(
+        connect_seconds=settings.deliver.connect_timeout_seconds,
+        dimse_seconds=settings.deliver.response_timeout_seconds,
+    )
+
+    def send(peer: Peer, batch: Sequence[Delivery]) -> Generator[Receipt]:
+        files = [
+            dimse.Outgoing(
+                sop_class_uid=one.sop_class_uid,
+                sop_instance_uid=one.sop_instance_uid,
+                transfer_syntax_uid=one.transfer_syntax_uid,
+                path=one.path,
+            )
+            for one in batch
+        ]
+        yield from dimse.send(peer, files, calling_aet=settings.node.aet, timeouts=timeouts)
+
+    return send
+
+
+def run_child(settings: Settings, role: str) -> None:
+    """Be one of the node's processes until told to stop."""
+    # Peers send what they send; a value that breaks a rule is judged by who needs it, and warnings would print it.
+    pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
+    log.configure(settings.log.level, settings.log.format, role)
+    stop = Event()
+    child.stop_with_supervisor(stop)
+    {"receive": receive, "work": work, "deliver": deliver}[role](settings, stop)
+    _log.info("process drained")
+    # Everything of ours is committed and closed; a thread of the network library that waits for a peer which has
+    # vanished must not keep the process.
+    sys.stderr.flush()
+    os._exit(0)
+
+
+def run(settings: Settings, path: Path, roles: Sequence[str]) -> int:
+    """Supervise the processes of `roles` until SIGTERM; the exit status.
+
+    Raises
+    ------
+    DicomNodeError
+        If another node already runs one of them on this store.
+    """
+    log.configure(settings.log.level, settings.log.format, "node")
+    stop = Event()
+    child.stop_with_supervisor(stop)
+    db, files = open_store(settings)
+    locks = [_only_one(settings, role, stop) for role in roles]
+    _recover(db, files, roles)
+    jobs, deliveries = Jobs(db, files), Deliveries(db, files)
+    lease = timedelta(seconds=settings.work.lease_seconds)
+
+    def beat(workers: Sequence[str]) -> None:
+        try:
+            with db.transaction():
+                for worker in workers:
+                    jobs.heartbeat(worker, lease)
+                    deliveries.heartbeat(worker, lease)
+        except OutOfResources as error:
+            _log.error("no heartbeat", reason=str(error))
+
+    def orphaned(worker: str, died: bool) -> None:
+        why = "its process died" if died else "handed back by a drain"
+        try:
+            with db.transaction():
+                jobs.hand_back(worker, why, counts=died)
+                deliveries.hand_back(worker, why, counts=died)
+            if died:
+                # Nobody of this role lives at this moment, so nothing of what it writes is being written.
+                _sweep(db, files, [worker.split("-")[0]], time.time() - _SWEPT_SECONDS)
+        except OutOfResources as error:
+            _log.error("claims not handed back; their leases run out", reason=str(error))
+
+    supervisor = Supervisor(
+        command=lambda role: child.command(str(path), role),
+        beat=beat,
+        orphaned=orphaned,
+        drain_seconds=settings.node.drain_seconds + _MARGIN_SECONDS,
+        keep_open=[lock.fileno() for lock in locks],
+        ready=_tell_systemd,
+        stop=stop,
+    )
+    try:
+        return supervisor.run(roles)
+    finally:
+        db.close()
+        for lock in locks:
+            lock.close()
+
+
+def _recover(db: Database, files: Files, roles: Sequence[str]) -> None:
+    """Put right what a crash left: claims of workers that no longer exist, and files that no row names."""
+    jobs, deliveries = Jobs(db, files), Deliveries(db, files)
+    with db.transaction():
+        for role in roles:
+            jobs.hand_back(f"{role}-%", "the node was restarted", counts=True)
+            deliveries.hand_back(f"{role}-%", "the node was restarted", counts=True)
+    row = db.row("SELECT MAX(at) AS at FROM event")
+    last = from_text(row["at"]).timestamp() if row and row["at"] else time.time()
+    _sweep(db, files, roles, last - _SWEPT_SECONDS)
+
+
+def _sweep(db: Database, files: Files, roles: Sequence[str], since: float) -> None:
+    """Remove the files of these roles that no row names, in folders that changed after `since` (POSIX time)."""
+    removed: list[str] = []
+    try:
+        if "receive" in roles:
+            removed += files.sweep("studies", Studies(db, files).files, since)
+        if "work" in roles:
+            removed += files.sweep("results", Jobs(db, files).files, since)
+    except OSError as error:
+        _log.error("not everything was swept", reason=error.strerror)
+    if removed:
+        _log.warning("removed what a crash left behind", files=len(removed))
+
+
+def _tell_systemd() -> None:
+    """Say READY=1 where systemd listens for it (sd_notify(3)); elsewhere nothing."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if address:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+            notify.connect(address.replace("@", "\0", 1) if address.startswith("@") else address)
+            notify.send(b"READY=1")
+
+
+def _only_one(settings: Settings, role: str, stop: Event) -> IO[str]:
+    """Hold the lock of a role on this store.
+
+    Children inherit it, so it is free only when no process of an earlier node is left that could still be writing;
+    those of a node that was killed drain by themselves, and are waited for.
+    """
+    lock = (settings.store.folder / f"{role}.lock").open("w")
+    deadline = time.monotonic() + settings.node.drain_seconds + _MARGIN_SECONDS
+    waiting = False
+    while time.monotonic() < deadline and not stop.is_set():
+        try:
+            flock(lock, LOCK_EX | LOCK_NB)
+        except BlockingIOError:
+            if not waiting:
+                _log.warning("waiting for a process of another node on this store to end", role=role)
+            waiting = True
+            stop.wait(0.1)
+        else:
+            return lock
+    lock.close()
+    raise DicomNodeError(f"a node already runs `{role}` on the store {settings.store.folder}; stop it first")
+
+
+def _clock() -> BackgroundScheduler:
+    """The scheduler; its own log would print a line for each sweep."""
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)
+    return BackgroundScheduler(timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1})
+
+
+@contextmanager
+def _pixels() -> Iterator[Callable[[Path, Path], bool]]:
+    """Compare pixels in a process of its own: a codec that crashes must not take the listener along."""
+    pool: list[ProcessPoolExecutor] = []
+
+    def compare(first: Path, second: Path) -> bool:
+        if not pool:
+            pool.append(ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn")))
+        try:
+            return pool[0].submit(same_pixels, first, second).result(timeout=_COMPARE_SECONDS)
+        except (BrokenProcessPool, TimeoutError):
+            # A codec that crashes or hangs must not stop the settling of everything else.
+            for process in list((pool.pop()._processes or {}).values()):
+                process.kill()
+            return False
+
+    try:
+        yield compare
+    finally:
+        for executor in pool:
+            executor.shutdown()

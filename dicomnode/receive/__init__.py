@@ -1,0 +1,1 @@
+"""The world coming in: the DIMSE listener and what it admits."""

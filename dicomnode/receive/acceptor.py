@@ -1,0 +1,126 @@
+"""The association acceptor: pynetdicom's server with our spooling, socket options and end-of-association hook."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import structlog
+from pynetdicom.ae import ApplicationEntity
+from pynetdicom.association import Association
+from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
+
+from dicomnode.domain import network
+from dicomnode.receive.spool import SpoolingProvider
+from dicomnode.receive.waiting import IndicationQueue, OutgoingQueue, WaitingSocket
+
+log = structlog.get_logger(__name__)
+
+_MISTYPED_ARGUMENT = 0x0212
+_INCOMPLETE = "C-STORE-RQ lacks SOP class, instance, priority or data"
+
+
+class NodeAssociation(Association):
+    """One association of which the node is the acceptor.
+
+    Attributes
+    ----------
+    admitted
+        What the rest of the node knows it as; None for one that was rejected.
+    opened
+        The same once the intake has been told, and only then to be told of the end.
+    """
+
+    def __init__(self, ae: ApplicationEntity, folder: Path, on_end: Callable[[NodeAssociation], None]) -> None:
+        super().__init__(ae, "acceptor")
+        self.dimse: SpoolingProvider = SpoolingProvider(self, folder)
+        self.admitted: network.Association | None = None
+        self.opened: network.Association | None = None
+        self._on_end = on_end
+
+    def attach(self, connection: WaitingSocket) -> None:
+        """Use `connection`, and let both threads wait on what it and the queues bring."""
+        self.set_socket(connection)
+        self._connection = connection
+        self.dul._run_loop_delay = 0.0
+        self.dul.to_provider_queue = OutgoingQueue(connection)
+        self.dul.to_user_queue = IndicationQueue(self.dimse.msg_queue)
+
+    def hang_up(self) -> None:
+        """Cut the connection under a network thread that waits inside a PDU, where no abort can reach it."""
+        self._connection._shutdown_socket()
+
+    def run_reactor(self) -> None:
+        """Serve until release, abort or loss of the connection, then clean up: the one exit that every path takes."""
+        try:
+            super().run_reactor()
+        finally:
+            self.dimse.discard()
+            self._connection.release()
+            self._on_end(self)
+
+    def _serve_request(self, msg: Any, context_id: int) -> None:
+        # pynetdicom would drop such a request without an answer and leave the peer waiting.
+        if isinstance(msg, C_STORE) and msg.MessageID is not None and not msg.is_valid_request:
+            response = C_STORE()
+            response.MessageIDBeingRespondedTo = msg.MessageID
+            response.Status = _MISTYPED_ARGUMENT
+            response.ErrorComment = _INCOMPLETE  # type: ignore[assignment]  # pynetdicom declares it as None
+            log.warning("store_refused", status=f"{_MISTYPED_ARGUMENT:04X}", reason=_INCOMPLETE)
+            self.dimse.send_msg(response, context_id)
+            return
+        super()._serve_request(msg, context_id)
+
+
+class Acceptor(RequestHandler):
+    """Sets up the association for one connection."""
+
+    server: Server
+
+    def _create_association(self) -> NodeAssociation:
+        server, ae = self.server, self.ae
+        assoc = NodeAssociation(ae, server.folder, server.on_end)
+        assoc._server = server
+        # pynetdicom finds its acceptors by the name of their thread.
+        assoc.name = f"AcceptorThread@{self.client_address[0]}:{self.client_address[1]}"
+        # A peer that stalls in the middle of a PDU would otherwise hold the thread for ever.
+        self.request.settimeout(ae.network_timeout)
+        # Responses are small and awaited: they must not wait for an acknowledgement.
+        self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        assoc.attach(WaitingSocket(assoc, self.request))
+
+        assoc.acceptor.maximum_length = ae.maximum_pdu_size
+        assoc.acceptor.ae_title = server.ae_title
+        assoc.acceptor.address_info = self.local
+        assoc.acceptor.implementation_class_uid = ae.implementation_class_uid
+        assoc.acceptor.implementation_version_name = ae.implementation_version_name
+        # Negotiation only reads these, so all associations share them; pynetdicom copies 171 contexts each time.
+        assoc.acceptor.supported_contexts = server.contexts
+        assoc.requestor.address_info = self.remote
+        for event, handlers in server._handlers.items():
+            for handler, arguments in handlers if isinstance(handlers, list) else [handlers]:
+                assoc.bind(event, handler, arguments)
+        return assoc
+
+
+class Server(ThreadedAssociationServer):
+    """Listens on one port.
+
+    Attributes
+    ----------
+    folder
+        Where data sets are written while they arrive.
+    on_end
+        Called once when an association has ended, however it did.
+    """
+
+    request_queue_size = 128
+    folder: Path
+    on_end: Callable[[NodeAssociation], None]
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Log what socketserver would print."""
+        log.exception("association_not_started", address=str(client_address[0]))

@@ -1,0 +1,139 @@
+"""Reads what the node needs to know of an arrived file: its header, who it is, and its digests."""
+
+from __future__ import annotations
+
+import mmap
+import re
+import zlib
+from hashlib import sha256
+from pathlib import Path
+from struct import Struct
+
+from pydicom.datadict import keyword_for_tag
+from pydicom.uid import DeflatedExplicitVRLittleEndian
+
+from dicomnode.domain.errors import CannotUnderstand
+from dicomnode.domain.header import Header
+from dicomnode.domain.network import Association
+from dicomnode.domain.study import Arrival
+from dicomnode.receive.elements import Encoding, parse
+from dicomnode.receive.refusal import Contradiction, NotUnderstood
+
+STUDY_INSTANCE_UID, SERIES_INSTANCE_UID = 0x0020000D, 0x0020000E
+SOP_CLASS_UID, SOP_INSTANCE_UID = 0x00080016, 0x00080018
+
+_PREAMBLE_BYTES = 128
+_GROUP_LENGTH_END = _PREAMBLE_BYTES + 4 + 12
+_META_GROUP_LENGTH = Struct("<HH2sHL")
+
+#: PS3.5 9.1 with a blind eye for leading zeros in a component, which old devices write; nothing that could be a path.
+_UID = re.compile(r"[0-9]+(\.[0-9]+)*", re.ASCII)
+_LONGEST_UID = 64
+
+#: A deflated data set that grows beyond this is taken for an attack, not for an image.
+_MOST_INFLATED_BYTES = 4 << 30
+
+
+def read_arrival(
+    path: Path,
+    association: Association,
+    *,
+    sop_class_uid: str,
+    sop_instance_uid: str,
+    transfer_syntax_uid: str,
+    on_demand: bool,
+) -> Arrival:
+    """Describe the Part 10 file at `path`, whose pixels are not decoded.
+
+    Parameters
+    ----------
+    sop_class_uid, sop_instance_uid
+        As the command set (or whatever brought the object) names them; the data set has to agree.
+    transfer_syntax_uid
+        In which the data set is encoded.
+    on_demand
+        Passed through.
+
+    Raises
+    ------
+    CannotUnderstand
+        The data set is cut short or no data set, or a UID that identifies it is missing or is none (PS3.5 9.1).
+    SOPClassMismatch
+        The data set names another SOP class or instance than the command set (PS3.4 B.2.3).
+    OSError
+        The file cannot be read.
+    """
+    if path.stat().st_size < _GROUP_LENGTH_END:
+        raise CannotUnderstand("file: too short for file meta information (PS3.10 7.1)")
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        start = _data_set_start(content)
+        with memoryview(content) as whole, whole[start:] as data_set:
+            digest = sha256(data_set).hexdigest()
+        # The inflated copy begins at 0, the file itself after its meta information.
+        buffer, start = _inflated(content, start, transfer_syntax_uid)
+        parsed = parse(buffer, start, Encoding.of(transfer_syntax_uid))
+        pixel_digest = ""
+        if parsed.pixels_end:
+            with memoryview(buffer) as whole, whole[parsed.pixels_start : parsed.pixels_end] as pixels:
+                pixel_digest = sha256(pixels).hexdigest()
+        size_bytes = len(content)
+
+    header = Header.of(parsed.attributes)
+    found = {tag: _uid(header, tag) for tag in (SOP_CLASS_UID, SOP_INSTANCE_UID)}
+    for tag, asked in ((SOP_CLASS_UID, sop_class_uid), (SOP_INSTANCE_UID, sop_instance_uid)):
+        if found[tag] != asked.rstrip("\0 "):
+            message = f"{keyword_for_tag(tag)}: data set has {found[tag]}, command has {asked}"
+            raise Contradiction(message, offending=tag)
+    return Arrival(
+        association=association,
+        path=path,
+        header=header,
+        study_instance_uid=_uid(header, STUDY_INSTANCE_UID),
+        series_instance_uid=_uid(header, SERIES_INSTANCE_UID),
+        sop_class_uid=found[SOP_CLASS_UID],
+        sop_instance_uid=found[SOP_INSTANCE_UID],
+        transfer_syntax_uid=transfer_syntax_uid,
+        digest=digest,
+        pixel_digest=pixel_digest,
+        size_bytes=size_bytes,
+        on_demand=on_demand,
+    )
+
+
+def is_uid(text: str) -> bool:
+    """Whether `text` has the form of a UID and can therefore be part of a file name."""
+    return len(text) <= _LONGEST_UID and _UID.fullmatch(text) is not None
+
+
+def _uid(header: Header, tag: int) -> str:
+    keyword = keyword_for_tag(tag)
+    value = header.text(keyword)
+    if not value:
+        raise NotUnderstood(f"{keyword}: missing, the data set needs one", offending=tag)
+    if not is_uid(value):
+        raise NotUnderstood(f"{keyword}: {value[: _LONGEST_UID + 1]!r} is not a UID (PS3.5 9.1)", offending=tag)
+    return value
+
+
+def _data_set_start(content: mmap.mmap) -> int:
+    """Offset of the data set behind preamble and file meta information (PS3.10 7.1)."""
+    if content[_PREAMBLE_BYTES : _PREAMBLE_BYTES + 4] == b"DICM":
+        group, element, vr, _, length = _META_GROUP_LENGTH.unpack_from(content, _PREAMBLE_BYTES + 4)
+        start = _GROUP_LENGTH_END + int(length)
+        if (group, element, vr) == (0x0002, 0x0000, b"UL") and start <= len(content):
+            return start
+    raise CannotUnderstand("file: no file meta information with its group length (PS3.10 7.1)")
+
+
+def _inflated(content: mmap.mmap, start: int, transfer_syntax_uid: str) -> tuple[bytes | mmap.mmap, int]:
+    if transfer_syntax_uid != DeflatedExplicitVRLittleEndian:
+        return content, start
+    inflate = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        with memoryview(content) as whole, whole[start:] as deflated:
+            plain = inflate.decompress(deflated, _MOST_INFLATED_BYTES)
+    except zlib.error as error:
+        raise CannotUnderstand(f"data set: cannot be inflated, {error}") from error
+    if not inflate.eof:
+        raise CannotUnderstand("data set: deflated stream ends too early or inflates beyond 4 GiB (PS3.5 A.5)")
+    return plain, 0

@@ -1,0 +1,289 @@
+"""The DIMSE listener: C-ECHO and C-STORE for several AE titles on one port."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import Protocol, cast
+from uuid import uuid4
+
+import structlog
+from pydicom.dataset import Dataset
+from pynetdicom import AE, _config, evt
+from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.presentation import PresentationContextTuple
+from structlog.contextvars import bind_contextvars
+
+from dicomnode.domain import network
+from dicomnode.domain.errors import ConfigError, Fault, Refused
+from dicomnode.domain.study import Arrival
+from dicomnode.receive.acceptor import Acceptor, NodeAssociation, Server
+from dicomnode.receive.admission import Admission, Rejected
+from dicomnode.receive.answer import SUCCESS, answer, refusal_of_os
+from dicomnode.receive.contexts import presentation_contexts
+from dicomnode.receive.header import SOP_CLASS_UID, read_arrival
+from dicomnode.receive.refusal import Contradiction, ProcessingFailure
+from dicomnode.receive.spool import Spooled
+
+log = structlog.get_logger(__name__)
+
+#: How long an A-ABORT may take to reach the peer when the node stops.
+_ABORT_SECONDS = 1.0
+
+#: How often the listening thread looks whether it shall stop.
+_POLL_SECONDS = 0.1
+
+
+class Intake(Protocol):
+    """What the listener hands its news to; called from one thread per association."""
+
+    def opened(self, association: network.Association) -> None:
+        """An association was established; an exception aborts it."""
+
+    def accept(self, arrival: Arrival) -> None:
+        """Keep the object before returning, or raise `Refused`: Success is sent right after."""
+
+    def closed(self, association: network.Association) -> None:
+        """The association has ended and no `accept` of it is under way."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much the listener puts up with.
+
+    Attributes
+    ----------
+    maximum_pdu_bytes
+        Longest P-DATA-TF the peer may send (PS3.8 D.1); 0 for no limit. 128 KiB halves the time that 16 KiB takes.
+    network_timeout_seconds
+        An association without any traffic is aborted after this time, and so is one that stalls inside a PDU.
+    acse_timeout_seconds
+        A connection that requests no association is closed after this time (ARTIM, PS3.8 9.1.5).
+    dimse_timeout_seconds
+        How long to wait for an answer of the peer.
+    """
+
+    maximum_associations: int = 25
+    maximum_pdu_bytes: int = 131072
+    network_timeout_seconds: float = 60.0
+    acse_timeout_seconds: float = 30.0
+    dimse_timeout_seconds: float = 30.0
+
+
+def configure_pynetdicom() -> None:
+    """Set what pynetdicom keeps per process: neither its log handlers nor its debug level may print data sets."""
+    _config.LOG_HANDLER_LEVEL = "none"
+    logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
+
+
+class Listener:
+    """Takes associations on one port and hands every object to the intake.
+
+    Parameters
+    ----------
+    aets
+        AE titles under which the node answers.
+    on_demand_aets
+        Those that force a run; they are answered too.
+    host, port
+        Where to listen; port 0 lets the system choose.
+    incoming
+        Existing folder, on the file system of the store, for data sets under way.
+    """
+
+    def __init__(
+        self,
+        *,
+        aets: Sequence[str],
+        on_demand_aets: Sequence[str] = (),
+        host: str,
+        port: int,
+        admission: Admission,
+        intake: Intake,
+        incoming: Path,
+        limits: Limits | None = None,
+    ) -> None:
+        self._on_demand = frozenset(on_demand_aets)
+        self._host, self._port = host, port
+        self._admission = admission
+        self._intake = intake
+        self._incoming = incoming
+        self._limits = limits or Limits()
+        self._aet = [*aets, *on_demand_aets][0]
+        self._server: Server | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def port(self) -> int:
+        """The port in use, which differs from the one asked for if that was 0."""
+        return int(self._server.server_address[1]) if self._server else self._port
+
+    def start(self) -> None:
+        """Begin to listen.
+
+        Raises
+        ------
+        ConfigError
+            The port is taken, or the host is no address of this machine.
+        """
+        configure_pynetdicom()
+        ae = AE(ae_title=self._aet)
+        ae.maximum_associations = self._limits.maximum_associations
+        ae.maximum_pdu_size = self._limits.maximum_pdu_bytes
+        ae.network_timeout = self._limits.network_timeout_seconds
+        ae.acse_timeout = self._limits.acse_timeout_seconds
+        ae.dimse_timeout = self._limits.dimse_timeout_seconds
+        handlers: list[evt.EventHandlerType] = [
+            (evt.EVT_REQUESTED, self._on_requested),
+            (evt.EVT_REJECTED, self._on_rejected),
+            (evt.EVT_ESTABLISHED, self._on_established),
+            (evt.EVT_C_ECHO, self._on_echo),
+            (evt.EVT_C_STORE, self._on_store),
+        ]
+        try:
+            server = ae.make_server(
+                (self._host, self._port),
+                contexts=presentation_contexts(),
+                evt_handlers=handlers,
+                server_class=Server,
+                request_handler=Acceptor,
+            )
+        except OSError as error:
+            fault = Fault(
+                key="node.port",
+                value=f"{self._host}:{self._port}",
+                remedy=f"cannot listen there: {error.strerror or error}; choose a free port and an own address",
+            )
+            raise ConfigError((fault,)) from error
+        assert isinstance(server, Server)
+        server.folder, server.on_end = self._incoming, self._on_end
+        ae._servers.append(server)
+        self._server = server
+        self._thread = threading.Thread(target=server.serve_forever, args=(_POLL_SECONDS,), name="dicom-listener")
+        self._thread.start()
+        log.info("listening", host=self._host, port=self.port, aets=sorted(self._admission.called_aets))
+
+    def stop(self, grace_seconds: float) -> None:
+        """Take no further association, let those under way finish, and abort what is left after `grace_seconds`."""
+        server, self._server = self._server, None
+        if server is None or self._thread is None:
+            return
+        self._port = int(server.server_address[1])
+        server.shutdown()
+        self._thread.join()
+        until = monotonic() + grace_seconds
+        for association in server.active_associations:
+            if isinstance(association, NodeAssociation) and association.admitted is None:
+                # A connection that has asked for nothing yet has nothing to finish.
+                association.hang_up()
+        for association in server.active_associations:
+            association.join(max(0.0, until - monotonic()))
+        remaining = [each for each in server.active_associations if isinstance(each, NodeAssociation)]
+        for association in remaining:
+            association.abort(block=False)
+        for association in remaining:
+            association.join(_ABORT_SECONDS)
+            if association.is_alive():
+                association.hang_up()
+                association.join(_ABORT_SECONDS)
+        log.info("stopped_listening", port=self._port)
+
+    def _on_requested(self, event: evt.Event) -> None:
+        """Admit or reject (PS3.8 7.1.1); runs in the association's own thread, whose log lines all carry its names."""
+        assoc = _association(event)
+        calling, called = _aets(assoc)
+        address = str(assoc.requestor.address)
+        association_id = uuid4().hex
+        bind_contextvars(association_id=association_id, calling_aet=calling, called_aet=called, address=address)
+        verdict = self._admission.judge(calling, called, address)
+        if isinstance(verdict, Rejected):
+            log.warning("association_rejected", reason=verdict.text, admit_with=verdict.toml_lines)
+            assoc.acse.send_reject(verdict.result, verdict.source, verdict.reason)
+            # Returns when the answer is sent and the connection is down.
+            assoc.kill()
+            return
+        assoc.admitted = network.Association(
+            association_id=association_id, calling_aet=calling, called_aet=called, address=address, peer=verdict.peer
+        )
+
+    def _on_rejected(self, _event: evt.Event) -> None:
+        """Log pynetdicom's own rejection, which has one cause: result 2, source 3, reason 2, local limit exceeded."""
+        limit = self._limits.maximum_associations
+        log.warning("association_rejected", reason=f"{limit} associations are open, the limit is {limit}")
+
+    def _on_established(self, event: evt.Event) -> None:
+        assoc = _association(event)
+        association = assoc.admitted
+        assert association is not None
+        if self._attempt(lambda: self._intake.opened(association)) is not None:
+            assoc.abort()
+            return
+        assoc.opened = association
+        log.info("association_opened", peer=association.peer)
+
+    def _on_end(self, assoc: NodeAssociation) -> None:
+        association = assoc.opened
+        if association is not None:
+            self._attempt(lambda: self._intake.closed(association))
+            log.info("association_closed", released=assoc.is_released)
+
+    def _on_echo(self, _event: evt.Event) -> int:
+        return SUCCESS
+
+    def _on_store(self, event: evt.Event) -> Dataset:
+        request, association = event.request, _association(event).opened
+        assert isinstance(request, C_STORE) and association is not None
+        refusal = self._attempt(lambda: self._store(request, event.context, association))
+        if refusal is not None:
+            uid = str(request.AffectedSOPInstanceUID)
+            log.warning("store_refused", sop_instance_uid=uid, status=f"{refusal.status:04X}", reason=str(refusal))
+        return answer(refusal)
+
+    def _store(self, request: C_STORE, context: PresentationContextTuple, association: network.Association) -> None:
+        # pynetdicom declares a temporary file there; ours has the same methods.
+        spooled = cast(object, request._dataset_file)
+        assert isinstance(spooled, Spooled)
+        path = spooled.finish()
+        if request.AffectedSOPClassUID != context.abstract_syntax:
+            message = f"SOPClassUID: {request.AffectedSOPClassUID} in a context for {context.abstract_syntax}"
+            raise Contradiction(message, offending=SOP_CLASS_UID)
+        self._intake.accept(
+            read_arrival(
+                path,
+                association,
+                sop_class_uid=str(request.AffectedSOPClassUID),
+                sop_instance_uid=str(request.AffectedSOPInstanceUID),
+                transfer_syntax_uid=str(context.transfer_syntax),
+                on_demand=association.called_aet in self._on_demand,
+            )
+        )
+
+    def _attempt(self, act: Callable[[], None]) -> Refused | None:
+        """Run `act`; what went wrong as the refusal to answer with, since the peer must get an answer to everything."""
+        try:
+            act()
+        except Refused as refusal:
+            return refusal
+        except OSError as error:
+            log.exception("storage_failed")
+            return refusal_of_os(error)
+        except Exception:  # one of the three places where that is allowed (DESIGN section 2, rule 7)
+            log.exception("intake_failed")
+            return ProcessingFailure("internal error; the node's log has the details")
+        return None
+
+
+def _association(event: evt.Event) -> NodeAssociation:
+    assert isinstance(event.assoc, NodeAssociation)
+    return event.assoc
+
+
+def _aets(assoc: NodeAssociation) -> tuple[str, str]:
+    """Calling and called AE title as the peer gave them, without padding."""
+    request = assoc.requestor.primitive
+    assert request is not None
+    return (request.calling_ae_title or "").strip(), (request.called_ae_title or "").strip()

@@ -1,0 +1,156 @@
+"""Writes a C-STORE's data set to disk as it arrives, and survives a disk that will not take it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from queue import Empty
+from struct import Struct
+from tempfile import NamedTemporaryFile
+from typing import Any
+
+from pynetdicom import PYNETDICOM_IMPLEMENTATION_UID, PYNETDICOM_IMPLEMENTATION_VERSION
+from pynetdicom.association import Association
+from pynetdicom.dimse import DIMSEServiceProvider
+from pynetdicom.dimse_messages import C_STORE_RQ, DIMSEMessage
+from pynetdicom.pdu_primitives import P_DATA
+
+from dicomnode.receive.waiting import TICK_SECONDS
+
+_SHORT = Struct("<HH2sH")
+_OTHER_BYTE = Struct("<HH2sHL")
+
+
+def part_10_preface(sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str) -> bytes:
+    """Preamble, prefix and file meta information of a Part 10 file (PS3.10 7.1)."""
+    version = _OTHER_BYTE.pack(0x0002, 0x0001, b"OB", 0, 2) + b"\0\1"
+    values = (
+        (0x0002, b"UI", sop_class_uid),
+        (0x0003, b"UI", sop_instance_uid),
+        (0x0010, b"UI", transfer_syntax_uid),
+        (0x0012, b"UI", PYNETDICOM_IMPLEMENTATION_UID),
+        (0x0013, b"SH", PYNETDICOM_IMPLEMENTATION_VERSION),
+    )
+    group = version
+    for element, vr, text in values:
+        value = text.encode("ascii", errors="replace")
+        value += (b"\0" if vr == b"UI" else b" ") * (len(value) % 2)
+        group += _SHORT.pack(0x0002, element, vr, len(value)) + value
+    length = _SHORT.pack(0x0002, 0x0000, b"UL", 4) + len(group).to_bytes(4, "little")
+    return b"\0" * 128 + b"DICM" + length + group
+
+
+class Spooled:
+    """A Part 10 file that grows with every fragment received.
+
+    The network thread may not raise: pynetdicom answers that by dropping the connection without a word. So an error of
+    the disk is kept until `finish`, where the peer can be told.
+
+    Attributes
+    ----------
+    name
+        Path of the file, "" when it could not be created; pynetdicom removes it after the C-STORE is answered.
+    """
+
+    def __init__(self, folder: Path, preface: bytes) -> None:
+        self.name = ""
+        self._error: OSError | None = None
+        self._file: Any = None
+        try:
+            self._file = NamedTemporaryFile(dir=folder, prefix="arriving-", suffix=".part", delete=False)  # noqa: SIM115
+            self.name = self._file.name
+            self._file.write(preface)
+        except OSError as error:
+            self._error = error
+
+    @property
+    def file(self) -> Spooled:
+        """What pynetdicom flushes after every fragment: nothing needs to be on the disk before `finish`."""
+        return self
+
+    def flush(self) -> None:
+        """Leave the bytes in the buffer."""
+
+    def write(self, fragment: bytes) -> None:
+        """Append `fragment`; after a failure the rest of the data set is received and forgotten."""
+        if self._error is not None:
+            return
+        try:
+            self._file.write(fragment)
+        except OSError as error:
+            self._error = error
+
+    def finish(self) -> Path:
+        """Path of the complete file.
+
+        Raises
+        ------
+        OSError
+            The first error met while the data set was written.
+        """
+        if self._error is None:
+            self._file.flush()
+            return Path(self.name)
+        raise self._error
+
+    def close(self) -> None:
+        """Close the file; whatever could not be written has been told by `finish`."""
+        try:
+            if self._file is not None:
+                self._file.close()
+        except OSError:
+            self._file = None
+
+    def discard(self) -> None:
+        """Close and remove the file if it is still there."""
+        self.close()
+        if self.name:
+            Path(self.name).unlink(missing_ok=True)
+
+
+class SpoolingProvider(DIMSEServiceProvider):
+    """A DIMSE provider that gives every incoming C-STORE a `Spooled` file in `folder`.
+
+    pynetdicom's own chunked reception is a switch for the whole process, writes to the directory that tempfile happens
+    to use, leaves its file behind when the association ends early, and ends the connection when the disk is full.
+    """
+
+    def __init__(self, association: Association, folder: Path) -> None:
+        super().__init__(association)
+        self._folder = folder
+
+    def get_msg(self, block: bool = False) -> Any:
+        """The next message; (None, None) after a while without one, or as soon as the peer releases or aborts."""
+        try:
+            return self.msg_queue.get(timeout=self.dimse_timeout if block else TICK_SECONDS)
+        except Empty:
+            return None, None
+
+    def receive_primitive(self, primitive: P_DATA) -> None:
+        """Take one P-DATA, fragment by fragment, since a command and its data may share one (PS3.8 9.3.5.1)."""
+        for fragment in primitive.presentation_data_value_list:
+            single = P_DATA()
+            single.presentation_data_value_list.append(fragment)
+            super().receive_primitive(single)
+            message = self.message
+            if isinstance(message, C_STORE_RQ) and message._data_set_file is None:
+                message._data_set_file = Spooled(self._folder, self._preface(message))  # type: ignore[assignment]
+
+    def _preface(self, message: DIMSEMessage) -> bytes:
+        context = self.assoc._accepted_cx.get(message.context_id or 0)
+        if context is None:
+            return b""  # the association is about to be aborted for it
+        command = message.command_set
+        return part_10_preface(
+            str(command.get("AffectedSOPClassUID", "")),
+            str(command.get("AffectedSOPInstanceUID", "")),
+            str(context.transfer_syntax[0]),
+        )
+
+    def discard(self) -> None:
+        """Remove the files of data sets that were never answered: half received, or queued behind an abort."""
+        # The network thread has ended, so nobody else touches these.
+        spooled = [getattr(self.message, "_data_set_file", None)]
+        spooled += [getattr(request, "_dataset_file", None) for _, request in self.msg_queue.queue]
+        for each in spooled:
+            if isinstance(each, Spooled):
+                each.discard()

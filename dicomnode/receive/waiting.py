@@ -1,0 +1,112 @@
+"""Lets the two threads of an association wait for news where pynetdicom looks every millisecond."""
+
+from __future__ import annotations
+
+import select
+import socket
+from contextlib import suppress
+from queue import Queue
+from typing import Any
+
+from pynetdicom.association import Association
+from pynetdicom.transport import AssociationSocket
+
+#: How often timers (ARTIM, network time-out) are looked at when nothing happens.
+TICK_SECONDS = 0.2
+
+#: Most bytes taken from the kernel at once.
+_READ_BYTES = 1 << 20
+
+
+class WaitingSocket(AssociationSocket):
+    """A connection whose `ready` waits until the peer has sent something or `wake` is called.
+
+    pynetdicom's network thread polls the socket and sleeps 1 ms in between, which costs up to a millisecond per PDU in
+    both directions and a core for a few dozen idle associations.
+    """
+
+    def __init__(self, association: Association, connection: socket.socket) -> None:
+        super().__init__(association, client_socket=connection)
+        self._waker, self._woken = socket.socketpair()
+        self._waker.setblocking(False)
+        self._woken.setblocking(False)
+
+    @property
+    def ready(self) -> bool:
+        """Whether the peer has sent something, at the latest after `TICK_SECONDS`; False when woken."""
+        if self.socket is None or not self._is_connected:
+            return False
+        if self.assoc.dul.state_machine.current_state == "Sta13":
+            return bool(super().ready)  # only drained before the connection is closed
+        # The network thread handles one event per turn: it may have more of them already.
+        wait_seconds = TICK_SECONDS if self.event_queue.empty() else 0.0
+        try:
+            readable, _, _ = select.select([self.socket, self._woken], [], [], wait_seconds)
+        except (OSError, ValueError):
+            self.event_queue.put("Evt17")  # transport connection closed (PS3.8 Table 9-7)
+            return False
+        if self._woken in readable:
+            self._woken.recv(_READ_BYTES)
+        return self.socket in readable
+
+    def recv(self, nr_bytes: int) -> bytearray:
+        """Read `nr_bytes`, or fewer if the peer closes the connection before."""
+        assert self.socket is not None
+        content = bytearray(nr_bytes)
+        read = 0
+        with memoryview(content) as view:
+            while read < nr_bytes:
+                count = self.socket.recv_into(view[read:], min(nr_bytes - read, _READ_BYTES))
+                if not count:
+                    break
+                read += count
+        del content[read:]
+        return content
+
+    def _shutdown_socket(self) -> None:
+        # pynetdicom forgets to close a socket that the peer has closed first.
+        if self.socket is not None:
+            with suppress(OSError):
+                self.socket.shutdown(socket.SHUT_RDWR)
+            self.socket.close()
+        if self.assoc.requestor.primitive is None:
+            # Nobody has asked for an association, so nothing else would end the wait for one.
+            self.assoc.dul.to_user_queue.put(None)
+
+    def wake(self) -> None:
+        """End the present wait, from any thread."""
+        try:
+            self._waker.send(b"\0")
+        except OSError:
+            return  # enough wake-ups are pending, or the association is over
+
+    def release(self) -> None:
+        """Give the two descriptors back; the association is over."""
+        self._waker.close()
+        self._woken.close()
+
+
+class OutgoingQueue(Queue[Any]):
+    """What the node wants to send; wakes the network thread."""
+
+    def __init__(self, connection: WaitingSocket) -> None:
+        super().__init__()
+        self._connection = connection
+
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
+        """Queue a primitive for the peer."""
+        super().put(item, block, timeout)
+        self._connection.wake()
+
+
+class IndicationQueue(Queue[Any]):
+    """Releases and aborts of the peer; wakes the association's thread, which waits for messages."""
+
+    def __init__(self, messages: Queue[Any]) -> None:
+        super().__init__()
+        self._messages = messages
+
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
+        """Queue an indication, and an empty message as pynetdicom does itself after an abort."""
+        super().put(item, block, timeout)
+        self._messages.put((None, None))

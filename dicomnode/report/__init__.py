@@ -1,0 +1,1 @@
+"""Findings as DICOM objects that a destination can show."""

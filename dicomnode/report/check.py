@@ -1,0 +1,227 @@
+"""Reads a written SEG back by another way than it was made and holds it against the mask."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import Dataset, dcmread
+
+from dicomnode.domain.errors import EncodingError
+from dicomnode.domain.finding import Findings
+from dicomnode.domain.model import Segment
+from dicomnode.report.boundary import encoding
+from dicomnode.report.segmentation import segment_numbers
+
+#: Positions are written with ten digits or more, so anything beyond this is an error and not rounding, apart from
+#: what the headers of the source themselves deviate from an even grid.
+_TOLERANCE_MM = 0.01
+_COSINE_TOLERANCE = 2e-4
+#: Deviations from an even stack that reading accepts: of a slice along the normal, and of rounded cosines; beside
+#: them a shear of half a pixel.
+_IRREGULAR_MM = 0.1
+_IRREGULAR_OF_SPACING = 0.01
+_COSINE_ROUNDING = 2e-3
+
+
+@dataclass(slots=True, kw_only=True)
+class _Measured:
+    """Voxel count, sum of voxel centres and corners of the planes' bounding boxes, in LPS mm."""
+
+    voxels: int = 0
+    total_mm: NDArray[np.float64] = field(default_factory=lambda: np.zeros(3))
+    low_mm: NDArray[np.float64] = field(default_factory=lambda: np.full(3, np.inf))
+    high_mm: NDArray[np.float64] = field(default_factory=lambda: np.full(3, -np.inf))
+
+    def add(self, plane: NDArray[Any], origin: NDArray[Any], row: NDArray[Any], column: NDArray[Any]) -> None:
+        """Add the non-zero pixels of a plane; `row` and `column` are the steps of one index in mm."""
+        by_row, by_column = np.count_nonzero(plane, axis=1), np.count_nonzero(plane, axis=0)
+        voxels = int(by_row.sum())
+        if not voxels:
+            return
+        rows, columns = np.flatnonzero(by_row), np.flatnonzero(by_column)
+        self.voxels += voxels
+        self.total_mm += voxels * origin + (by_row[rows] @ rows) * row + (by_column[columns] @ columns) * column
+        corners = np.array([origin + i * row + j * column for i in rows[[0, -1]] for j in columns[[0, -1]]])
+        self.low_mm = np.minimum(self.low_mm, corners.min(axis=0))
+        self.high_mm = np.maximum(self.high_mm, corners.max(axis=0))
+
+    @property
+    def centroid_mm(self) -> NDArray[np.float64]:
+        """Mean position."""
+        return self.total_mm / max(self.voxels, 1)
+
+
+def verify(encoded: bytes, findings: Findings) -> None:
+    """Compare a SEG, frame by frame from its own plane positions, with the mask that it should show.
+
+    The writer goes through highdicom and the source's headers; this goes through the bits of the file and the
+    volume's affine, so a flip, a shift or swapped segments on either way shows.
+
+    Parameters
+    ----------
+    encoded
+        The complete file.
+
+    Raises
+    ------
+    EncodingError
+        At the first segment whose code, orientation, voxel count, centroid or extent differs; and for a file that
+        cannot be read or has other segments.
+    """
+    with encoding("SEG read back"):
+        seg = dcmread(BytesIO(encoded))
+        items = {int(item.SegmentNumber): item for item in seg.SegmentSequence}
+    numbers = segment_numbers(findings)
+    if set(items) != set(numbers.values()):
+        raise EncodingError(f"SEG: found segments {sorted(items)}, needed {sorted(numbers.values())}")
+    segments = {segment.number: segment for segment in findings.segmentation.segments}
+    for number, position in numbers.items():
+        _check_code(items[position], segments[number])
+    with encoding("SEG read back"):
+        slack_mm = _slack_mm(findings)
+        _check_references(seg, findings)
+        _check_orientation(seg, findings, slack_mm)
+        written = _written(seg)
+    for number, position in numbers.items():
+        _compare(segments[number], written.get(position, _Measured()), _needed(findings, number), slack_mm)
+
+
+def _slack_mm(findings: Findings) -> float:
+    """How far the corners of the source images, by their own headers, lie from the grid they were read as.
+
+    Scanners write positions with one decimal and cosines with three, and a slight shear is accepted at reading; the
+    SEG repeats the headers. Deviations beyond those would mean that the volume was read wrongly.
+    """
+    volume = findings.source.volume
+    affine, (_, rows, columns) = np.asarray(volume.affine), volume.spatial_shape
+    corners = np.array([(i, j) for i in (0, rows - 1) for j in (0, columns - 1)])
+    normal = affine[:3, 0] / np.linalg.norm(affine[:3, 0])
+    reach = max(volume.spacing[1] * rows, volume.spacing[2] * columns) * _COSINE_ROUNDING
+    along_limit = max(_IRREGULAR_MM, _IRREGULAR_OF_SPACING * volume.spacing[0]) + reach + _TOLERANCE_MM
+    aside_limit = min(volume.spacing[1:]) / 2 + reach + _TOLERANCE_MM
+    slack = 0.0
+    for index, ds in enumerate(findings.source.datasets):
+        cosines, spacing = np.array(ds.ImageOrientationPatient, float), np.array(ds.PixelSpacing, float)
+        steps = np.stack([cosines[3:] * spacing[0], cosines[:3] * spacing[1]])
+        headers = np.array(ds.ImagePositionPatient, float) + corners @ steps
+        grid = affine[:3, 3] + index * affine[:3, 0] + corners @ affine[:3, [1, 2]].T
+        apart = headers - grid
+        along = apart @ normal
+        aside = np.linalg.norm(apart - np.outer(along, normal), axis=1)
+        if np.abs(along).max() > along_limit or aside.max() > aside_limit:
+            raise EncodingError(
+                f"source: image {index + 1} lies {np.abs(along).max():.2f} mm along and {aside.max():.2f} mm aside "
+                f"of its place in the volume, needed at most {along_limit:.2f} mm and {aside_limit:.2f} mm"
+            )
+        slack = max(slack, float(np.abs(apart).max()))
+    return slack
+
+
+def _check_references(seg: Dataset, findings: Findings) -> None:
+    """Every frame lies in the source's frame of reference, on the image that it names as its source."""
+    sources = {str(ds.SOPInstanceUID): ds for ds in findings.source.datasets}
+    frame_of_reference = str(findings.source.datasets[0].FrameOfReferenceUID)
+    if str(seg.FrameOfReferenceUID) != frame_of_reference:
+        raise EncodingError(f"SEG: found frame of reference {seg.FrameOfReferenceUID}, needed {frame_of_reference}")
+    for frame in seg.PerFrameFunctionalGroupsSequence:
+        named = str(_group(seg, frame, "DerivationImageSequence").SourceImageSequence[0].ReferencedSOPInstanceUID)
+        found = np.array(_group(seg, frame, "PlanePositionSequence").ImagePositionPatient, dtype=float)
+        if named not in sources:
+            raise EncodingError(f"SEG: found a frame made from {named}, needed an image of the source series")
+        needed = np.array(sources[named].ImagePositionPatient, dtype=float)
+        if np.abs(found - needed).max() > _TOLERANCE_MM:
+            raise EncodingError(f"SEG: found the frame of {named} at {_shown(found)} mm, needed {_shown(needed)} mm")
+
+
+def _check_code(item: Dataset, segment: Segment) -> None:
+    kind = item.SegmentedPropertyTypeCodeSequence[0]
+    region = item.get("AnatomicRegionSequence") or [Dataset()]
+    modifiers = (
+        region[0].get("AnatomicRegionModifierSequence") or kind.get("SegmentedPropertyTypeModifierCodeSequence") or ()
+    )
+    found = (kind.CodeValue, *(modifier.CodeValue for modifier in modifiers))
+    needed = (segment.type.value, *((segment.laterality.value,) if segment.laterality else ()))
+    if found != needed:
+        raise EncodingError(f"{_named(segment)}: found type and side {found}, needed {needed}")
+
+
+def _check_orientation(seg: Dataset, findings: Findings, slack_mm: float) -> None:
+    volume = findings.segmentation.volume
+    affine = np.asarray(volume.affine)
+    # Over the whole image a cosine that is off by this moves the far corner by the slack.
+    tolerance = _COSINE_TOLERANCE + slack_mm / (min(volume.spatial_shape[1:]) * min(volume.spacing[1:]))
+    for frame in seg.PerFrameFunctionalGroupsSequence:
+        row, column = _steps(seg, frame)
+        for found, needed, what in ((column, affine[:3, 2], "column"), (row, affine[:3, 1], "row")):
+            if np.abs(found / np.linalg.norm(found) - needed / np.linalg.norm(needed)).max() > tolerance:
+                raise EncodingError(f"SEG: found next {what} at {_shown(found)} mm, needed {_shown(needed)} mm")
+
+
+def _written(seg: Dataset) -> dict[int, _Measured]:
+    """Segment number in the SEG → what its frames show."""
+    measured: dict[int, _Measured] = {}
+    for frame, plane in zip(seg.PerFrameFunctionalGroupsSequence, _planes(seg), strict=True):
+        number = int(_group(seg, frame, "SegmentIdentificationSequence").ReferencedSegmentNumber)
+        position = _group(seg, frame, "PlanePositionSequence").ImagePositionPatient
+        row, column = _steps(seg, frame)
+        measured.setdefault(number, _Measured()).add(plane, np.array(position, dtype=float), row, column)
+    return measured
+
+
+def _planes(seg: Dataset) -> Iterator[NDArray[np.uint8]]:
+    """Frames of 0 and 1, shape (row, column); bits are packed from the least significant on (PS3.5 8.1.1)."""
+    if seg.BitsAllocated != 1:
+        raise ValueError(f"{seg.BitsAllocated} bits per pixel, needed 1")
+    packed = np.frombuffer(seg.PixelData, dtype=np.uint8)
+    size = seg.Rows * seg.Columns
+    for index in range(int(seg.NumberOfFrames)):
+        start = index * size
+        bits = np.unpackbits(packed[start // 8 : -(-(start + size) // 8)], bitorder="little")
+        yield bits[start % 8 : start % 8 + size].reshape(seg.Rows, seg.Columns)
+
+
+def _group(seg: Dataset, frame: Dataset, keyword: str) -> Any:
+    """The item of a functional group, of this frame or shared."""
+    return (frame.get(keyword) or seg.SharedFunctionalGroupsSequence[0].get(keyword))[0]
+
+
+def _steps(seg: Dataset, frame: Dataset) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Vectors in mm to the next row and to the next column (PS3.3 C.7.6.2.1.1)."""
+    cosines = np.array(_group(seg, frame, "PlaneOrientationSequence").ImageOrientationPatient, dtype=float)
+    spacing = _group(seg, frame, "PixelMeasuresSequence").PixelSpacing
+    return cosines[3:] * float(spacing[0]), cosines[:3] * float(spacing[1])
+
+
+def _needed(findings: Findings, number: int) -> _Measured:
+    volume = findings.segmentation.volume
+    affine = np.asarray(volume.affine)
+    measured = _Measured()
+    for index, plane in enumerate(volume.array):
+        origin = affine[:3, 3] + index * affine[:3, 0]
+        measured.add(plane == number, origin, affine[:3, 1], affine[:3, 2])
+    return measured
+
+
+def _compare(segment: Segment, found: _Measured, needed: _Measured, slack_mm: float) -> None:
+    if found.voxels != needed.voxels:
+        raise EncodingError(f"{_named(segment)}: found {found.voxels} voxels in the SEG, needed {needed.voxels}")
+    for what, is_, should in (
+        ("centroid", found.centroid_mm, needed.centroid_mm),
+        ("lowest corner", found.low_mm, needed.low_mm),
+        ("highest corner", found.high_mm, needed.high_mm),
+    ):
+        if np.abs(is_ - should).max() > _TOLERANCE_MM + slack_mm:
+            raise EncodingError(f"{_named(segment)}: found {what} at {_shown(is_)} mm, needed {_shown(should)} mm")
+
+
+def _named(segment: Segment) -> str:
+    return f"segment {segment.number} ({segment.label})"
+
+
+def _shown(vector: NDArray[np.float64]) -> str:
+    return "(" + ", ".join(f"{number:.2f}" for number in vector) + ")"

@@ -1,0 +1,37 @@
+"""Result objects as the bytes of a DICOM file."""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+from pydicom import Dataset, dcmwrite
+from pydicom.dataset import FileMetaDataset
+from pydicom.uid import UID, ExplicitVRLittleEndian
+
+from dicomnode.report.boundary import encoding
+
+#: Identify this implementation in files and associations (PS3.7 D.3.3.2); the UID was drawn once under 2.25.
+IMPLEMENTATION_CLASS_UID = UID("2.25.215340193102733419333932709076929610972")
+IMPLEMENTATION_VERSION_NAME = "DICOMNODE"
+
+
+def to_bytes(dataset: Dataset) -> bytes:
+    """`dataset` in the DICOM File Format (PS3.10 section 7), Explicit VR Little Endian.
+
+    Raises
+    ------
+    EncodingError
+        If a value does not fit its value representation or mandatory UIDs are missing.
+    """
+    with encoding(f"object {dataset.get('SOPInstanceUID', 'without UID')}"):
+        meta = FileMetaDataset()
+        meta.FileMetaInformationVersion = b"\x00\x01"
+        meta.MediaStorageSOPClassUID = dataset.SOPClassUID
+        meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+        meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
+        meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
+        dataset.file_meta = meta
+        buffer = BytesIO()
+        dcmwrite(buffer, dataset, implicit_vr=False, little_endian=True, enforce_file_format=True)
+    return buffer.getvalue()

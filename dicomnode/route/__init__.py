@@ -1,0 +1,1 @@
+"""Decides which rules apply to which series, and says why."""

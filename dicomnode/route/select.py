@@ -1,0 +1,106 @@
+"""Chooses, among the series that match a rule, the one that feeds its model, by a stated order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby, pairwise
+from statistics import median
+
+from dicomnode.domain.header import Header
+from dicomnode.domain.model import ModelSpec
+from dicomnode.domain.rule import Reason
+from dicomnode.domain.study import Series
+from dicomnode.route.match import evaluate
+
+#: Cosine of the angle to a patient axis above which a plane counts as axial; 0.8 is the limit of the common 37° rule.
+_AXIAL_COSINE = 0.8
+
+#: Images closer than this show the same plane, such as one that was sent twice.
+_SAME_PLANE_MM = 1e-3
+
+#: Positions are often written with two decimals.
+_ROUNDING_MM = 0.005
+
+#: What `choose` prefers, first thing first; the documentation prints these lines.
+ORDER = (
+    "original before derived images (Image Type, value 1)",
+    "axial before other planes (Image Orientation (Patient))",
+    "thinner before thicker slices (Slice Thickness)",
+    "more before fewer images",
+    "lower before higher Series Number",
+    "Series Instance UID, so that the choice never changes by itself",
+)
+
+
+def technical_faults(series: Series, spec: ModelSpec) -> list[Reason]:
+    """The needs of the model that a series does not meet, as far as headers tell: input, images, slice spacing.
+
+    A scan of three thin slices, or of thin slices with wide gaps, must not be preferred to the volume beside it.
+    """
+    headers = [instance.header for instance in series.instances]
+    faults = [reason for condition in spec.input.conditions if not (reason := evaluate(condition, headers)).met]
+    needed, count = spec.valid.minimum_slices, len(series.instances)
+    if count < needed and all(header.first("NumberOfFrames", 1) == 1 for header in headers):
+        faults.append(Reason(met=False, text=f"{count} images, needed {needed} or more"))
+    spacing, limits = slice_spacing_mm(headers), spec.valid.slice_spacing_mm
+    if spacing and limits and not limits[0] - _ROUNDING_MM <= spacing <= limits[1] + _ROUNDING_MM:
+        text = f"slice spacing {spacing:.2f} mm, needed {limits[0]:g} to {limits[1]:g} mm"
+        faults.append(Reason(met=False, text=text))
+    return faults
+
+
+def slice_spacing_mm(headers: Sequence[Header]) -> float | None:
+    """Median distance of neighbouring slices along their normal; None where positions do not tell."""
+    orientation = headers[0].values("ImageOrientationPatient")
+    positions = [header.values("ImagePositionPatient") for header in headers]
+    if len(orientation) != 6 or any(len(position) != 3 for position in positions) or len(positions) < 2:
+        return None
+    rx, ry, rz, cx, cy, cz = (float(value) for value in orientation)
+    normal = (ry * cz - rz * cy, rz * cx - rx * cz, rx * cy - ry * cx)
+    depths = sorted(sum(float(p) * n for p, n in zip(position, normal, strict=True)) for position in positions)
+    gaps = [upper - lower for lower, upper in pairwise(depths) if upper - lower > _SAME_PLANE_MM]
+    return median(gaps) if gaps else None
+
+
+def by_frame_of_reference(series: Sequence[Series]) -> list[tuple[str, list[Series]]]:
+    """The series grouped by Frame of Reference UID; those without one stay alone, under their own UID."""
+    return [(uid, list(group)) for uid, group in groupby(sorted(series, key=frame_of), key=frame_of)]
+
+
+def frame_of(series: Series) -> str:
+    """Frame of Reference UID of a series, or its own UID where it has none."""
+    return str(series.header.first("FrameOfReferenceUID", series.series_instance_uid))
+
+
+def choose(series: Sequence[Series]) -> tuple[Series, str]:
+    """The preferred series by `ORDER`, and in words why."""
+    ranked = sorted(series, key=preference)
+    best = ranked[0]
+    if len(ranked) == 1:
+        return best, "the only series that matches"
+    for line, ours, theirs in zip(ORDER, preference(best), preference(ranked[1]), strict=True):
+        if ours != theirs:
+            return best, f"chosen among {len(ranked)} series: {line}"
+    return best, f"chosen among {len(ranked)} equal series"
+
+
+def preference(series: Series) -> tuple[bool, bool, float, int, int, str]:
+    """Sort key of `choose`; smaller is better, one entry for each line of `ORDER`."""
+    header = series.header
+    return (
+        header.first("ImageType") != "ORIGINAL",
+        not is_axial(header),
+        float(header.first("SliceThickness", 1e9)),
+        -len(series.instances),
+        int(header.first("SeriesNumber", 1_000_000)),
+        series.series_instance_uid,
+    )
+
+
+def is_axial(header: Header) -> bool:
+    """Whether the slices' normal runs along the patient's head-foot axis."""
+    values = header.values("ImageOrientationPatient")
+    if len(values) != 6:
+        return False
+    row_x, row_y, _, column_x, column_y, _ = (float(value) for value in values)
+    return abs(row_x * column_y - row_y * column_x) > _AXIAL_COSINE

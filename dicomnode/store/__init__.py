@@ -1,0 +1,1 @@
+"""Files and rows: all that is owed and all that is kept."""

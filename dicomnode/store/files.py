@@ -1,0 +1,124 @@
+"""Immutable files under the store's folder, durable before anyone is told that they exist."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from dicomnode.domain.errors import CannotUnderstand, OutOfResources
+
+_OUT_OF_RESOURCES = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EFBIG}
+)
+_PART = ".part"
+
+
+class Files:
+    """The store's folders.
+
+    `incoming/` takes what is still being received, `studies/<study>/` what has arrived, `results/<study>/` what
+    this node made. All three lie on one file system, so that a link or rename is atomic.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.incoming = folder / "incoming"
+        with mapped_errors():
+            for part in ("incoming", "studies", "results"):
+                (folder / part).mkdir(parents=True, exist_ok=True)
+
+    def keep_arrival(self, study_instance_uid: str, sop_instance_uid: str, digest: str, source: Path) -> str:
+        """Give the finished file `source` its final name, durably; the name relative to the store.
+
+        Kept under `<sop_instance_uid>.<digest>`, so that the same content is one file however often it comes
+        and different content under one UID is two.
+        """
+        return self._keep(
+            "studies", study_instance_uid, f"{sop_instance_uid}.{digest}", lambda part: _link(source, part)
+        )
+
+    def keep_result(self, study_instance_uid: str, sop_instance_uid: str, data: bytes) -> tuple[str, str]:
+        """Write a result durably; its name relative to the store and its SHA-256."""
+        digest = hashlib.sha256(data).hexdigest()
+        name = f"{sop_instance_uid}.{digest}"
+        return self._keep("results", study_instance_uid, name, lambda part: part.write_bytes(data)), digest
+
+    def path(self, relative: str) -> Path:
+        """Where a kept file lies."""
+        return self.folder / relative
+
+    def sweep(self, kind: str, known: Callable[[str], set[str]], since: float) -> list[str]:
+        """Remove what a crash left behind: files of `kind` (studies or results) that no row names; what was removed.
+
+        Only safe while nothing of that kind is being written. Sweeping `studies` clears `incoming` too.
+
+        Parameters
+        ----------
+        known
+            The files that rows name, by study.
+        since
+            Folders that did not change after this POSIX time are passed over: a crash leaves traces only where
+            something was being written, and a store has many folders.
+        """
+        left = [path for path in self.incoming.iterdir() if path.is_file()] if kind == "studies" else []
+        for folder in (self.folder / kind).iterdir():
+            if folder.is_dir() and folder.stat().st_mtime >= since:
+                rows = known(folder.name)
+                left += [
+                    path for path in folder.iterdir()
+                    if path.is_file() and str(path.relative_to(self.folder)) not in rows
+                ]  # fmt: skip
+        for path in left:
+            path.unlink()
+        return sorted(str(path.relative_to(self.folder)) for path in left)
+
+    def _keep(self, kind: str, study: str, name: str, write: Callable[[Path], object]) -> str:
+        folder = self.folder / kind / study
+        final = folder / name
+        part = folder / f".{name[:200]}.{os.getpid()}.{threading.get_ident()}{_PART}"
+        with mapped_errors():
+            if not folder.is_dir():
+                folder.mkdir(exist_ok=True)
+                _sync(folder.parent)
+            try:
+                part.unlink(missing_ok=True)
+                write(part)
+                _sync(part)
+                part.rename(final)
+            except BaseException:
+                with suppress(OSError):
+                    part.unlink(missing_ok=True)
+                raise
+            _sync(folder)
+        return f"{kind}/{study}/{name}"
+
+
+def _link(source: Path, part: Path) -> None:
+    try:
+        os.link(source, part)
+    except FileNotFoundError as error:
+        raise CannotUnderstand(f"{source.name}: the received file is gone before it could be kept") from error
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def mapped_errors() -> Iterator[None]:
+    """Turn a full, failing or read-only disk into `OutOfResources`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _OUT_OF_RESOURCES:
+            raise OutOfResources(f"store: {error.strerror}") from error
+        raise

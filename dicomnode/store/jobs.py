@@ -1,0 +1,343 @@
+"""Jobs: what a settled study owes its rules, who is working on it, and what came of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from sqlite3 import Row
+
+from dicomnode.domain.clock import from_text, to_text
+from dicomnode.domain.errors import LeaseLost
+from dicomnode.domain.finding import PriorReport
+from dicomnode.domain.study import Instance
+from dicomnode.domain.work import Job, JobInput
+from dicomnode.store.database import Database
+from dicomnode.store.files import Files
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A job that a settled study shall have."""
+
+    rule: str
+    model: str
+    series_instance_uid: str
+    frame_of_reference_uid: str
+    instances: tuple[Instance, ...]
+    input_digest: str
+    recipe_digest: str
+    priority: int
+    outputs: tuple[str, ...]
+    destinations: tuple[str, ...]
+    refusal: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """A result object as kept by the store, ready to be committed."""
+
+    role: str
+    sop_class_uid: str
+    sop_instance_uid: str
+    series_instance_uid: str
+    transfer_syntax_uid: str
+    digest: str
+    size_bytes: int
+    path: str
+
+
+class Jobs:
+    """The rows of jobs and results. Methods that write expect to be called inside `Database.transaction`."""
+
+    def __init__(self, db: Database, files: Files) -> None:
+        self._db = db
+        self._files = files
+
+    def add(self, study_instance_uid: str, revision: int, plans: Sequence[Plan], *, forced: bool) -> list[int]:
+        """Make the jobs of a settled study; a plan that was already carried out makes none unless forced.
+
+        Jobs of earlier revisions whose inputs a plan replaces are cancelled, with the deliveries that still wait.
+        """
+        made = []
+        self._fence_replaced(study_instance_uid)
+        for plan in plans:
+            self._supersede(study_instance_uid, plan)
+            run = self._next_run(study_instance_uid, plan, forced=forced)
+            job_id = self._db.insert(
+                "INSERT INTO job (study_instance_uid, changed_at, created_at, revision, rule, model,"
+                " series_instance_uid, frame_of_reference_uid, input_digest, recipe_digest, run, priority, outputs,"
+                " destinations, refusal, not_before) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT DO NOTHING",
+                study_instance_uid, self._db.now(), self._db.now(), revision, plan.rule, plan.model,
+                plan.series_instance_uid, plan.frame_of_reference_uid, plan.input_digest, plan.recipe_digest, run,
+                plan.priority, json.dumps(plan.outputs), json.dumps(plan.destinations), plan.refusal, self._db.now(),
+            )  # fmt: skip
+            if job_id:
+                made.append(job_id)
+                self._freeze(study_instance_uid, job_id, plan)
+        self._cancel_fenced(study_instance_uid)
+        return made
+
+    def claim(self, worker: str, lease: timedelta) -> Job | None:
+        """Take the most urgent job that may run now, or None.
+
+        A job whose lease has run out is claimed again. Nothing of a study that is receiving again is claimed,
+        since its inputs may be about to change.
+        """
+        now = self._db.now()
+        self._db.execute(
+            "UPDATE job SET state = 'waiting', reason = 'lease ran out', changed_at = ?, lease = ''"
+            " WHERE state = 'running' AND lease_expires_at < ?",
+            now, now,
+        )  # fmt: skip
+        claimed = self._db.rows(
+            "UPDATE job SET state = 'running', reason = 'by ' || :worker, changed_at = :now, attempts = attempts + 1,"
+            " lease = :worker, lease_expires_at = :expires"
+            " WHERE job_id = (SELECT job_id FROM job JOIN study USING (study_instance_uid)"
+            "  WHERE job.state = 'waiting' AND job.not_before <= :now AND study.state <> 'receiving'"
+            "  AND study.held = ''"
+            "  ORDER BY job.priority DESC, job.job_id LIMIT 1)"
+            " RETURNING job_id",
+            worker=worker, now=now, expires=to_text(self._db.clock() + lease),
+        )  # fmt: skip
+        return self.load(claimed[0]["job_id"]) if claimed else None
+
+    def load(self, job_id: int) -> Job | None:
+        """One job with its frozen inputs."""
+        row = self._db.row("SELECT * FROM job WHERE job_id = ?", job_id)
+        return None if row is None else self._job(row)
+
+    def heartbeat(self, worker: str, lease: timedelta) -> None:
+        """Prolong what a living worker holds; written by its supervisor."""
+        self._db.execute(
+            "UPDATE job SET lease_expires_at = ? WHERE state = 'running' AND lease = ?",
+            to_text(self._db.clock() + lease), worker,
+        )  # fmt: skip
+
+    def hand_back(self, worker: str, why: str, *, counts: bool) -> int:
+        """Let another worker have what this one holds; how many jobs that were."""
+        return self._db.execute(
+            "UPDATE job SET state = 'waiting', reason = ?, changed_at = ?, lease = '', attempts = attempts - ?"
+            " WHERE state = 'running' AND lease LIKE ?",
+            why, self._db.now(), 0 if counts else 1, worker,
+        )  # fmt: skip
+
+    def finish(self, job: Job, made: Sequence[Made], reason: str) -> list[tuple[int, Made]]:
+        """The job is done and has made these results; their row ids.
+
+        Raises
+        ------
+        LeaseLost
+            If the job is no longer this worker's, or its inputs were replaced meanwhile.
+        """
+        self._fence(job)
+        self._leave(job, "done", reason)
+        return self._results(job, made)
+
+    def fail(self, job: Job, made: Sequence[Made], reason: str) -> list[tuple[int, Made]]:
+        """The job will not succeed; what is told to the reader is among `made`. Raises as `finish` does."""
+        self._fence(job)
+        self._leave(job, "failed", reason)
+        return self._results(job, made)
+
+    def put_off(self, job: Job, reason: str, wait: timedelta, *, counts: bool) -> None:
+        """Try again after `wait`; an attempt that says nothing about the job does not count. Raises as `finish`."""
+        self._fence(job)
+        self._db.execute(
+            "UPDATE job SET state = 'waiting', reason = ?, changed_at = ?, lease = '', not_before = ?,"
+            " attempts = attempts - ? WHERE job_id = ?",
+            reason, self._db.now(), to_text(self._db.clock() + wait), 0 if counts else 1, job.job_id,
+        )  # fmt: skip
+
+    def cancel_superseded(self, job: Job) -> None:
+        """Close a running job whose inputs were replaced."""
+        if self._held_row(job, superseded=1) is not None:
+            self._drop(job, "inputs were replaced")
+
+    def drop_outdated(self, job: Job, reason: str) -> None:
+        """Close a running job that a new settling will replace. Raises as `finish`."""
+        self._fence(job)
+        self._drop(job, reason)
+
+    def requeue(self, study_instance_uid: str) -> int:
+        """Let the failed jobs of a study run again; how many.
+
+        Not those that were refused when the study settled or whose inputs were replaced: only a new settling
+        (`Studies.reopen`) can tell whether the reason is gone.
+        """
+        now = self._db.now()
+        return self._db.execute(
+            "UPDATE job SET state = 'waiting', reason = 'by an operator', changed_at = ?, attempts = 0, not_before = ?"
+            " WHERE state = 'failed' AND refusal = '' AND superseded = 0 AND study_instance_uid = ?",
+            now, now, study_instance_uid,
+        )  # fmt: skip
+
+    def cancel(self, study_instance_uid: str) -> int:
+        """Cancel what still waits; how many jobs."""
+        return self._db.execute(
+            "UPDATE job SET state = 'cancelled', reason = 'by an operator', changed_at = ?"
+            " WHERE state = 'waiting' AND study_instance_uid = ?",
+            self._db.now(), study_instance_uid,
+        )  # fmt: skip
+
+    def predecessor(self, job: Job) -> PriorReport | None:
+        """The newest report on the same study, rule and frame of reference that another analysis made and sent."""
+        row = self._db.row(
+            "SELECT result.*, job.study_instance_uid FROM result JOIN job USING (job_id)"
+            " WHERE role IN ('sr', 'sr-without-seg', 'refusal') AND job.study_instance_uid = ? AND rule = ?"
+            " AND frame_of_reference_uid ="
+            " (SELECT frame_of_reference_uid FROM job WHERE job_id = ?)"
+            " AND NOT (result.job_id = ? AND role LIKE 'sr%')"
+            " AND EXISTS (SELECT 1 FROM delivery WHERE delivery.result_id = result.result_id AND state = 'done')"
+            " ORDER BY result_id DESC LIMIT 1",
+            job.study_instance_uid, job.rule, job.job_id, job.job_id,
+        )  # fmt: skip
+        if row is None:
+            return None
+        return PriorReport(
+            study_instance_uid=row["study_instance_uid"],
+            series_instance_uid=row["series_instance_uid"],
+            sop_class_uid=row["sop_class_uid"],
+            sop_instance_uid=row["sop_instance_uid"],
+        )
+
+    def is_own(self, sop_instance_uid: str) -> bool:
+        """Whether this node made the object."""
+        return self._db.row("SELECT 1 FROM result WHERE sop_instance_uid = ?", sop_instance_uid) is not None
+
+    def files(self, study_instance_uid: str) -> set[str]:
+        """The files of a study's results, relative to the store."""
+        rows = self._db.rows(
+            "SELECT path FROM result JOIN job USING (job_id) WHERE study_instance_uid = ?", study_instance_uid
+        )
+        return {row["path"] for row in rows}
+
+    # ---- inside
+
+    def _fence_replaced(self, study_instance_uid: str) -> None:
+        """Fence jobs with an input that another object has replaced, also where their rule no longer applies."""
+        self._db.execute(
+            "UPDATE job SET superseded = 1 WHERE study_instance_uid = ? AND superseded = 0 AND EXISTS"
+            " (SELECT 1 FROM job_input JOIN instance USING (instance_id)"
+            "  WHERE job_input.job_id = job.job_id AND standing = 'replaced')",
+            study_instance_uid,
+        )
+
+    def _supersede(self, study_instance_uid: str, plan: Plan) -> None:
+        """Fence the jobs whose inputs `plan` extends or exchanges."""
+        self._db.execute(
+            "UPDATE job SET superseded = 1 WHERE study_instance_uid = ? AND rule = ? AND frame_of_reference_uid = ?"
+            " AND input_digest <> ?",
+            study_instance_uid, plan.rule, plan.frame_of_reference_uid, plan.input_digest,
+        )  # fmt: skip
+
+    def _cancel_fenced(self, study_instance_uid: str) -> None:
+        """Cancel what of the fenced jobs still waits; what runs finds the fence at its commit."""
+        self._db.execute(
+            "UPDATE job SET state = 'cancelled', reason = 'inputs were replaced', changed_at = ?"
+            " WHERE state = 'waiting' AND superseded = 1 AND study_instance_uid = ?",
+            self._db.now(), study_instance_uid,
+        )  # fmt: skip
+        self._db.execute(
+            "UPDATE delivery SET state = 'cancelled', reason = 'inputs were replaced', changed_at = ?"
+            " WHERE state = 'waiting' AND job_id IN"
+            " (SELECT job_id FROM job WHERE superseded = 1 AND study_instance_uid = ?)",
+            self._db.now(), study_instance_uid,
+        )  # fmt: skip
+
+    def _next_run(self, study_instance_uid: str, plan: Plan, *, forced: bool) -> int:
+        """1 for what was never analysed; one more than the last run if that one no longer speaks for these inputs.
+
+        So it is when a run is forced, when the last was superseded since, and when it was refused for a reason that is
+        gone, such as instances that disagreed.
+        """
+        row = self._db.row(
+            "SELECT run, superseded, refusal FROM job WHERE study_instance_uid = ? AND rule = ? AND input_digest = ?"
+            " AND recipe_digest = ? ORDER BY run DESC LIMIT 1",
+            study_instance_uid, plan.rule, plan.input_digest, plan.recipe_digest,
+        )  # fmt: skip
+        if row is None:
+            return 1
+        outdated = forced or row["superseded"] or row["refusal"] != plan.refusal
+        return int(row["run"]) + (1 if outdated else 0)
+
+    def _freeze(self, study_instance_uid: str, job_id: int, plan: Plan) -> None:
+        for position, instance in enumerate(plan.instances):
+            self._db.execute(
+                "INSERT INTO job_input SELECT ?, ?, instance_id FROM instance"
+                " WHERE study_instance_uid = ? AND sop_instance_uid = ? AND digest = ?",
+                job_id, position, study_instance_uid, instance.sop_instance_uid, instance.digest,
+            )  # fmt: skip
+
+    def _held_row(self, job: Job, *, superseded: int) -> Row | None:
+        return self._db.row(
+            "SELECT 1 FROM job WHERE job_id = ? AND state = 'running' AND lease = ? AND superseded = ?",
+            job.job_id, job.lease, superseded,
+        )  # fmt: skip
+
+    def _drop(self, job: Job, reason: str) -> None:
+        """Cancel a running job, by the two arrows that lead there."""
+        for state in ("waiting", "cancelled"):
+            self._db.execute(
+                "UPDATE job SET state = ?, reason = ?, changed_at = ?, lease = '', superseded = 1 WHERE job_id = ?",
+                state, reason, self._db.now(), job.job_id,
+            )  # fmt: skip
+
+    def _fence(self, job: Job) -> None:
+        if self._held_row(job, superseded=0) is None:
+            raise LeaseLost(f"job {job.job_id}: no longer held by {job.lease}, or its inputs were replaced")
+
+    def _leave(self, job: Job, state: str, reason: str) -> None:
+        self._db.execute(
+            "UPDATE job SET state = ?, reason = ?, changed_at = ?, lease = '' WHERE job_id = ?",
+            state, reason, self._db.now(), job.job_id,
+        )  # fmt: skip
+
+    def _results(self, job: Job, made: Sequence[Made]) -> list[tuple[int, Made]]:
+        rows = []
+        for result in made:
+            # A refused job that is tried again and refused again has told its reader already.
+            row_id = self._db.insert(
+                "INSERT INTO result (job_id, role, sop_class_uid, sop_instance_uid, series_instance_uid,"
+                " transfer_syntax_uid, digest, size_bytes, path, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT (sop_instance_uid) DO NOTHING",
+                job.job_id, result.role, result.sop_class_uid, result.sop_instance_uid, result.series_instance_uid,
+                result.transfer_syntax_uid, result.digest, result.size_bytes, result.path, self._db.now(),
+            )  # fmt: skip
+            if row_id:
+                rows.append((row_id, result))
+        return rows
+
+    def _job(self, row: Row) -> Job:
+        inputs = self._db.rows(
+            "SELECT sop_instance_uid, digest, path FROM job_input JOIN instance USING (instance_id)"
+            " WHERE job_id = ? ORDER BY position",
+            row["job_id"],
+        )
+        return Job(
+            job_id=row["job_id"],
+            study_instance_uid=row["study_instance_uid"],
+            revision=row["revision"],
+            rule=row["rule"],
+            model=row["model"],
+            series_instance_uid=row["series_instance_uid"],
+            input_digest=row["input_digest"],
+            recipe_digest=row["recipe_digest"],
+            run=row["run"],
+            inputs=tuple(
+                JobInput(
+                    sop_instance_uid=found["sop_instance_uid"],
+                    digest=found["digest"],
+                    path=self._files.path(found["path"]),
+                )
+                for found in inputs
+            ),
+            destinations=tuple(json.loads(row["destinations"])),
+            outputs=tuple(json.loads(row["outputs"])),
+            refusal=row["refusal"],
+            attempts=row["attempts"],
+            lease=row["lease"],
+            created_at=from_text(row["created_at"]),
+        )

@@ -1,0 +1,99 @@
+"""Every bundle in models/: what it says about itself is true, and a phantom comes back on its own grid."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from highdicom import Volume
+from pydicom import Dataset
+
+from dicomnode.domain.finding import SourceSeries
+from dicomnode.domain.model import ModelSpec
+from dicomnode.infer.bundle import find_bundles, load_bundle, verify
+from dicomnode.infer.quality import check
+from dicomnode.infer.segment import segment
+from dicomnode.infer.session import Sessions
+
+MODELS = Path(__file__).resolve().parents[2] / "models"
+FOLDERS = sorted(path.parent for path in MODELS.glob("*/model.toml"))
+
+#: Licences under which weights may be shipped with this project; data that forbid commercial use forbid it, too.
+SHIPPABLE = {"Apache-2.0", "MIT", "BSD-2-Clause", "BSD-3-Clause", "CC-BY-4.0", "CC0-1.0"}
+
+
+PARAMS: list[Path | None] = [*FOLDERS] or [None]
+
+
+@pytest.fixture(params=PARAMS, ids=lambda folder: folder.name if folder else "none")
+def spec(request: pytest.FixtureRequest) -> ModelSpec:
+    if request.param is None:
+        pytest.skip("models/ holds no bundle")
+    return load_bundle(request.param)
+
+
+def test_its_folder_bears_its_name(spec: ModelSpec) -> None:
+    assert spec.folder.name == spec.name
+    assert find_bundles(MODELS)[0][spec.name] == spec
+
+
+def test_its_network_is_the_declared_one_and_fits(spec: ModelSpec) -> None:
+    verify(spec)
+    session = Sessions(threads=1).get(spec)
+    assert [value.name for value in (*session.get_inputs(), *session.get_outputs())] == ["image", "logits"]
+
+
+def test_its_labels_are_coded_and_distinct(spec: ModelSpec) -> None:
+    meanings = [
+        (label.type.value, label.laterality and label.laterality.value, label.anatomic_region)
+        for label in spec.segments
+    ]
+    assert len(set(meanings)) == len(meanings)
+    assert len({label.label for label in spec.segments}) == len(meanings)
+    for label in spec.segments:
+        for code in (label.category, label.type, label.laterality, label.anatomic_region):
+            assert code is None or (code.value and code.scheme and code.meaning)
+
+
+def test_its_card_and_licence_are_there(spec: ModelSpec) -> None:
+    card = (spec.folder / "CARD.md").read_text(encoding="utf-8")
+    assert len(card.split()) > 100
+    assert spec.licence in SHIPPABLE
+    assert spec.licence in card
+
+
+def test_a_phantom_comes_back_on_its_own_grid(spec: ModelSpec) -> None:
+    source = phantom(spec)
+    assert check(source, spec) == ()
+    found = segment(source, spec, Sessions(threads=2))
+    assert found.volume.array.dtype == np.uint8
+    assert found.volume.array.shape == source.volume.array.shape
+    assert np.array_equal(found.volume.affine, source.volume.affine)
+    assert set(np.unique(found.volume.array)) <= {0, *(label.number for label in spec.segments)}
+
+
+def test_the_same_input_gives_the_same_output(spec: ModelSpec) -> None:
+    source, sessions = phantom(spec), Sessions(threads=2)
+    first, second = (segment(source, spec, sessions).volume.array for _ in range(2))
+    assert np.array_equal(first, second)
+
+
+def phantom(spec: ModelSpec) -> SourceSeries:
+    """A small axial volume inside the valid range: a bright body with two dark ellipsoids, feet-first order."""
+    slice_mm = sum(spec.valid.slice_spacing_mm or (3, 3)) / 2
+    pixel_mm = sum(spec.valid.pixel_spacing_mm or (1, 1)) / 2
+    shape = (max(spec.valid.minimum_slices, 24), 96, 112)
+    low, high = spec.prepare.clip
+    array = np.full(shape, low, dtype=np.float32)
+    grid = np.indices(shape) / np.array(shape).reshape(3, 1, 1, 1) - 0.5
+    array[np.hypot(grid[1] / 0.42, grid[2] / 0.47) <= 1] = low + 0.75 * (high - low)
+    for side in (-0.22, 0.22):
+        ellipsoid = np.sqrt((grid[0] / 0.4) ** 2 + (grid[1] / 0.28) ** 2 + ((grid[2] - side) / 0.16) ** 2) <= 1
+        array[ellipsoid] = low + 0.1 * (high - low)
+    affine = np.array([[0, 0, pixel_mm, -60], [0, pixel_mm, 0, -50], [-slice_mm, 0, 0, 300], [0, 0, 0, 1]], dtype=float)
+    header = Dataset()
+    header.SeriesInstanceUID = "1.2.3"
+    return SourceSeries(
+        volume=Volume(array=array, affine=affine, coordinate_system="PATIENT"), datasets=(header,) * shape[0]
+    )

@@ -1,0 +1,110 @@
+"""The supervisor restarts what dies, drains what lives, and hands back what was claimed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from threading import Event, Thread
+
+import pytest
+
+from dicomnode.flow.supervise import Supervisor
+
+#: Says that it is ready, then waits for SIGTERM or for the end of its supervisor.
+CHILD = """
+import os, sys
+from threading import Event
+from dicomnode.flow import child
+stop = Event()
+child.stop_with_supervisor(stop)
+child.say_ready()
+{then}
+stop.wait()
+"""
+
+Make = Callable[..., "Run"]
+
+
+class Run:
+    """A supervisor in a thread, with what it was told and what it told."""
+
+    def __init__(self, command: Callable[[str], Sequence[str]], drain_seconds: float) -> None:
+        self.orphans: list[bool] = []
+        self.beats: set[str] = set()
+        self.ready, self.died = Event(), Event()
+        self.supervisor = Supervisor(
+            command=command,
+            beat=lambda workers: self.beats.update(workers),
+            orphaned=self._orphaned,
+            drain_seconds=drain_seconds,
+            ready=self.ready.set,
+        )
+        self.status: int | None = None
+        self.thread = Thread(target=self._run)
+        self.thread.start()
+
+    def _run(self) -> None:
+        self.status = self.supervisor.run(["work"])
+
+    def _orphaned(self, _worker: str, died: bool) -> None:
+        self.orphans.append(died)
+        self.died.set()
+
+    def end(self) -> int | None:
+        self.supervisor.stop.set()
+        self.thread.join(timeout=30)
+        return self.status
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    def start(then: str = "", drain_seconds: float = 20.0) -> Run:
+        script = tmp_path / "child.py"
+        script.write_text(CHILD.format(then=then))
+        return Run(lambda _role: [sys.executable, str(script)], drain_seconds)
+
+    return start
+
+
+def test_a_child_is_started_reported_ready_and_drained_by_sigterm(make: Make) -> None:
+    run = make()
+    assert run.ready.wait(30)
+    assert run.end() == 0
+    assert run.orphans == [False], "what a drained worker held does not count as an attempt"
+    assert len(run.beats) == 1
+
+
+def test_a_child_that_dies_is_started_again_and_its_claims_count(make: Make, tmp_path: Path) -> None:
+    marker = tmp_path / "died"
+    run = make(then=f"p = {str(marker)!r}\nif not os.path.exists(p):\n    open(p, 'w').close(); os._exit(9)")
+    assert run.died.wait(30) and run.orphans == [True]
+    assert run.ready.wait(30)
+    assert run.end() == 0
+
+
+def test_a_child_that_does_not_drain_is_killed_and_that_is_a_failure(make: Make) -> None:
+    run = make(
+        then="import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\ntime.sleep(60)", drain_seconds=1
+    )
+    assert run.ready.wait(30)
+    assert run.end() == 1
+
+
+def test_a_child_whose_supervisor_is_gone_stops_by_itself(tmp_path: Path) -> None:
+    import os
+    import subprocess
+
+    script = tmp_path / "child.py"
+    script.write_text(CHILD.format(then=""))
+    lifeline, keep = os.pipe()
+    ready, speak = os.pipe()
+    environment = {**os.environ, "DICOMNODE_LIFELINE": str(lifeline), "DICOMNODE_READY": str(speak)}
+    child = subprocess.Popen([sys.executable, str(script)], env=environment, pass_fds=(lifeline, speak))
+    os.close(lifeline)
+    assert os.read(ready, 1) == b"+"
+    assert child.poll() is None
+    os.close(keep)  # as the kernel does when the supervisor is killed
+    assert child.wait(timeout=30) == 0
+    for descriptor in (ready, speak):
+        os.close(descriptor)

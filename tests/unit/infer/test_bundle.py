@@ -1,0 +1,153 @@
+"""Bundles: what is read from model.toml, and that every fault is told at once with a remedy."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dicomnode.domain.errors import ConfigError, ModelError
+from dicomnode.domain.model import ModelSpec, ModelStatus
+from dicomnode.domain.rule import Operator
+from dicomnode.infer.bundle import find_bundles, load_bundle, verify
+
+Make = Callable[..., ModelSpec]
+
+
+def replaced(*pairs: tuple[str, str]) -> Callable[[str], str]:
+    def edit(text: str) -> str:
+        for old, new in pairs:
+            assert old in text
+            text = text.replace(old, new, 1)
+        return text
+
+    return edit
+
+
+def test_a_bundle_is_read_as_it_is_written(bundle: Make) -> None:
+    spec = bundle(b"weights")
+    assert (spec.name, spec.status, spec.task, spec.activation) == ("toy", ModelStatus.RESEARCH, "segment", "softmax")
+    assert spec.prepare.spacing_mm == (2.0, 1.5, 1.25)
+    assert (spec.tile.shape, spec.tile.overlap, spec.tile.batch) == ((8, 16, 16), 0.25, 1)
+    assert spec.valid.orientations == ("axial", "coronal", "sagittal")
+    assert spec.right_of == ((1, 2),)
+    assert [segment.number for segment in spec.segments] == [1, 2]
+    assert spec.segments[0].laterality is not None
+    assert spec.segments[0].laterality.meaning == "Right"
+    assert spec.segments[0].volume_ml == (1.0, 900.0)
+    assert spec.segments[1].anatomic_region is None
+    assert spec.input.name == "ct"
+    assert spec.input.conditions[0].operator is Operator.EQUALS
+    assert spec.onnx_path.read_bytes() == b"weights"
+
+
+def test_the_recipe_changes_with_every_byte_of_the_description(bundle: Make) -> None:
+    one = bundle(b"weights")
+    content = (one.folder / "model.toml").read_bytes()
+    assert one.recipe == hashlib.sha256(content + one.sha256.encode()).hexdigest()
+    assert bundle(b"weights", edit=lambda text: text + "\n").recipe != one.recipe
+    assert bundle(b"other").recipe != one.recipe
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key", "remedy"),
+    [
+        ('title = "Dense and denser"', 'titel = "Dense"', "model.titel", "did you mean title?"),
+        ('title = "Dense and denser"', "", "model.title", "missing"),
+        ('status = "research"', 'status = "certified"', "model.status", "write 'demo', 'research' or 'accepted'"),
+        ('task = "segment"', 'task = "detect"', "model.task", "write 'segment'"),
+        ('onnx = "model.onnx"', 'onnx = "../model.onnx"', "model.onnx", "pattern"),
+        ('name = "toy"', 'name = "Toy Model"', "model.name", "pattern"),
+        ("overlap = 0.25", "overlap = 1.0", "tile.overlap", "less than 1"),
+        ("overlap = 0.25", 'overlap = "0.25"', "tile.overlap", "valid number"),
+        ("batch = 1", "batch = 1.0", "tile.batch", "integer"),
+        ("shape = [8, 16, 16]", "shape = [8, 16]", "tile.shape[2]", "missing"),
+        ("clip = [-1000.0, 1000.0]", "clip = [1000.0, -1000.0]", "prepare.clip", "smaller number first"),
+        ("outside = -1000.0", "outside = nan", "prepare.outside", "finite"),
+        ("spacing_mm = [2.0", "spacing_mm = [0.0", "prepare.spacing_mm[0]", "greater than 0"),
+        ('orientations = ["axial"', 'orientations = ["axal"', "valid.orientations[0]", "'axial'"),
+        ("right_of = [[1, 2]]", "right_of = [[1, 3]]", "the file as a whole", "two different segments that exist"),
+        ("number = 2", "number = 3", "the file as a whole", "numbered [1, 3], needed 1 to 2"),
+        ("number = 2", "number = 1", "the file as a whole", "numbered [1, 1], needed 1 to 2"),
+        ("[output]", "[ouput]", "ouput", "did you mean output?"),
+        ('Modality = "CT"', 'Modaltiy = "CT"', "input.ct.Modaltiy", "did you mean Modality?"),
+        ('scheme = "SCT", meaning = "Lung"', 'scheme = "SRT", meaning = "Lung"', "segment[0].type.scheme", "retired"),
+        ('label = "Right thing"', f'label = "{"x" * 65}"', "segment[0].label", "64 characters"),
+        ("color_rgb = [197", "color_rgb = [297", "segment[0].color_rgb[0]", "255"),
+        ("keep_largest = false", "keep_bigest = false", "segment[0].keep_bigest", "did you mean keep_largest?"),
+    ],
+)
+def test_a_fault_is_told_with_its_key_and_a_remedy(bundle: Make, old: str, new: str, key: str, remedy: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        bundle(edit=replaced((old, new)))
+    told = {fault.key.removeprefix("toy/model.toml: "): fault.remedy for fault in error.value.faults}
+    assert key in told
+    assert remedy in told[key]
+
+
+def test_a_label_without_codes_is_a_fault(bundle: Make) -> None:
+    with pytest.raises(ConfigError) as error:
+        bundle(edit=replaced(('type = { value = "39607008", scheme = "SCT", meaning = "Lung" }', "")))
+    assert "segment[0].type" in str(error.value)
+
+
+def test_all_faults_are_told_at_once(bundle: Make) -> None:
+    edit = replaced(
+        ("batch = 1", "batch = 0"), ('version = "1.0.0"', ""), ('Modality = "CT"', 'Modality = { is = "CT" }')
+    )
+    with pytest.raises(ConfigError) as error:
+        bundle(edit=edit)
+    keys = {fault.key.removeprefix("toy/model.toml: ") for fault in error.value.faults}
+    assert keys == {"tile.batch", "model.version", "input.ct.Modality.is"}
+
+
+def test_more_than_one_input_is_a_fault_for_now(bundle: Make) -> None:
+    with pytest.raises(ConfigError, match="input"):
+        bundle(edit=replaced(("[prepare]", '[input.pet]\nModality = "PT"\n[prepare]')))
+
+
+def test_a_file_that_is_no_toml_or_absent_is_a_fault(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_bundle(tmp_path)
+    (tmp_path / "model.toml").write_text("[model\n")
+    with pytest.raises(ConfigError, match="not a TOML file"):
+        load_bundle(tmp_path)
+
+
+def test_a_broken_bundle_does_not_hide_the_others(bundle: Make, tmp_path: Path) -> None:
+    bundle(name="good")
+    bundle(name="bad")
+    (tmp_path / "models" / "bad" / "model.toml").write_text("")
+    (tmp_path / "models" / "empty").mkdir()
+    found, broken = find_bundles(tmp_path / "models")
+    assert list(found) == ["good"]
+    assert list(broken) == ["bad"]
+    assert {fault.key for fault in broken["bad"].faults} >= {"bad/model.toml: model", "bad/model.toml: segment"}
+
+
+def test_two_bundles_of_one_name_are_a_fault_of_the_second(bundle: Make, tmp_path: Path) -> None:
+    bundle(name="a")
+    bundle(name="b", edit=replaced(('name = "b"', 'name = "a"')))
+    found, broken = find_bundles(tmp_path / "models")
+    assert found["a"].folder.name == "a"
+    assert "has a model of this name already" in str(broken["b"])
+
+
+def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+    found, broken = find_bundles(tmp_path / "modles")
+    assert not found
+    assert "no such folder" in str(broken["modles"])
+
+
+def test_a_network_is_believed_only_if_its_hash_matches(bundle: Make) -> None:
+    spec = bundle(b"weights")
+    verify(spec)
+    spec.onnx_path.write_bytes(b"others")
+    other = hashlib.sha256(b"others").hexdigest()
+    with pytest.raises(ModelError, match=rf"{other[:12]}…, needed {spec.sha256[:12]}…"):
+        verify(spec)
+    spec.onnx_path.unlink()
+    with pytest.raises(ModelError, match=r"model\.onnx cannot be read"):
+        verify(spec)

@@ -1,0 +1,90 @@
+"""Files are whole, durable and immutable, or they are not there."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from dicomnode.domain.errors import OutOfResources
+from dicomnode.store.files import Files
+
+
+def test_an_arrival_keeps_its_bytes_under_uid_and_digest(files: Files) -> None:
+    source = files.incoming / "x"
+    source.write_bytes(b"abc")
+    relative = files.keep_arrival("1.2", "1.2.3", "d1", source)
+    assert relative == "studies/1.2/1.2.3.d1"
+    source.unlink()
+    assert files.path(relative).read_bytes() == b"abc"
+
+
+def test_the_file_is_synced_before_it_has_its_name_and_the_folder_after(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[str] = []
+    fsync, rename = os.fsync, Path.rename
+
+    def record_fsync(descriptor: int) -> None:
+        steps.append(f"fsync {Path(f'/proc/self/fd/{descriptor}').readlink().name}")
+        fsync(descriptor)
+
+    def record_rename(self: Path, target: Path) -> Path:
+        steps.append(f"rename to {target.name}")
+        return rename(self, target)
+
+    monkeypatch.setattr(os, "fsync", record_fsync)
+    monkeypatch.setattr(Path, "rename", record_rename)
+    source = files.incoming / "x"
+    source.write_bytes(b"abc")
+    files.keep_arrival("1.2", "1.2.3", "d1", source)
+    parents, part, name, folder = steps
+    assert (parents, name, folder) == ("fsync studies", "rename to 1.2.3.d1", "fsync 1.2")
+    assert part.startswith("fsync .1.2.3.d1")
+
+
+def test_keeping_the_same_twice_is_one_file(files: Files) -> None:
+    for name in ("x", "y"):
+        source = files.incoming / name
+        source.write_bytes(b"abc")
+        files.keep_arrival("1.2", "1.2.3", "d1", source)
+    assert [path.name for path in (files.folder / "studies" / "1.2").iterdir()] == ["1.2.3.d1"]
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO])
+def test_a_disk_that_cannot_take_it_says_out_of_resources_and_leaves_nothing(
+    files: Files, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def fail(_descriptor: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    source = files.incoming / "x"
+    source.write_bytes(b"abc")
+    (files.folder / "studies" / "1.2").mkdir()
+    with monkeypatch.context() as patch, pytest.raises(OutOfResources):
+        patch.setattr(os, "fsync", fail)
+        files.keep_arrival("1.2", "1.2.3", "d1", source)
+    assert list((files.folder / "studies" / "1.2").iterdir()) == []
+    assert files.keep_arrival("1.2", "1.2.3", "d1", source) == "studies/1.2/1.2.3.d1"
+
+
+def test_sweeping_removes_what_no_row_names_and_nothing_else(files: Files) -> None:
+    kept, _ = files.keep_result("1.2", "9.1", b"kept")
+    lost, _ = files.keep_result("1.2", "9.2", b"lost")
+    study, _ = "studies/1.2/1.2.3.d1", None
+    source = files.incoming / "half-received"
+    source.write_bytes(b"x")
+    files.keep_arrival("1.2", "1.2.3", "d1", source)
+    assert files.sweep("results", lambda _study: {kept}, since=0) == [lost]
+    assert files.path(kept).exists() and files.path(study).exists() and source.exists()
+    assert files.sweep("studies", lambda _study: {study}, since=0) == ["incoming/half-received"]
+    assert files.path(study).exists()
+
+
+def test_sweeping_passes_over_folders_that_did_not_change_since(files: Files) -> None:
+    old, _ = files.keep_result("1.2", "9.1", b"old")
+    os.utime(files.folder / "results" / "1.2", (1000, 1000))
+    assert files.sweep("results", lambda _study: set(), since=2000) == []
+    assert files.path(old).exists()

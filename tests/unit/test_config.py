@@ -1,0 +1,140 @@
+"""The configuration file, and how its mistakes are told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dicomnode.config import Settings, load, parse
+from dicomnode.domain.errors import ConfigError
+from dicomnode.flow.first import write_configuration
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def faults(document: dict[str, Any]) -> dict[str, str]:
+    with pytest.raises(ConfigError) as caught:
+        parse(document)
+    return {fault.key: fault.remedy for fault in caught.value.faults}
+
+
+def test_the_reference_loads_to_exactly_the_defaults() -> None:
+    assert load(ROOT / "config" / "dicomnode.toml") == Settings()
+
+
+def test_the_reference_names_every_key_there_is() -> None:
+    text = (ROOT / "config" / "dicomnode.toml").read_text()
+    for name, field in Settings.model_fields.items():
+        keys = getattr(field.annotation, "model_fields", {})
+        missing = [key for key in keys if f"\n{key} = " not in text]
+        assert not missing, f"[{name}] lacks {missing}"
+
+
+def test_the_examples_in_the_reference_are_a_working_configuration() -> None:
+    lines = (ROOT / "config" / "dicomnode.toml").read_text().splitlines()
+    start = lines.index("# [[peer]]")
+    commented = [line.removeprefix("# ") for line in lines[start:] if line.startswith("# ")]
+    example = [line for line in commented if "=" in line.split("#")[0] or line.startswith("[")]
+    example = [line for line in example if not line.startswith(("sequence", "Rules:", "operators", "missing"))]
+    import tomllib
+
+    settings = parse(tomllib.loads("\n".join(example)))
+    assert settings.peers[0].name == "PACS" and settings.rules[0].model == "lung-ct"
+
+
+def test_every_fault_is_reported_at_once_with_key_and_remedy() -> None:
+    found = faults(
+        {
+            "nodes": {},
+            "node": {"prot": 1, "aet": "MUCH TOO LONG A TITLE"},
+            "peer": [{"name": "P", "aet": "A", "host": "h"}],
+            "rule": [{"name": "r", "model": "m", "outputs": ["segg"], "series": {"Modaltiy": "CT"}}],
+        }
+    )
+    assert "did you mean node" in found["nodes"]
+    assert "did you mean port" in found["node.prot"]
+    assert "16 characters" in found["node.aet"]
+    assert "required" in found["peer[0].port"]
+    assert "did you mean seg" in found["rule[0].outputs"]
+    assert "did you mean Modality" in found["rule[0].series.Modaltiy"]
+
+
+PEER = {"name": "CT1", "aet": "CT1", "host": "10.0.0.1", "port": 104}
+RULE = {"name": "r", "model": "m", "series": {"Modality": "CT"}}
+
+
+def test_a_destination_that_is_no_peer_is_a_fault() -> None:
+    assert (
+        "did you mean CT1"
+        in faults({"peer": [PEER], "rule": [{**RULE, "destinations": ["CT"]}]})["rule r.destinations"]
+    )
+
+
+def test_nothing_is_sent_to_a_modality_unless_its_entry_allows_it() -> None:
+    modality = {**PEER, "role": "modality"}
+    rule = {**RULE, "destinations": ["CT1"]}
+    assert "accept_results" in faults({"peer": [modality], "rule": [rule]})["rule r.destinations"]
+    assert parse({"peer": [{**modality, "accept_results": True}], "rule": [rule]}).peers[0].may_receive
+
+
+@pytest.mark.parametrize(
+    ("peer", "rule", "key"),
+    [
+        ({"name": "sender"}, {}, "peer.name"),
+        ({}, {"destinations": []}, "rule[0].destinations"),
+        ({}, {"outputs": []}, "rule[0].outputs"),
+        ({"role": "modality", "results_to": "CT1"}, {}, "peer CT1.results_to"),
+    ],
+)
+def test_a_configuration_that_leads_nowhere_is_a_fault(peer: dict[str, Any], rule: dict[str, Any], key: str) -> None:
+    assert key in faults({"peer": [{**PEER, **peer}], "rule": [{**RULE, **rule}]})
+
+
+def test_names_stand_once() -> None:
+    assert set(faults({"peer": [PEER, PEER], "rule": [RULE, RULE]})) == {"peer.name", "rule.name"}
+
+
+def test_a_rule_without_conditions_would_run_on_everything_and_is_a_fault() -> None:
+    assert "condition" in faults({"rule": [{"name": "r", "model": "m"}]})["rule[0]"]
+
+
+def test_a_file_that_is_not_toml_says_where(tmp_path: Path) -> None:
+    path = tmp_path / "x.toml"
+    path.write_text("[node\n")
+    with pytest.raises(ConfigError, match="line 1"):
+        load(path)
+
+
+def test_the_first_configuration_loads_as_it_stands(tmp_path: Path) -> None:
+    path = tmp_path / "dicomnode.toml"
+    write_configuration(path, aet="AI", port=11113, pacs=("ARCHIVE", "10.1.2.3", 104), store=Path("/data"))
+    settings = load(path)
+    assert (settings.node.aet, settings.node.port, settings.store.folder) == ("AI", 11113, Path("/data"))
+    assert settings.peers[0].host == "10.1.2.3" and settings.rules[0].destinations == ("sender",)
+    with pytest.raises(ConfigError, match="not replaced"):
+        write_configuration(path, aet="AI", port=1, pacs=("A", "h", 1), store=Path("/data"))
+
+
+def test_an_unusable_answer_leaves_no_file_behind(tmp_path: Path) -> None:
+    path = tmp_path / "dicomnode.toml"
+    with pytest.raises(ConfigError):
+        write_configuration(path, aet="A TITLE THAT IS TOO LONG", port=1, pacs=("A", "h", 1), store=Path("/data"))
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("peer", "address", "admitted"),
+    [
+        ({}, "10.0.0.1", True),
+        ({}, "10.0.0.2", False),
+        ({}, "::ffff:10.0.0.1", True),
+        ({"addresses": ["192.168.1.0/24"]}, "192.168.1.77", True),
+        ({"addresses": ["192.168.1.0/24"]}, "10.0.0.1", False),
+        ({"host": "localhost"}, "127.0.0.1", True),
+        ({"host": "pacs.hospital"}, "10.9.9.9", True),
+    ],
+)
+def test_a_caller_is_known_by_its_address_too(peer: dict[str, Any], address: str, admitted: bool) -> None:
+    assert parse({"peer": [{**PEER, **peer}]}).peers[0].calls_from(address) is admitted
