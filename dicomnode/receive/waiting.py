@@ -64,11 +64,13 @@ class WaitingSocket(AssociationSocket):
         return content
 
     def _shutdown_socket(self) -> None:
-        # pynetdicom forgets to close a socket that the peer has closed first.
-        if self.socket is not None:
+        # pynetdicom forgets to close a socket that the peer has closed first. Its network thread may forget the socket
+        # at any time, also while another thread hangs up.
+        connection = self.socket
+        if connection is not None:
             with suppress(OSError):
-                self.socket.shutdown(socket.SHUT_RDWR)
-            self.socket.close()
+                connection.shutdown(socket.SHUT_RDWR)
+            connection.close()
         if self.assoc.requestor.primitive is None:
             # Nobody has asked for an association, so nothing else would end the wait for one.
             self.assoc.dul.to_user_queue.put(None)
