@@ -233,7 +233,7 @@ def cancel(study: StudyArgument, config_file: ConfigOption = None) -> None:
 @models_app.command("list")
 def models_list(folder: Annotated[Path | None, typer.Option(help="Folder of bundles.")] = None) -> None:
     """Every bundle, and what is wrong with those that cannot be used."""
-    from dicomnode.infer.bundle import find_bundles
+    from dicomnode.infer.bundle.load import find_bundles
 
     bundles, broken = find_bundles(folder or config.shipped("models"))
     rows: list[tuple[str | Text, ...]] = [
@@ -255,7 +255,7 @@ def models_show(name: str, folder: Annotated[Path | None, typer.Option(help="Fol
 @models_app.command("verify")
 def models_verify(name: str, folder: Annotated[Path | None, typer.Option(help="Folder of bundles.")] = None) -> None:
     """Check a bundle's hash and load its network."""
-    from dicomnode.infer.session import Sessions
+    from dicomnode.infer.network.session import Sessions
 
     spec = _bundle(folder or config.shipped("models"), name)
     Sessions().get(spec)
@@ -303,7 +303,7 @@ def _peer(settings: config.Settings, name: str) -> Any:
 
 
 def _bundle(folder: Path, name: str) -> Any:
-    from dicomnode.infer.bundle import load_bundle
+    from dicomnode.infer.bundle.load import load_bundle
 
     return load_bundle(folder / name)
 

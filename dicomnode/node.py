@@ -37,7 +37,7 @@ from dicomnode.flow.outbox import Outbox, Send
 from dicomnode.flow.plan import Planner
 from dicomnode.flow.settle import Settle
 from dicomnode.flow.supervise import Supervisor
-from dicomnode.infer.compare import same_pixels
+from dicomnode.infer.read.compare import same_pixels
 from dicomnode.receive.admission import Admission
 from dicomnode.receive.scp import Limits, Listener
 from dicomnode.store.database import Database
@@ -112,7 +112,7 @@ def work(settings: Settings, stop: Event) -> None:
     """Run jobs until stopped (loop 3)."""
     # Imported here, since the other processes do well without 150 MB of inference and radiomics.
     from dicomnode.flow.work import Worker
-    from dicomnode.infer.session import Sessions
+    from dicomnode.infer.network.session import Sessions
 
     db, files = open_store(settings)
     sessions = Sessions(threads=settings.work.threads)

@@ -21,10 +21,16 @@ onnx = "model.onnx"
 sha256 = "{sha256}"
 [input.ct]
 Modality = "CT"
-[prepare]
+[[prepare]]
+step = "resample"
 spacing_mm = [4.0, 2.0, 2.0]
 outside = -1024.0
-clip = [-1000.0, 1000.0]
+[[prepare]]
+step = "clip"
+range = [-1000.0, 1000.0]
+[[prepare]]
+step = "scale"
+range = [-1000.0, 1000.0]
 [tile]
 shape = [8, 16, 16]
 overlap = 0.25

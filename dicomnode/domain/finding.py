@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from dicomnode.domain.code import Code
-from dicomnode.domain.model import ModelSpec, Segment
+from dicomnode.domain.model import ModelSpec, Segment, Severity
 
 if TYPE_CHECKING:
     from highdicom import Volume
@@ -17,23 +20,94 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Plane:
+    """One image plane of a series as its object states it.
+
+    Attributes
+    ----------
+    dataset
+        Header of the object, without pixel data; the frames of a multi-frame object share it.
+    frame_number
+        Counts from 1 within a multi-frame object; None for a single-frame one.
+    position_mm
+        Centre of the first pixel, LPS (PS3.3 C.7.6.2.1.1).
+    """
+
+    dataset: Dataset = field(repr=False)
+    frame_number: int | None = None
+    position_mm: tuple[float, float, float]
+
+
+def planes_of(datasets: Sequence[Dataset]) -> tuple[Plane, ...]:
+    """The planes of single-frame objects, one each, where their headers say (the origin where they do not)."""
+    return tuple(Plane(dataset=ds, position_mm=_point(ds.get("ImagePositionPatient") or (0, 0, 0))) for ds in datasets)
+
+
+def _point(values: Sequence[float]) -> tuple[float, float, float]:
+    x, y, z = (float(value) for value in values)
+    return (x, y, z)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tilt:
+    """How the planes of a tilted gantry lie in the upright volume that they were resampled to.
+
+    Attributes
+    ----------
+    degrees
+        Between the normal of the planes and the line along which they follow each other.
+    shape
+        Rows and columns of the source images.
+    starts
+        For every plane the place of its first pixel in the volume, (row, column) in voxels, not negative.
+    """
+
+    degrees: float
+    shape: tuple[int, int]
+    starts: tuple[tuple[float, float], ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SourceSeries:
-    """A series as one volume with the headers it came from.
+    """A stack of image planes as one volume, with the headers it came from.
 
     Attributes
     ----------
     volume
-        Rescaled intensities (HU for CT), axes (slice, row, column), affine in LPS mm; the rows and columns
-        are those of the source images and slice i is `datasets[i]`.
-    datasets
-        Headers in the order of the volume's first axis, without pixel data.
+        Intensities in the unit of `unit`, axes (slice, row, column), affine in LPS mm; upright and regular. Slice i
+        is `planes[i]`. Rows and columns are those of the source images, unless `tilt` says where these lie.
+    planes
+        Where every slice came from.
+    unit
+        UCUM unit of the intensities: `[hnsf'U]`, `{SUVbw}g/ml`, `Bq/ml`, `{counts}`, `1` (arbitrary) ….
     warnings
         What was unusual but acceptable, in words for the report.
     """
 
     volume: Volume
-    datasets: tuple[Dataset, ...] = field(repr=False)
+    planes: tuple[Plane, ...] = field(repr=False)
+    unit: str = "1"
+    tilt: Tilt | None = None
     warnings: tuple[str, ...] = ()
+
+    @property
+    def datasets(self) -> tuple[Dataset, ...]:
+        """Headers of the objects, each once, in the order in which the volume meets them."""
+        return tuple({id(plane.dataset): plane.dataset for plane in self.planes}.values())
+
+    def on_planes(self, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """A label map of the volume as the source images show it, (plane, row, column).
+
+        Where a tilted stack was resampled, the nearest voxel is taken, at most half a pixel away.
+        """
+        if self.tilt is None:
+            return labels
+        rows, columns = self.tilt.shape
+        planes = np.empty((len(labels), rows, columns), dtype=labels.dtype)
+        for plane, slice_, (row, column) in zip(planes, labels, self.tilt.starts, strict=True):
+            top, left = round(row), round(column)
+            plane[...] = slice_[top : top + rows, left : left + columns]
+        return planes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,13 +158,82 @@ class FeatureSet:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Detection:
+    """A box around something, with the network's score.
+
+    Attributes
+    ----------
+    number
+        Counts from 1 by falling score.
+    segment
+        What the box is said to hold.
+    low, high
+        Corners in voxels of the source volume, (slice, row, column), edges included: a box round voxel i alone goes
+        from i - 0.5 to i + 0.5.
+    """
+
+    number: int
+    segment: Segment
+    score: float
+    low: tuple[float, float, float]
+    high: tuple[float, float, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Classification:
+    """A classifier's answer: the question, the most probable answer, and the probability of every answer."""
+
+    question: Code
+    answer: Code
+    probabilities: tuple[tuple[Code, float], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One rule of the quality gate held against one series or one result.
+
+    Attributes
+    ----------
+    found, limit
+        In words with units.
+    """
+
+    rule: str
+    found: str
+    limit: str
+    passed: bool
+    severity: Severity = Severity.BLOCK
+
+    @property
+    def text(self) -> str:
+        """Rule, value and limit in one line."""
+        return f"{self.rule.replace('_', ' ')}: {self.found}, needed {self.limit}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
-    """Everything one analysis has to say about one series."""
+    """Everything one analysis has to say about one series.
+
+    Attributes
+    ----------
+    segmentation
+        Empty and without segments where the task is not to segment.
+    companions
+        The series of the further inputs, resampled to the source's grid by preparation.
+    measurements
+        Numbers about segments; those about segment 0 concern the whole series, such as scores.
+    checks
+        The quality gate's report on input and output.
+    """
 
     source: SourceSeries
     segmentation: Segmentation
     measurements: tuple[Measurement, ...]
     features: tuple[FeatureSet, ...] = ()
+    detections: tuple[Detection, ...] = ()
+    classifications: tuple[Classification, ...] = ()
+    companions: tuple[SourceSeries, ...] = ()
+    checks: tuple[Check, ...] = ()
     warnings: tuple[str, ...] = ()
 
 

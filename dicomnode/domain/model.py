@@ -1,10 +1,13 @@
-"""What a model bundle declares: inputs, preparation, tiles, segments and the range it was made for."""
+"""What a model bundle declares: inputs, preparation, network, steps after it, labels and the range it was made for."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from dicomnode.domain.code import Code
 from dicomnode.domain.rule import Condition
@@ -18,35 +21,90 @@ class ModelStatus(StrEnum):
     ACCEPTED = "accepted"
 
 
+class Task(StrEnum):
+    """What a network answers: a mask, boxes with scores, one class of several, or numbers."""
+
+    SEGMENT = "segment"
+    DETECT = "detect"
+    CLASSIFY = "classify"
+    SCORE = "score"
+
+
+class Severity(StrEnum):
+    """What a failed check does: it stops the analysis, or it stands in the report as a warning."""
+
+    BLOCK = "block"
+    WARN = "warn"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputSpec:
-    """Which series may feed one input of the network."""
+    """Which series may feed one input of the network; the first input is the one whose grid results lie on."""
 
     name: str
     conditions: tuple[Condition, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PrepareSpec:
-    """From source volume to network input; lengths in mm along (slice, row, column), intensities in source units."""
+class Step:
+    """One declared step before or after the network.
 
-    spacing_mm: tuple[float, float, float]
-    outside: float
-    clip: tuple[float, float]
+    Attributes
+    ----------
+    name
+        As model.toml writes it; the room `infer` maps names to functions.
+    options
+        Its settings, checked and completed with defaults by the bundle's schema.
+    inputs
+        Names of the inputs that it treats; all when empty. Steps after the network have none.
+    """
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    inputs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weights:
+    """One network file inside the bundle's folder, and the SHA-256 that its bytes must have."""
+
+    onnx: str
+    sha256: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TileSpec:
-    """Sliding window over the prepared volume; shape in voxels along (slice, row, column), overlap as a fraction."""
+    """Sliding window over the prepared volume.
+
+    Attributes
+    ----------
+    shape
+        In voxels along (slice, row, column). One slice and a network of four axes (batch, channel, row, column) make
+        a two-dimensional model.
+    overlap
+        Least overlap of neighbours as a fraction of the tile.
+    neighbours
+        Slices on either side that come as further channels (2.5D); needs one slice per tile.
+    mirror
+        Axes (0 slice, 1 row, 2 column) along which every combination of mirrored tiles is averaged.
+    skip_below
+        Tiles without a prepared value above this, in the first channel, hold no body and are not run.
+    """
 
     shape: tuple[int, int, int]
     overlap: float
     batch: int
+    neighbours: int = 0
+    mirror: tuple[int, ...] = ()
+    skip_below: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
-    """One label of the output with its codes, post-processing and what is plausible for it."""
+    """One label of the output with its codes and what is plausible for it.
+
+    Boxes of a detector bear such labels, too.
+    """
 
     number: int
     label: str
@@ -55,20 +113,55 @@ class Segment:
     laterality: Code | None = None
     anatomic_region: Code | None = None
     color_rgb: tuple[int, int, int] = (255, 80, 80)
-    keep_largest: bool = False
-    fill_holes: bool = False
     radiomics: bool = False
-    volume_ml: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ValidRange:
-    """The inputs for which the model was made; anything outside is refused or carries a warning."""
+class ClassLabel:
+    """One answer of a classifier: the channel that stands for it, its name and its code."""
 
-    slice_spacing_mm: tuple[float, float] | None = None
-    pixel_spacing_mm: tuple[float, float] | None = None
-    minimum_slices: int = 1
-    orientations: tuple[str, ...] = ()
+    number: int
+    label: str
+    code: Code
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreSpec:
+    """One number that a model gives: its concept, its UCUM unit, and the range in which it is believed."""
+
+    number: int
+    name: Code
+    unit: Code
+    range: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckSpec:
+    """One limit of `[valid]` or `[plausible]`: the rule's name, its limit, and what a failure does."""
+
+    rule: str
+    limit: Any
+    severity: Severity = Severity.BLOCK
+    input: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cascade:
+    """A coarse model whose labels say where the fine one looks.
+
+    Attributes
+    ----------
+    model
+        The coarse model, a bundle in a folder inside this one's.
+    segments
+        Numbers of its segments that count; all when empty.
+    margin_mm
+        What is added on every side of their bounding box.
+    """
+
+    model: ModelSpec
+    segments: tuple[int, ...]
+    margin_mm: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,59 +172,81 @@ class ModelSpec:
     ----------
     folder
         Where the bundle lies.
-    onnx
-        File name of the network inside `folder`; `sha256` is what its bytes must hash to.
+    weights
+        The networks of an ensemble, one for a single network, whose probabilities are averaged.
     recipe
-        SHA-256 over model.toml and the declared hash: changes whenever the model does.
-    right_of
-        Pairs (a, b): segment a must lie at smaller x (LPS) than segment b, or the output is not believed.
+        SHA-256 over model.toml and the declared hashes: changes whenever the model does.
+    inputs
+        In the order of the network's channels.
+    prepare, post
+        Steps before and after the network, in order.
+    activation
+        How the network's numbers become probabilities: `softmax`, `sigmoid` or `none`.
+    valid, plausible
+        Limits for the input and for the output.
+    segments, classes, scores
+        What the task's output means; those of other tasks are empty.
+    question
+        The concept that a classifier answers.
+    sensitivity
+        Measured sensitivity in words with its data, printed where nothing was found; empty when unknown.
     """
 
     name: str
     version: str
     title: str
     status: ModelStatus
-    task: str
+    task: Task
     manufacturer: str
     licence: str
     folder: Path
-    onnx: str
-    sha256: str
+    weights: tuple[Weights, ...]
     recipe: str
-    input: InputSpec
-    prepare: PrepareSpec
+    inputs: tuple[InputSpec, ...]
+    prepare: tuple[Step, ...]
     tile: TileSpec
     activation: str
-    valid: ValidRange
-    right_of: tuple[tuple[int, int], ...]
-    segments: tuple[Segment, ...] = field(repr=False)
+    post: tuple[Step, ...] = ()
+    valid: tuple[CheckSpec, ...] = ()
+    plausible: tuple[CheckSpec, ...] = ()
+    segments: tuple[Segment, ...] = field(default=(), repr=False)
+    classes: tuple[ClassLabel, ...] = field(default=(), repr=False)
+    scores: tuple[ScoreSpec, ...] = field(default=(), repr=False)
+    question: Code | None = None
+    features: tuple[str, ...] = ()
+    cascade: Cascade | None = None
+    sensitivity: str = ""
 
     @property
-    def onnx_path(self) -> Path:
-        """The network's file."""
-        return self.folder / self.onnx
+    def input(self) -> InputSpec:
+        """The input on whose grid results lie."""
+        return self.inputs[0]
+
+    def limit(self, rule: str, default: Any = None) -> Any:
+        """The limit that `[valid]` states for a rule, or `default`."""
+        return next((check.limit for check in self.valid if check.rule == rule), default)
+
+    @property
+    def channels(self) -> int:
+        """Channels of the network's input: every input, with its neighbouring slices."""
+        return len(self.inputs) * (1 + 2 * self.tile.neighbours)
 
 
 def unavailable(name: str) -> ModelSpec:
     """Stands for a bundle that cannot be used, in the report that says so."""
-    nowhere = Path()
     return ModelSpec(
         name=name,
         version="unavailable",
         title=name,
         status=ModelStatus.DEMO,
-        task="segment",
+        task=Task.SEGMENT,
         manufacturer="unknown",
         licence="",
-        folder=nowhere,
-        onnx="",
-        sha256="",
+        folder=Path(),
+        weights=(),
         recipe="",
-        input=InputSpec(name="", conditions=()),
-        prepare=PrepareSpec(spacing_mm=(1.0, 1.0, 1.0), outside=0.0, clip=(0.0, 1.0)),
+        inputs=(InputSpec(name="", conditions=()),),
+        prepare=(),
         tile=TileSpec(shape=(1, 1, 1), overlap=0.0, batch=1),
         activation="softmax",
-        valid=ValidRange(),
-        right_of=(),
-        segments=(),
     )

@@ -13,10 +13,11 @@ from pydicom import Dataset
 from dicomnode.domain.errors import EncodingError
 from dicomnode.domain.finding import FeatureSet, Findings, Provenance, Segmentation, SourceSeries
 from dicomnode.domain.uid import ResultUids
-from dicomnode.infer import quality
+from dicomnode.infer.network.session import Sessions
+from dicomnode.infer.quality import gate
+from dicomnode.infer.quality.plausible import plausible
+from dicomnode.infer.read.volume import read_series
 from dicomnode.infer.segment import segment
-from dicomnode.infer.session import Sessions
-from dicomnode.infer.volume import read_series
 from dicomnode.measure import intensity, radiomics, size
 from dicomnode.report import check, encode, features, measurements, segmentation
 
@@ -93,10 +94,10 @@ def analyse(
 
     with watch.stage("read"):
         source = read_series(paths)
-        warnings = (*source.warnings, *quality.check(source, model))
+        warnings = (*source.warnings, *gate.check(source, model))
     with watch.stage("infer"):
         found = segment(source, model, sessions, progress=tell("infer"))
-        warnings += quality.plausible(found, model)
+        warnings += plausible(found, model)
     with watch.stage("measure"):
         modality = str(source.datasets[0].get("Modality", "CT"))
         numbers = (*size.measure(source.volume, found), *intensity.measure(source.volume, found, modality))

@@ -21,7 +21,7 @@ from dicomnode.domain.study import Instance, Series, Study
 from dicomnode.domain.uid import ResultUids
 from dicomnode.flow.analyse import Analysis, Progress, analyse
 from dicomnode.flow.recipe import input_digest
-from dicomnode.infer.session import Sessions
+from dicomnode.infer.network.session import Sessions
 from dicomnode.receive.header import read_arrival
 from dicomnode.route.match import match
 from dicomnode.route.select import choose, preference, technical_faults

@@ -9,7 +9,7 @@ import highdicom as hd
 import numpy as np
 from pydicom import Dataset, dcmread
 
-from dicomnode.infer.volume import read_series
+from dicomnode.infer.read.volume import read_series
 from dicomnode.report.pictures import outline_png
 
 _SEG = "1.2.840.10008.5.1.4.1.1.66.4"

@@ -12,7 +12,7 @@ from dicomnode.domain.network import Peer
 from dicomnode.domain.rule import Match, Rule
 from dicomnode.domain.study import Series, Study
 from dicomnode.flow.recipe import input_digest, recipe_digest
-from dicomnode.infer.bundle import find_bundles
+from dicomnode.infer.bundle.load import find_bundles
 from dicomnode.route.match import match
 from dicomnode.route.select import by_frame_of_reference, choose, frame_of, preference, technical_faults
 from dicomnode.store.jobs import Plan

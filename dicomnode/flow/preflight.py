@@ -15,8 +15,8 @@ from dicomnode.config import Settings
 from dicomnode.deliver import dimse
 from dicomnode.domain.errors import DicomNodeError
 from dicomnode.domain.network import Peer
-from dicomnode.infer.bundle import find_bundles, verify
-from dicomnode.infer.session import Sessions
+from dicomnode.infer.bundle.load import find_bundles, verify
+from dicomnode.infer.network.session import Sessions
 from dicomnode.store.database import NETWORK_FILE_SYSTEMS, file_system
 
 _WANTED_FREE_BYTES = 10 * 1024**3

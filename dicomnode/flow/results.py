@@ -18,8 +18,8 @@ from dicomnode.domain.uid import ResultUids
 from dicomnode.domain.work import Job
 from dicomnode.flow.analyse import Output, analyse
 from dicomnode.flow.recipe import recipe_digest
-from dicomnode.infer.bundle import find_bundles
-from dicomnode.infer.session import Sessions
+from dicomnode.infer.bundle.load import find_bundles
+from dicomnode.infer.network.session import Sessions
 from dicomnode.report import encode, refusal
 
 _log = structlog.get_logger(__name__)

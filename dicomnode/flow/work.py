@@ -14,7 +14,7 @@ from dicomnode.domain.work import Job
 from dicomnode.flow.analyse import Output
 from dicomnode.flow.failpoint import failpoint
 from dicomnode.flow.results import Results
-from dicomnode.infer.session import Sessions
+from dicomnode.infer.network.session import Sessions
 from dicomnode.store.database import Database
 from dicomnode.store.deliveries import Deliveries
 from dicomnode.store.files import Files

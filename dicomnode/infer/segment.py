@@ -11,10 +11,10 @@ import numpy.typing as npt
 
 from dicomnode.domain.finding import Segmentation, SourceSeries
 from dicomnode.domain.model import ModelSpec
-from dicomnode.infer.prepare import prepare
-from dicomnode.infer.session import Sessions, run
-from dicomnode.infer.tidy import tidy
-from dicomnode.infer.tiles import predict
+from dicomnode.infer.network.session import Sessions, run
+from dicomnode.infer.network.tiles import predict
+from dicomnode.infer.post.tidy import tidy
+from dicomnode.infer.prepare.pipeline import prepare
 
 Floats = npt.NDArray[np.float32]
 
@@ -53,7 +53,7 @@ def segment(
         prepared.array, spec.tile, partial(_probabilities, session, spec), len(spec.segments) + 1, progress
     )
     labels = prepared.labels_on_source(probabilities, exclusive=spec.activation == SOFTMAX)
-    tidy(labels, spec.segments)
+    tidy(labels, spec.post)
     return Segmentation(volume=source.volume.with_array(labels), segments=spec.segments)
 
 

@@ -54,7 +54,7 @@ def series_number(role: str, rule: str) -> int:
 
 def device_uid(provenance: Provenance) -> str:
     """UID of the trained model as a device: changes with its weights, as IHE AIR asks."""
-    return derived_uid("device", provenance.model.name, provenance.model.sha256)
+    return derived_uid("device", provenance.model.name, *(one.sha256 for one in provenance.model.weights))
 
 
 def parameters(provenance: Provenance) -> dict[str, str]:

@@ -39,10 +39,10 @@ def technical_faults(series: Series, spec: ModelSpec) -> list[Reason]:
     """
     headers = [instance.header for instance in series.instances]
     faults = [reason for condition in spec.input.conditions if not (reason := evaluate(condition, headers)).met]
-    needed, count = spec.valid.minimum_slices, len(series.instances)
+    needed, count = spec.limit("minimum_slices", 1), len(series.instances)
     if count < needed and all(header.first("NumberOfFrames", 1) == 1 for header in headers):
         faults.append(Reason(met=False, text=f"{count} images, needed {needed} or more"))
-    spacing, limits = slice_spacing_mm(headers), spec.valid.slice_spacing_mm
+    spacing, limits = slice_spacing_mm(headers), spec.limit("slice_spacing_mm")
     if spacing and limits and not limits[0] - _ROUNDING_MM <= spacing <= limits[1] + _ROUNDING_MM:
         text = f"slice spacing {spacing:.2f} mm, needed {limits[0]:g} to {limits[1]:g} mm"
         faults.append(Reason(met=False, text=text))

@@ -41,9 +41,6 @@ category = {{ value = "91723000", scheme = "SCT", meaning = "Anatomical Structur
 type = {{ value = "39607008", scheme = "SCT", meaning = "Lung" }}
 laterality = {{ value = "{code}", scheme = "SCT", meaning = "{side}" }}
 color_rgb = {color}
-keep_largest = true
-fill_holes = true
-volume_ml = [200.0, 5500.0]        # plausible output
 """
         for number, side, code, color in (
             (1, "Right", "24028007", [197, 165, 145]),
@@ -65,10 +62,18 @@ sha256 = "{digest}"
 [input.ct]                         # which series may feed it; DICOM keywords, operators as in rules
 Modality = "CT"
 
-[prepare]
-spacing_mm = {list(spacing_mm)}       # (slice, row, column)
-outside = -1024.0                  # value where there is no image
-clip = {list(clip_hu)}            # then scaled linearly to 0..1
+[[prepare]]
+step = "resample"
+spacing_mm = {list(spacing_mm)}  # (slice, row, column), along the patient axes
+outside = -1024.0  # value where there is no image
+
+[[prepare]]
+step = "clip"
+range = {list(clip_hu)}
+
+[[prepare]]
+step = "scale"                     # to 0..1
+range = {list(clip_hu)}
 
 [tile]
 shape = {list(tile)}             # (slice, row, column)
@@ -78,6 +83,12 @@ batch = 1
 [output]
 activation = "softmax"             # channel 0 is background
 
+[[post]]
+step = "keep_largest"
+
+[[post]]
+step = "fill_holes"
+
 [valid]                            # the range of inputs it was made for
 slice_spacing_mm = [0.4, 6.0]
 pixel_spacing_mm = [0.4, 1.6]
@@ -86,6 +97,10 @@ orientations = ["axial"]
 
 [plausible]
 right_of = [[1, 2]]                # segment 1 lies at smaller x (LPS) than segment 2
+volume_ml = [
+    {{ segment = 1, range = [200.0, 5500.0] }},
+    {{ segment = 2, range = [200.0, 5500.0] }},
+]
 {segments}"""
     (folder / "model.toml").write_text(text, encoding="utf-8")
 

@@ -12,9 +12,9 @@ import numpy.typing as npt
 from highdicom import Volume
 
 from dicomnode.domain.finding import SourceSeries
-from dicomnode.infer.bundle import load_bundle
+from dicomnode.infer.bundle.load import load_bundle
+from dicomnode.infer.network.session import Sessions
 from dicomnode.infer.segment import segment
-from dicomnode.infer.session import Sessions
 from dicomnode.train.phantoms import thorax
 from dicomnode.train.reference import AxialCT, Mask, dice, read_axial_ct, roi_mask, threshold_lungs
 
@@ -40,7 +40,7 @@ def segment_lungs(ct: AxialCT, model: Path) -> npt.NDArray[np.uint8]:
     affine[[2, 1, 0], [0, 1, 2]] = ct.spacing_mm
     affine[:, 3] = (*ct.origin_mm, 1.0)
     volume = Volume(ct.hounsfield, affine, coordinate_system="PATIENT")
-    source = SourceSeries(volume=volume, datasets=())
+    source = SourceSeries(volume=volume, planes=())
     found = segment(source, load_bundle(model), Sessions(threads=THREADS))
     labels: npt.NDArray[np.uint8] = found.volume.array
     return labels

@@ -9,12 +9,12 @@ import pytest
 from highdicom import Volume
 from pydicom import Dataset
 
-from dicomnode.domain.finding import SourceSeries
+from dicomnode.domain.finding import SourceSeries, planes_of
 from dicomnode.domain.model import ModelSpec
-from dicomnode.infer.bundle import find_bundles, load_bundle, verify
-from dicomnode.infer.quality import check
+from dicomnode.infer.bundle.load import find_bundles, load_bundle, verify
+from dicomnode.infer.network.session import Sessions
+from dicomnode.infer.quality.gate import check
 from dicomnode.infer.segment import segment
-from dicomnode.infer.session import Sessions
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 FOLDERS = sorted(path.parent for path in MODELS.glob("*/model.toml"))
@@ -81,10 +81,10 @@ def test_the_same_input_gives_the_same_output(spec: ModelSpec) -> None:
 
 def phantom(spec: ModelSpec) -> SourceSeries:
     """A small axial volume inside the valid range: a bright body with two dark ellipsoids, feet-first order."""
-    slice_mm = sum(spec.valid.slice_spacing_mm or (3, 3)) / 2
-    pixel_mm = sum(spec.valid.pixel_spacing_mm or (1, 1)) / 2
-    shape = (max(spec.valid.minimum_slices, 24), 96, 112)
-    low, high = spec.prepare.clip
+    slice_mm = sum(spec.limit("slice_spacing_mm", (3, 3))) / 2
+    pixel_mm = sum(spec.limit("pixel_spacing_mm", (1, 1))) / 2
+    shape = (max(spec.limit("minimum_slices", 1), 24), 96, 112)
+    low, high = next(step.options["range"] for step in spec.prepare if step.name == "clip")
     array = np.full(shape, low, dtype=np.float32)
     grid = np.indices(shape) / np.array(shape).reshape(3, 1, 1, 1) - 0.5
     array[np.hypot(grid[1] / 0.42, grid[2] / 0.47) <= 1] = low + 0.75 * (high - low)
@@ -95,5 +95,5 @@ def phantom(spec: ModelSpec) -> SourceSeries:
     header = Dataset()
     header.SeriesInstanceUID = "1.2.3"
     return SourceSeries(
-        volume=Volume(array=array, affine=affine, coordinate_system="PATIENT"), datasets=(header,) * shape[0]
+        volume=Volume(array=array, affine=affine, coordinate_system="PATIENT"), planes=planes_of((header,) * shape[0])
     )

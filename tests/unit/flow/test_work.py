@@ -18,7 +18,7 @@ from dicomnode.flow.outbox import Outbox
 from dicomnode.flow.plan import Planner
 from dicomnode.flow.settle import Settle
 from dicomnode.flow.work import Worker
-from dicomnode.infer.session import Sessions
+from dicomnode.infer.network.session import Sessions
 from dicomnode.store.database import Database
 from dicomnode.store.files import Files
 from dicomnode.store.jobs import Jobs

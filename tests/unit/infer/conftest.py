@@ -15,9 +15,9 @@ from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
-from dicomnode.domain.finding import SourceSeries
+from dicomnode.domain.finding import SourceSeries, planes_of
 from dicomnode.domain.model import ModelSpec
-from dicomnode.infer.bundle import load_bundle
+from dicomnode.infer.bundle.load import load_bundle
 
 #: Every way in which slices, rows and columns can lie along the patient axes: permutation of axes, axes reversed.
 ORIENTATIONS = [
@@ -47,11 +47,17 @@ onnx = "model.onnx"
 sha256 = "{sha256}"
 [input.ct]
 Modality = "CT"
-[prepare]
+[[prepare]]
+step = "resample"
 spacing_mm = {spacing_mm}
 outside = -1000.0
-clip = [-1000.0, 1000.0]
-[tile]
+[[prepare]]
+step = "clip"
+range = [-1000.0, 1000.0]
+[[prepare]]
+step = "scale"
+range = [-1000.0, 1000.0]
+{post}[tile]
 shape = {tile}
 overlap = 0.25
 batch = {batch}
@@ -64,6 +70,7 @@ minimum_slices = 4
 orientations = ["axial", "coronal", "sagittal"]
 [plausible]
 right_of = [[1, 2]]
+volume_ml = [{{ segment = 1, range = [1.0, 900.0] }}]
 [[segment]]
 number = 1
 label = "Right thing"
@@ -71,17 +78,12 @@ category = {{ value = "91723000", scheme = "SCT", meaning = "Anatomical Structur
 type = {{ value = "39607008", scheme = "SCT", meaning = "Lung" }}
 laterality = {{ value = "24028007", scheme = "SCT", meaning = "Right" }}
 color_rgb = [197, 165, 145]
-keep_largest = {tidy}
-fill_holes = {tidy}
-volume_ml = [1.0, 900.0]
 [[segment]]
 number = 2
 label = "Left thing"
 category = {{ value = "91723000", scheme = "SCT", meaning = "Anatomical Structure" }}
 type = {{ value = "39607008", scheme = "SCT", meaning = "Lung" }}
 laterality = {{ value = "7771000", scheme = "SCT", meaning = "Left" }}
-keep_largest = {tidy}
-fill_holes = {tidy}
 """
 
 
@@ -194,7 +196,7 @@ def as_source() -> Callable[[Volume], SourceSeries]:
         header.SeriesInstanceUID = "1.2.3"
         header.Modality = "CT"
         header.RescaleSlope, header.RescaleIntercept = 1, 0
-        return SourceSeries(volume=volume, datasets=(header,) * volume.spatial_shape[0])
+        return SourceSeries(volume=volume, planes=planes_of((header,) * volume.spatial_shape[0]))
 
     return make
 
@@ -256,7 +258,7 @@ def bundle(tmp_path: Path) -> Callable[..., ModelSpec]:
             spacing_mm=list(spacing_mm),
             batch=batch,
             activation=activation,
-            tidy=str(tidy).lower(),
+            post='[[post]]\nstep = "keep_largest"\n[[post]]\nstep = "fill_holes"\n' if tidy else "",
         )
         (folder / "model.toml").write_text(edit(text))
         (folder / "model.onnx").write_bytes(content)

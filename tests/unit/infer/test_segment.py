@@ -13,10 +13,11 @@ from pydicom import Dataset
 
 from dicomnode.domain.finding import SourceSeries
 from dicomnode.domain.model import ModelSpec
-from dicomnode.infer.quality import check, plausible
+from dicomnode.infer.network.session import Sessions
+from dicomnode.infer.quality.gate import check
+from dicomnode.infer.quality.plausible import plausible
+from dicomnode.infer.read.volume import read_series
 from dicomnode.infer.segment import segment, sigmoid, softmax
-from dicomnode.infer.session import Sessions
-from dicomnode.infer.volume import read_series
 
 Labels = npt.NDArray[np.uint8]
 Make = Callable[..., ModelSpec]

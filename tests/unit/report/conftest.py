@@ -15,9 +15,9 @@ from pydicom import Dataset
 from pydicom.uid import CTImageStorage
 
 from dicomnode.domain.code import Code
-from dicomnode.domain.finding import FeatureSet, Findings, Measurement, PriorReport, Provenance, SourceSeries
+from dicomnode.domain.finding import FeatureSet, Findings, Measurement, PriorReport, Provenance, SourceSeries, planes_of
 from dicomnode.domain.finding import Segmentation as Mask
-from dicomnode.domain.model import InputSpec, ModelSpec, ModelStatus, PrepareSpec, Segment, TileSpec, ValidRange
+from dicomnode.domain.model import InputSpec, ModelSpec, ModelStatus, Segment, Step, Task, TileSpec, Weights
 from dicomnode.domain.uid import ResultUids
 
 STUDY, SERIES, FRAME_OF_REFERENCE = "1.2.826.0.1.99.1", "1.2.826.0.1.99.1.1", "1.2.826.0.1.99.1.2"
@@ -102,7 +102,7 @@ def findings_in(name: str, array: NDArray[np.uint8] | None = None) -> Findings:
         )
 
     mask = Mask(volume=volume(labels() if array is None else array), segments=SEGMENTS)
-    source = SourceSeries(volume=volume(rng.integers(-900, 100, SHAPE).astype(np.int16)), datasets=datasets)
+    source = SourceSeries(volume=volume(rng.integers(-900, 100, SHAPE).astype(np.int16)), planes=planes_of(datasets))
     return Findings(source=source, segmentation=mask, measurements=measurements(mask), features=features(mask))
 
 
@@ -165,19 +165,16 @@ def model() -> ModelSpec:
         version="1.0.0",
         title="Chest CT segmentation",
         status=ModelStatus.DEMO,
-        task="segment",
+        task=Task.SEGMENT,
         manufacturer="dicomnode project",
         licence="Apache-2.0",
         folder=Path("models/chest-ct"),
-        onnx="model.onnx",
-        sha256="ab" * 32,
+        weights=(Weights(onnx="model.onnx", sha256="ab" * 32),),
         recipe="cd" * 32,
-        input=InputSpec(name="ct", conditions=()),
-        prepare=PrepareSpec(spacing_mm=(3.0, 2.0, 2.0), outside=-1024, clip=(-1000, 400)),
+        inputs=(InputSpec(name="ct", conditions=()),),
+        prepare=(Step(name="clip", options={"range": (-1000.0, 400.0)}),),
         tile=TileSpec(shape=(64, 64, 64), overlap=0.5, batch=1),
         activation="softmax",
-        valid=ValidRange(),
-        right_of=((1, 2),),
         segments=SEGMENTS,
     )
 

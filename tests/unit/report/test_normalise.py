@@ -205,9 +205,9 @@ def test_several_slices_in_one_instance_are_refused(findings: Findings) -> None:
 def test_no_header_at_all_is_refused() -> None:
     volume = Volume(array=np.zeros((1, 1, 1)), affine=np.eye(4), coordinate_system="PATIENT")
     with pytest.raises(EncodingError, match="found no header"):
-        normalised(SourceSeries(volume=volume, datasets=()))
+        normalised(SourceSeries(volume=volume, planes=()))
 
 
 def test_a_single_slice_passes(findings: Findings) -> None:
-    (only,) = normalised(replace(findings.source, datasets=findings.source.datasets[:1]))
+    (only,) = normalised(replace(findings.source, planes=findings.source.planes[:1]))
     assert "SpacingBetweenSlices" not in only

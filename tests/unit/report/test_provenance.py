@@ -8,6 +8,7 @@ import pytest
 from pydicom import Dataset
 
 from dicomnode.domain.finding import Findings, Provenance
+from dicomnode.domain.model import Weights
 from dicomnode.domain.uid import ResultUids
 from dicomnode.report import features, measurements, refusal, segmentation
 from dicomnode.report.provenance import MODEL_NAME, ROLES, device_uid, local, series_number, shortened
@@ -42,7 +43,9 @@ def test_the_model_is_contributing_equipment_with_a_device_uid_that_follows_its_
         (item,) = (item for item in ds.ContributingEquipmentSequence if "DeviceUID" in item)
         assert item.PurposeOfReferenceCodeSequence[0].CodeValue == "109102"
         assert item.DeviceUID == device_uid(provenance)
-    retrained = replace(provenance, model=replace(provenance.model, sha256="ef" * 32))
+    retrained = replace(
+        provenance, model=replace(provenance.model, weights=(Weights(onnx="model.onnx", sha256="ef" * 32),))
+    )
     assert device_uid(retrained) != device_uid(provenance)
 
 

@@ -12,7 +12,7 @@ from pydicom import Dataset, dcmread, dcmwrite
 from pydicom.uid import ExplicitVRLittleEndian, SegmentationStorage
 
 from dicomnode.domain.errors import EncodingError
-from dicomnode.domain.finding import Findings, Provenance
+from dicomnode.domain.finding import Findings, Provenance, planes_of
 from dicomnode.domain.uid import ResultUids
 from dicomnode.report import segmentation
 from dicomnode.report.encode import to_bytes
@@ -161,7 +161,7 @@ def test_a_name_survives_in_unicode_whatever_the_source_was_written_in(
         ds.SpecificCharacterSet, ds.PatientName = character_set, name
 
     received = tuple(as_received(ds) for ds in with_headers(findings, change).source.datasets)
-    changed = replace(findings, source=replace(findings.source, datasets=received))
+    changed = replace(findings, source=replace(findings.source, planes=planes_of(received)))
     ds = reread(segmentation.write(changed, provenance, uids))
     assert str(ds.PatientName) == name
     assert ds.SpecificCharacterSet == "ISO_IR 192"

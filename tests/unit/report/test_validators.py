@@ -16,7 +16,7 @@ from highdicom import Volume
 from numpy.typing import NDArray
 from pydicom import Dataset, dcmread
 
-from dicomnode.domain.finding import Findings, Provenance, SourceSeries
+from dicomnode.domain.finding import Findings, Provenance, SourceSeries, planes_of
 from dicomnode.domain.finding import Segmentation as Mask
 from dicomnode.domain.uid import ResultUids
 from dicomnode.report import features, measurements, refusal, segmentation
@@ -156,7 +156,7 @@ def real_findings(folder: Path) -> Findings:
         return Volume(array=values, affine=affine, coordinate_system="PATIENT")
 
     mask = Mask(volume=volume(array), segments=SEGMENTS)
-    source = SourceSeries(volume=volume(np.zeros(shape, dtype=np.int16)), datasets=tuple(slices))
+    source = SourceSeries(volume=volume(np.zeros(shape, dtype=np.int16)), planes=planes_of(slices))
     return Findings(source=source, segmentation=mask, measurements=measurements_of(mask), features=features_of(mask))
 
 

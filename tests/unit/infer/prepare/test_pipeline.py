@@ -10,10 +10,19 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from dicomnode.domain.model import PrepareSpec
-from dicomnode.infer.prepare import image_of, patient_grid, prepare, resampled
+from dicomnode.domain.model import Step
+from dicomnode.infer.prepare.pipeline import image_of, patient_grid, prepare, resampled
 
-SPEC = PrepareSpec(spacing_mm=(3.0, 2.0, 2.0), outside=-1000.0, clip=(-1000.0, 1000.0))
+
+def recipe(*, spacing_mm: tuple[float, float, float], outside: float, clip: tuple[float, float]) -> tuple[Step, ...]:
+    return (
+        Step(name="resample", options={"spacing_mm": spacing_mm, "outside": outside}),
+        Step(name="clip", options={"range": clip}),
+        Step(name="scale", options={"range": clip}),
+    )
+
+
+SPEC = recipe(spacing_mm=(3.0, 2.0, 2.0), outside=-1000.0, clip=(-1000.0, 1000.0))
 
 
 def rotation(degrees: tuple[float, float, float]) -> npt.NDArray[np.float64]:
@@ -40,13 +49,13 @@ def test_axes_run_towards_head_posterior_and_left(oriented: Volume) -> None:
 
 
 def test_without_resampling_values_are_only_scaled(phantom: Volume) -> None:
-    prepared = prepare(phantom, PrepareSpec(spacing_mm=(2.0, 1.5, 1.25), outside=0.0, clip=(-1000.0, 1000.0)))
+    prepared = prepare(phantom, recipe(spacing_mm=(2.0, 1.5, 1.25), outside=0.0, clip=(-1000.0, 1000.0)))
     assert np.allclose(prepared.affine, phantom.affine)
     assert np.allclose(prepared.array, (phantom.array + 1000) / 2000, atol=1e-6)
 
 
 def test_intensities_are_clipped_to_the_range_and_scaled_to_one(phantom: Volume) -> None:
-    spec = PrepareSpec(spacing_mm=(2.0, 1.5, 1.25), outside=0.0, clip=(-500.0, 500.0))
+    spec = recipe(spacing_mm=(2.0, 1.5, 1.25), outside=0.0, clip=(-500.0, 500.0))
     array = prepare(phantom, spec).array
     assert sorted(np.unique(array.round(4)).tolist()) == pytest.approx([0.0, 0.6, 1.0])
 
@@ -62,7 +71,7 @@ def test_an_oblique_ramp_stays_the_same_ramp(degrees: tuple[float, float, float]
     indices = np.indices(shape).reshape(3, -1)
     ramp = slope @ (affine[:3, :3] @ indices + affine[:3, 3:])
     volume = Volume(array=ramp.reshape(shape).astype(np.float32), affine=affine, coordinate_system="PATIENT")
-    prepared = prepare(volume, PrepareSpec(spacing_mm=(3.0, 2.0, 2.0), outside=-9999.0, clip=(-10000.0, 10000.0)))
+    prepared = prepare(volume, recipe(spacing_mm=(3.0, 2.0, 2.0), outside=-9999.0, clip=(-10000.0, 10000.0)))
     centres = np.indices(prepared.array.shape).reshape(3, -1)
     world = prepared.affine[:3, :3] @ centres + prepared.affine[:3, 3:]
     source_index = np.linalg.solve(affine[:3, :3], world - affine[:3, 3:])
@@ -98,7 +107,7 @@ def test_every_source_voxel_lies_inside_the_prepared_grid(
 
 @pytest.mark.parametrize("exclusive", [True, False])
 def test_labels_come_back_to_the_voxels_that_they_came_from(oriented: Volume, exclusive: bool) -> None:
-    prepared = prepare(oriented, PrepareSpec(spacing_mm=(2.0, 1.5, 1.25), outside=-1000.0, clip=(-1000.0, 1000.0)))
+    prepared = prepare(oriented, recipe(spacing_mm=(2.0, 1.5, 1.25), outside=-1000.0, clip=(-1000.0, 1000.0)))
     dense = (prepared.array > 0.5).astype(np.float32)
     back = prepared.labels_on_source(np.stack([1 - dense, dense]), exclusive=exclusive)
     assert np.array_equal(back, oriented.array > 0)

@@ -11,7 +11,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as state
 
 from dicomnode.domain.errors import ModelError
 from dicomnode.domain.model import ModelSpec
-from dicomnode.infer.session import RUNTIME_ERRORS, Sessions, mapped, run
+from dicomnode.infer.network.session import RUNTIME_ERRORS, Sessions, mapped, run
 
 Make = Callable[..., ModelSpec]
 Network = Callable[..., bytes]
@@ -43,7 +43,7 @@ def test_a_network_is_loaded_once_and_shared(bundle: Make, network: Network) -> 
 
 def test_the_hash_is_checked_before_the_first_load(bundle: Make, network: Network) -> None:
     spec = bundle(network())
-    spec.onnx_path.write_bytes(network((0.0, 1.0, 2.0)))
+    (spec.folder / "model.onnx").write_bytes(network((0.0, 1.0, 2.0)))
     with pytest.raises(ModelError, match="has SHA-256"):
         Sessions().get(spec)
 

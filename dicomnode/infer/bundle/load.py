@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from dicomnode.domain.condition import parse_conditions
 from dicomnode.domain.errors import ConfigError, Fault, ModelError
-from dicomnode.domain.model import InputSpec, ModelSpec, ModelStatus, PrepareSpec, Segment, TileSpec, ValidRange
-from dicomnode.infer.schema import Bundle, SegmentTable, faults
+from dicomnode.domain.model import InputSpec, ModelSpec, ModelStatus, Task, TileSpec, Weights
+from dicomnode.infer.bundle.schema import Bundle, faults
 
 DESCRIPTION = "model.toml"
 
@@ -45,7 +45,7 @@ def load_bundle(folder: Path) -> ModelSpec:
     if found:
         raise ConfigError(found)
     recipe = hashlib.sha256(content + bundle.model.sha256.encode()).hexdigest()
-    return _spec(bundle, inputs[0], folder, recipe)
+    return _spec(bundle, inputs, folder, recipe)
 
 
 def find_bundles(models: Path) -> tuple[dict[str, ModelSpec], dict[str, ConfigError]]:
@@ -75,18 +75,21 @@ def find_bundles(models: Path) -> tuple[dict[str, ModelSpec], dict[str, ConfigEr
 
 
 def verify(spec: ModelSpec) -> None:
-    """Check that the network is there and is the declared one.
+    """Check that the networks are there and are the declared ones.
 
     Raises
     ------
     ModelError
-        If the file is missing or its SHA-256 differs.
+        If a file is missing or its SHA-256 differs.
     """
-    read_network(spec)
+    for weights in spec.weights:
+        read_network(spec, weights)
+    if spec.cascade is not None:
+        verify(spec.cascade.model)
 
 
-def read_network(spec: ModelSpec) -> bytes:
-    """The bytes of the network, hashed after reading, so that what was checked is what gets loaded.
+def read_network(spec: ModelSpec, weights: Weights) -> bytes:
+    """The bytes of a network, hashed after reading, so that what was checked is what gets loaded.
 
     Raises
     ------
@@ -94,15 +97,16 @@ def read_network(spec: ModelSpec) -> bytes:
         If the file is missing or its SHA-256 differs.
     """
     try:
-        network = spec.onnx_path.read_bytes()
+        network = (spec.folder / weights.onnx).read_bytes()
     except OSError as error:
         raise ModelError(
-            f"model {spec.name}: {spec.onnx} cannot be read ({error.strerror}), needed in its folder {spec.folder}"
+            f"model {spec.name}: {weights.onnx} cannot be read ({error.strerror}), needed in its folder {spec.folder}"
         ) from error
     digest = hashlib.sha256(network).hexdigest()
-    if digest != spec.sha256:
+    if digest != weights.sha256:
         raise ModelError(
-            f"model {spec.name}: {spec.onnx} has SHA-256 {digest[:12]}…, needed {spec.sha256[:12]}… as model.toml says"
+            f"model {spec.name}: {weights.onnx} has SHA-256 {digest[:12]}…, needed {weights.sha256[:12]}… "
+            "as model.toml says"
         )
     return network
 
@@ -122,48 +126,27 @@ def _inputs(tables: Any, where: str, found: list[Fault]) -> list[InputSpec]:
     return inputs
 
 
-def _spec(bundle: Bundle, input_spec: InputSpec, folder: Path, recipe: str) -> ModelSpec:
-    model, valid = bundle.model, bundle.valid
+def _spec(bundle: Bundle, inputs: list[InputSpec], folder: Path, recipe: str) -> ModelSpec:
+    model = bundle.model
     return ModelSpec(
         name=model.name,
         version=model.version,
         title=model.title,
         status=ModelStatus(model.status),
-        task=model.task,
+        task=Task(model.task),
         manufacturer=model.manufacturer,
         licence=model.licence,
         folder=folder,
-        onnx=model.onnx,
-        sha256=model.sha256,
+        weights=(Weights(onnx=model.onnx, sha256=model.sha256),),
         recipe=recipe,
-        input=input_spec,
-        prepare=PrepareSpec(
-            spacing_mm=bundle.prepare.spacing_mm, outside=bundle.prepare.outside, clip=bundle.prepare.clip
-        ),
+        inputs=tuple(inputs),
+        prepare=tuple(table.as_step() for table in bundle.prepare),
         tile=TileSpec(shape=bundle.tile.shape, overlap=bundle.tile.overlap, batch=bundle.tile.batch),
         activation=bundle.output.activation,
-        valid=ValidRange(
-            slice_spacing_mm=valid.slice_spacing_mm,
-            pixel_spacing_mm=valid.pixel_spacing_mm,
-            minimum_slices=valid.minimum_slices,
-            orientations=valid.orientations,
-        ),
-        right_of=bundle.plausible.right_of,
-        segments=tuple(_segment(table) for table in sorted(bundle.segment, key=lambda table: table.number)),
-    )
-
-
-def _segment(table: SegmentTable) -> Segment:
-    return Segment(
-        number=table.number,
-        label=table.label,
-        category=table.category.code(),
-        type=table.type.code(),
-        laterality=table.laterality.code() if table.laterality else None,
-        anatomic_region=table.anatomic_region.code() if table.anatomic_region else None,
-        color_rgb=table.color_rgb,
-        keep_largest=table.keep_largest,
-        fill_holes=table.fill_holes,
-        radiomics=table.radiomics,
-        volume_ml=table.volume_ml,
+        post=tuple(table.as_step() for table in bundle.post),
+        valid=tuple(bundle.valid.checks()),
+        plausible=tuple(bundle.plausible.checks()),
+        segments=tuple(table.segment() for table in sorted(bundle.segment, key=lambda table: table.number)),
+        classes=tuple(table.label_of() for table in sorted(bundle.class_, key=lambda table: table.number)),
+        scores=tuple(table.spec() for table in sorted(bundle.score, key=lambda table: table.number)),
     )

@@ -10,30 +10,28 @@ import numpy.typing as npt
 import SimpleITK
 from scipy import ndimage
 
-from dicomnode.domain.model import Segment
+from dicomnode.domain.model import Step
 
 Labels = npt.NDArray[np.uint8]
 Box = tuple[slice, ...]
 
 
-def tidy(labels: Labels, segments: Sequence[Segment]) -> None:
-    """Apply `keep_largest` and `fill_holes` in place.
+def tidy(labels: Labels, steps: Sequence[Step]) -> None:
+    """Apply the steps to a label map, in place and in order.
 
-    Pieces hang together by faces of voxels (6-neighbourhood). All segments lose their islands before any hole is
-    filled, so that an island of one inside another becomes a hole that is filled.
+    Pieces hang together by faces of voxels (6-neighbourhood).
 
     Parameters
     ----------
     labels
         (slice, row, column), the number of the segment in every voxel.
     """
-    boxes = boxes_of(labels)
-    for segment in segments:
-        if segment.keep_largest and segment.number in boxes:
-            keep_largest(labels[boxes[segment.number]], segment.number)
-    for segment in segments:
-        if segment.fill_holes and segment.number in boxes:
-            fill_holes(labels[boxes[segment.number]], segment.number)
+    acts = {"keep_largest": keep_largest, "fill_holes": fill_holes}
+    for step in steps:
+        boxes = boxes_of(labels)
+        for number in step.options["segments"] or tuple(boxes):
+            if number in boxes:
+                acts[step.name](labels[boxes[number]], number)
 
 
 def boxes_of(labels: Labels) -> dict[int, Box]:

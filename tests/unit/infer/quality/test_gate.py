@@ -11,7 +11,8 @@ from highdicom import Volume
 from dicomnode.domain.errors import Unsuitable
 from dicomnode.domain.finding import Segmentation, SourceSeries
 from dicomnode.domain.model import ModelSpec
-from dicomnode.infer.quality import check, plane_of, plausible
+from dicomnode.infer.quality.gate import check, plane_of
+from dicomnode.infer.quality.plausible import plausible
 
 Make = Callable[..., ModelSpec]
 AsSource = Callable[[Volume], SourceSeries]

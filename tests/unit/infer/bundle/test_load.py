@@ -11,7 +11,7 @@ import pytest
 from dicomnode.domain.errors import ConfigError, ModelError
 from dicomnode.domain.model import ModelSpec, ModelStatus
 from dicomnode.domain.rule import Operator
-from dicomnode.infer.bundle import find_bundles, load_bundle, verify
+from dicomnode.infer.bundle.load import find_bundles, load_bundle, verify
 
 Make = Callable[..., ModelSpec]
 
@@ -29,24 +29,24 @@ def replaced(*pairs: tuple[str, str]) -> Callable[[str], str]:
 def test_a_bundle_is_read_as_it_is_written(bundle: Make) -> None:
     spec = bundle(b"weights")
     assert (spec.name, spec.status, spec.task, spec.activation) == ("toy", ModelStatus.RESEARCH, "segment", "softmax")
-    assert spec.prepare.spacing_mm == (2.0, 1.5, 1.25)
+    assert spec.prepare[0].options["spacing_mm"] == (2.0, 1.5, 1.25)
     assert (spec.tile.shape, spec.tile.overlap, spec.tile.batch) == ((8, 16, 16), 0.25, 1)
-    assert spec.valid.orientations == ("axial", "coronal", "sagittal")
-    assert spec.right_of == ((1, 2),)
+    assert spec.limit("orientations") == ("axial", "coronal", "sagittal")
+    assert spec.plausible[0].limit == ((1, 2),)
     assert [segment.number for segment in spec.segments] == [1, 2]
     assert spec.segments[0].laterality is not None
     assert spec.segments[0].laterality.meaning == "Right"
-    assert spec.segments[0].volume_ml == (1.0, 900.0)
+    assert [(one.segment, one.range) for one in spec.plausible[1].limit] == [(1, (1.0, 900.0))]
     assert spec.segments[1].anatomic_region is None
     assert spec.input.name == "ct"
     assert spec.input.conditions[0].operator is Operator.EQUALS
-    assert spec.onnx_path.read_bytes() == b"weights"
+    assert (spec.folder / "model.onnx").read_bytes() == b"weights"
 
 
 def test_the_recipe_changes_with_every_byte_of_the_description(bundle: Make) -> None:
     one = bundle(b"weights")
     content = (one.folder / "model.toml").read_bytes()
-    assert one.recipe == hashlib.sha256(content + one.sha256.encode()).hexdigest()
+    assert one.recipe == hashlib.sha256(content + one.weights[0].sha256.encode()).hexdigest()
     assert bundle(b"weights", edit=lambda text: text + "\n").recipe != one.recipe
     assert bundle(b"other").recipe != one.recipe
 
@@ -57,16 +57,16 @@ def test_the_recipe_changes_with_every_byte_of_the_description(bundle: Make) -> 
         ('title = "Dense and denser"', 'titel = "Dense"', "model.titel", "did you mean title?"),
         ('title = "Dense and denser"', "", "model.title", "missing"),
         ('status = "research"', 'status = "certified"', "model.status", "write 'demo', 'research' or 'accepted'"),
-        ('task = "segment"', 'task = "detect"', "model.task", "write 'segment'"),
+        ('task = "segment"', 'task = "paint"', "model.task", "write 'segment', 'detect'"),
         ('onnx = "model.onnx"', 'onnx = "../model.onnx"', "model.onnx", "pattern"),
         ('name = "toy"', 'name = "Toy Model"', "model.name", "pattern"),
         ("overlap = 0.25", "overlap = 1.0", "tile.overlap", "less than 1"),
         ("overlap = 0.25", 'overlap = "0.25"', "tile.overlap", "valid number"),
         ("batch = 1", "batch = 1.0", "tile.batch", "integer"),
         ("shape = [8, 16, 16]", "shape = [8, 16]", "tile.shape[2]", "missing"),
-        ("clip = [-1000.0, 1000.0]", "clip = [1000.0, -1000.0]", "prepare.clip", "smaller number first"),
-        ("outside = -1000.0", "outside = nan", "prepare.outside", "finite"),
-        ("spacing_mm = [2.0", "spacing_mm = [0.0", "prepare.spacing_mm[0]", "greater than 0"),
+        ("range = [-1000.0, 1000.0]", "range = [1000.0, -1000.0]", "prepare[1].clip.range", "smaller number first"),
+        ("outside = -1000.0", "outside = nan", "prepare[0].resample.outside", "finite"),
+        ("spacing_mm = [2.0", "spacing_mm = [0.0", "prepare[0].resample.spacing_mm[0]", "greater than 0"),
         ('orientations = ["axial"', 'orientations = ["axal"', "valid.orientations[0]", "'axial'"),
         ("right_of = [[1, 2]]", "right_of = [[1, 3]]", "the file as a whole", "two different segments that exist"),
         ("number = 2", "number = 3", "the file as a whole", "numbered [1, 3], needed 1 to 2"),
@@ -76,7 +76,7 @@ def test_the_recipe_changes_with_every_byte_of_the_description(bundle: Make) -> 
         ('scheme = "SCT", meaning = "Lung"', 'scheme = "SRT", meaning = "Lung"', "segment[0].type.scheme", "retired"),
         ('label = "Right thing"', f'label = "{"x" * 65}"', "segment[0].label", "64 characters"),
         ("color_rgb = [197", "color_rgb = [297", "segment[0].color_rgb[0]", "255"),
-        ("keep_largest = false", "keep_bigest = false", "segment[0].keep_bigest", "did you mean keep_largest?"),
+        ("laterality =", "lateralty =", "segment[0].lateralty", "did you mean laterality?"),
     ],
 )
 def test_a_fault_is_told_with_its_key_and_a_remedy(bundle: Make, old: str, new: str, key: str, remedy: str) -> None:
@@ -144,10 +144,10 @@ def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
 def test_a_network_is_believed_only_if_its_hash_matches(bundle: Make) -> None:
     spec = bundle(b"weights")
     verify(spec)
-    spec.onnx_path.write_bytes(b"others")
+    (spec.folder / "model.onnx").write_bytes(b"others")
     other = hashlib.sha256(b"others").hexdigest()
-    with pytest.raises(ModelError, match=rf"{other[:12]}…, needed {spec.sha256[:12]}…"):
+    with pytest.raises(ModelError, match=rf"{other[:12]}…, needed {spec.weights[0].sha256[:12]}…"):
         verify(spec)
-    spec.onnx_path.unlink()
+    (spec.folder / "model.onnx").unlink()
     with pytest.raises(ModelError, match=r"model\.onnx cannot be read"):
         verify(spec)

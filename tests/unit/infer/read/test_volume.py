@@ -24,7 +24,7 @@ from pydicom.uid import (
 )
 
 from dicomnode.domain.errors import Unsuitable
-from dicomnode.infer.volume import read_series
+from dicomnode.infer.read.volume import read_series
 
 Slices = Callable[..., list[Dataset]]
 Saved = Callable[[list[Dataset]], list[Path]]

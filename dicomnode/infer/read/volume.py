@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from highdicom import Volume
+from pydicom import Dataset
 
 from dicomnode.domain.errors import Unsuitable
-from dicomnode.domain.finding import SourceSeries
-from dicomnode.infer.frame import Frame, read_frame
-from dicomnode.infer.geometry import IRREGULARITY_MM, affine_of, axes_of, by_position, depths_mm
-from dicomnode.infer.pixels import rescale_into, stored_values
+from dicomnode.domain.finding import SourceSeries, planes_of
+from dicomnode.infer.read.frame import Frame, read_frame
+from dicomnode.infer.read.geometry import IRREGULARITY_MM, affine_of, axes_of, by_position, depths_mm
+from dicomnode.infer.read.pixels import rescale_into, stored_values
 
 #: Reading waits for the disk and decoding leaves the GIL, so a few more threads than cores help; more do not.
 MOST_THREADS = 8
@@ -65,7 +66,8 @@ def read_series(paths: Sequence[Path]) -> SourceSeries:
         frame_of_reference_uid=slices[0].belongs_to["FrameOfReferenceUID"],
     )
     warnings = _warnings(slices, len(frames) - len(slices), volume.spacing[0])
-    return SourceSeries(volume=volume, datasets=tuple(frame.dataset for frame in slices), warnings=warnings)
+    planes = planes_of([frame.dataset for frame in slices])
+    return SourceSeries(volume=volume, planes=planes, unit=_unit(slices[0].dataset), warnings=warnings)
 
 
 def _require_one_kind(frames: Sequence[Frame], subject: str) -> None:
@@ -127,6 +129,10 @@ def _warnings(slices: Sequence[Frame], dropped: int, spacing_mm: float) -> tuple
     if any(str(frame.dataset.get("LossyImageCompression", "")) == "01" for frame in slices):
         warnings.append("the images were compressed with loss at some time; intensities are approximate")
     return tuple(warnings)
+
+
+def _unit(dataset: Dataset) -> str:
+    return "[hnsf'U]" if dataset.get("Modality") == "CT" else "1"
 
 
 def _listed(values: set[Any]) -> str:

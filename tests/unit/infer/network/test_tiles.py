@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dicomnode.domain.model import TileSpec
-from dicomnode.infer.tiles import bell, predict, starts
+from dicomnode.infer.network.tiles import bell, predict, starts
 
 Floats = npt.NDArray[np.float32]
 SHAPES = st.tuples(*[st.integers(1, 20)] * 3)

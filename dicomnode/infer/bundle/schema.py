@@ -7,57 +7,15 @@ from difflib import get_close_matches
 from types import UnionType
 from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
-from dicomnode.domain.code import Code
 from dicomnode.domain.errors import Fault
-
-#: Coding schemes that PS3.16 section 8 retired in favour of SCT.
-RETIRED_SCHEMES = frozenset({"SRT", "SNM3", "99SDM"})
-
-
-def _ordered(pair: tuple[float, float]) -> tuple[float, float]:
-    if not pair[0] < pair[1]:
-        raise ValueError("write the smaller number first: [lowest, highest]")
-    return pair
-
-
-def _current(scheme: str) -> str:
-    if scheme in RETIRED_SCHEMES:
-        raise ValueError(f"{scheme} is retired (PS3.16 section 8); write the SNOMED CT code with scheme SCT")
-    return scheme
-
-
-Number = Annotated[float, Field(allow_inf_nan=False)]
-Positive = Annotated[Number, Field(gt=0)]
-NotNegative = Annotated[Number, Field(ge=0)]
-Count = Annotated[int, Field(ge=1)]
-Channel = Annotated[int, Field(ge=0, le=255)]
-Text = Annotated[str, Field(min_length=1)]
-#: VR LO and SH hold 64 and 16 characters (PS3.5 Table 6.2-1).
-Long = Annotated[str, Field(min_length=1, max_length=64)]
-Short = Annotated[str, Field(min_length=1, max_length=16)]
-Range = Annotated[tuple[Number, Number], AfterValidator(_ordered)]
-PositiveRange = Annotated[tuple[NotNegative, NotNegative], AfterValidator(_ordered)]
-
-
-class Table(BaseModel):
-    """A table that knows all its keys and converts nothing."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class CodeTable(Table):
-    """A coded concept (PS3.3 section 8)."""
-
-    value: Short
-    scheme: Annotated[Short, AfterValidator(_current)]
-    meaning: Long
-
-    def code(self) -> Code:
-        """The same as a domain value."""
-        return Code(value=self.value, scheme=self.scheme, meaning=self.meaning)
+from dicomnode.infer.bundle.after import AnyPost, OutputTable, TileTable
+from dicomnode.infer.bundle.before import AnyPrepare
+from dicomnode.infer.bundle.labels import ClassTable, ScoreTable, SegmentTable
+from dicomnode.infer.bundle.limits import PlausibleTable, ValidTable
+from dicomnode.infer.bundle.tables import Long, Table, Text
 
 
 class ModelTable(Table):
@@ -67,77 +25,27 @@ class ModelTable(Table):
     version: Text
     title: Long
     status: Literal["demo", "research", "accepted"]
-    task: Literal["segment"]
+    task: Literal["segment", "detect", "classify", "score"]
     manufacturer: Long
     licence: Text
     onnx: Annotated[str, Field(pattern=r"^[^/\\]+\.onnx$")]
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-class PrepareTable(Table):
-    """`[prepare]`: from source volume to network input."""
-
-    spacing_mm: tuple[Positive, Positive, Positive]
-    outside: Number
-    clip: Range
-
-
-class TileTable(Table):
-    """`[tile]`: the sliding window."""
-
-    shape: tuple[Count, Count, Count]
-    overlap: Annotated[Number, Field(ge=0, lt=1)]
-    batch: Count
-
-
-class OutputTable(Table):
-    """`[output]`: how logits become probabilities."""
-
-    activation: Literal["softmax", "sigmoid"]
-
-
-class ValidTable(Table):
-    """`[valid]`: the inputs for which the model was made."""
-
-    slice_spacing_mm: PositiveRange | None = None
-    pixel_spacing_mm: PositiveRange | None = None
-    minimum_slices: Count = 1
-    orientations: tuple[Literal["axial", "coronal", "sagittal", "oblique"], ...] = ()
-
-
-class PlausibleTable(Table):
-    """`[plausible]`: relations that a believable output keeps."""
-
-    right_of: tuple[tuple[Count, Count], ...] = ()
-
-
-class SegmentTable(Table):
-    """`[[segment]]`: one label of the output. Its codes are required: nothing uncoded leaves the node."""
-
-    number: Annotated[int, Field(ge=1, le=255)]
-    label: Long
-    category: CodeTable
-    type: CodeTable
-    laterality: CodeTable | None = None
-    anatomic_region: CodeTable | None = None
-    color_rgb: tuple[Channel, Channel, Channel] = (255, 80, 80)
-    keep_largest: bool = False
-    fill_holes: bool = False
-    radiomics: bool = False
-    volume_ml: PositiveRange | None = None
-
-
 class Bundle(Table):
     """All of model.toml; `input` is read by `dicomnode.domain.condition`."""
 
     model: ModelTable
-    input: Annotated[dict[str, dict[str, Any]], Field(min_length=1, max_length=1)]
-    prepare: PrepareTable
+    input: Annotated[dict[str, dict[str, Any]], Field(min_length=1)]
+    prepare: tuple[AnyPrepare, ...] = ()
     tile: TileTable
     output: OutputTable
+    post: tuple[AnyPost, ...] = ()
     valid: ValidTable = ValidTable()
     plausible: PlausibleTable = PlausibleTable()
-    segment: Annotated[tuple[SegmentTable, ...], Field(min_length=1)]
+    segment: tuple[SegmentTable, ...] = ()
+    class_: Annotated[tuple[ClassTable, ...], Field(alias="class")] = ()
+    score: tuple[ScoreTable, ...] = ()
 
     @model_validator(mode="after")
     def _numbered(self) -> Self:
@@ -147,9 +55,23 @@ class Bundle(Table):
                 f"segments are numbered {numbers}, needed 1 to {len(numbers)} without gaps or repetition: "
                 "a number is a channel of the output (PS3.3 C.8.20.4 asks the same of a binary SEG)"
             )
-        for right, left in self.plausible.right_of:
-            if right == left or max(right, left) > len(numbers):
-                raise ValueError(f"right_of names the pair {[right, left]}, needed two different segments that exist")
+        return self
+
+    @model_validator(mode="after")
+    def _labelled(self) -> Self:
+        needed = {"segment": "segment", "detect": "segment", "classify": "class_", "score": "score"}[self.model.task]
+        if not getattr(self, needed):
+            raise ValueError(f"task {self.model.task} without [[{needed.strip('_')}]], needed one at least")
+        return self
+
+    @model_validator(mode="after")
+    def _related(self) -> Self:
+        for check in self.plausible.checks():
+            for right, left in check.limit if check.rule == "right_of" else ():
+                if right == left or max(right, left) > len(self.segment):
+                    raise ValueError(
+                        f"right_of names the pair {[right, left]}, needed two different segments that exist"
+                    )
         return self
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy.typing as npt
 import SimpleITK
 from highdicom import Volume
 
-from dicomnode.domain.model import PrepareSpec
+from dicomnode.domain.model import Step
 
 Affine = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.float32]
@@ -78,26 +79,33 @@ class Prepared:
         return labels
 
 
-def prepare(volume: Volume, spec: PrepareSpec) -> Prepared:
+def prepare(volume: Volume, steps: Sequence[Step]) -> Prepared:
     """Bring a volume into the orientation, spacing and intensity range that a network expects.
-
-    The grid is aligned with the patient axes and centred on the box around all source voxels, edges included, so that
-    the same body gives the same input in whatever plane and order it was acquired, and every source voxel lies inside.
-    Interpolation is linear; where there is no image, the value is `spec.outside`.
 
     Parameters
     ----------
     volume
         Source intensities, axes (slice, row, column), affine in LPS mm.
     """
-    shape, affine = patient_grid(volume.spatial_shape, volume.affine, spec.spacing_mm)
-    array = resampled(image_of(volume.array, volume.affine), shape, affine, outside=spec.outside)
-    low, high = spec.clip
-    np.clip(array, low, high, out=array)
-    array -= np.float32(low)
-    array /= np.float32(high - low)
+    array: Any = volume.array
+    affine = np.array(volume.affine)
+    for step in steps:
+        match step.name:
+            case "resample":
+                shape, grid = patient_grid(array.shape, affine, step.options["spacing_mm"])
+                array = resampled(image_of(array, affine), shape, grid, outside=step.options["outside"])
+                affine = grid
+            case "clip":
+                low, high = step.options["range"]
+                array = np.clip(array, np.float32(low), np.float32(high), dtype=np.float32)
+            case "scale":
+                low, high = step.options["range"]
+                array = (array - np.float32(low)) / np.float32(high - low)
     return Prepared(
-        array=array, affine=affine, source_shape=volume.spatial_shape, source_affine=np.array(volume.affine)
+        array=array.astype(np.float32, copy=False),
+        affine=affine,
+        source_shape=volume.spatial_shape,
+        source_affine=np.array(volume.affine),
     )
 
 

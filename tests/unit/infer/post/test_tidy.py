@@ -8,22 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from dicomnode.domain.code import Code
-from dicomnode.domain.model import Segment
-from dicomnode.infer.tidy import boxes_of, fill_holes, keep_largest, tidy
-
-CODE = Code(value="1", scheme="99TEST", meaning="Thing")
+from dicomnode.domain.model import Step
+from dicomnode.infer.post.tidy import boxes_of, fill_holes, keep_largest, tidy
 
 
-def described(number: int, *, keep_largest: bool = False, fill_holes: bool = False) -> Segment:
-    return Segment(
-        number=number,
-        label=str(number),
-        category=CODE,
-        type=CODE,
-        keep_largest=keep_largest,
-        fill_holes=fill_holes,
-    )
+def step(name: str, *segments: int) -> Step:
+    return Step(name=name, options={"segments": segments})
 
 
 def test_only_the_largest_piece_stays() -> None:
@@ -69,7 +59,7 @@ def test_an_island_inside_another_segment_becomes_part_of_it() -> None:
     labels = np.ones((5, 5, 12), dtype=np.uint8)
     labels[:, :, 6:] = 2
     labels[2, 2, 2] = 2
-    tidy(labels, [described(1, fill_holes=True), described(2, keep_largest=True)])
+    tidy(labels, [step("keep_largest", 2), step("fill_holes", 1)])
     assert labels[2, 2, 2] == 1
 
 
@@ -77,7 +67,7 @@ def test_nothing_is_done_unasked_or_to_absent_segments() -> None:
     labels = np.zeros((2, 2, 5), dtype=np.uint8)
     labels[0, 0, [0, 2]] = 3
     before = labels.copy()
-    tidy(labels, [described(1, keep_largest=True, fill_holes=True), described(3)])
+    tidy(labels, [step("keep_largest", 1), step("fill_holes", 1)])
     assert np.array_equal(labels, before)
 
 
@@ -104,5 +94,5 @@ def test_results_agree_with_scipy(seed: int, density: float) -> None:
 @pytest.mark.parametrize("shape", [(1, 1, 1), (1, 5, 5)])
 def test_thin_volumes_pass(shape: tuple[int, int, int]) -> None:
     labels = np.ones(shape, dtype=np.uint8)
-    tidy(labels, [described(1, keep_largest=True, fill_holes=True)])
+    tidy(labels, [step("keep_largest"), step("fill_holes")])
     assert labels.all()

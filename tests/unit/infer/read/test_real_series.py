@@ -14,8 +14,8 @@ from pydicom import dcmread
 from pydicom.errors import InvalidDicomError
 
 from dicomnode.domain.errors import Unsuitable
-from dicomnode.infer.prepare import resampled
-from dicomnode.infer.volume import read_series
+from dicomnode.infer.prepare.pipeline import resampled
+from dicomnode.infer.read.volume import read_series
 
 # Real headers break the standard here and there, and pydicom warns of it.
 pytestmark = pytest.mark.filterwarnings("ignore")

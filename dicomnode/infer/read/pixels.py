@@ -10,7 +10,7 @@ from pydicom import dcmread
 from pydicom.pixels.utils import pixel_array
 
 from dicomnode.domain.errors import Unsuitable
-from dicomnode.infer.frame import INT16, Frame, reading
+from dicomnode.infer.read.frame import INT16, Frame, reading
 
 
 def stored_values(frame: Frame) -> npt.NDArray[Any]:

@@ -16,7 +16,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as state
 
 from dicomnode.domain.errors import ModelError
 from dicomnode.domain.model import ModelSpec
-from dicomnode.infer.bundle import read_network
+from dicomnode.infer.bundle.load import read_network
 
 INPUT = "image"
 OUTPUT = "logits"
@@ -75,15 +75,15 @@ class Sessions:
             If the network is missing, is not the declared one, cannot be loaded, or does not fit its description.
         """
         with self._lock:
-            session = self._warm.get(spec.sha256)
+            session = self._warm.get(spec.weights[0].sha256)
             if session is None:
                 session = self._load(spec)
-                self._warm[spec.sha256] = session
+                self._warm[spec.weights[0].sha256] = session
         _require_fitting(session, spec)
         return session
 
     def _load(self, spec: ModelSpec) -> Any:
-        network = read_network(spec)
+        network = read_network(spec, spec.weights[0])
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self._threads
         with mapped(spec):
@@ -137,7 +137,7 @@ def _require_fitting(session: Any, spec: ModelSpec) -> None:
 
 
 def _require_value(values: Any, name: str, needed: list[int | None], spec: ModelSpec) -> None:
-    subject = f"model {spec.name}: {spec.onnx}"
+    subject = f"model {spec.name}: {spec.weights[0].onnx}"
     names = [value.name for value in values]
     if names != [name]:
         raise ModelError(f"{subject} has {', '.join(names) or 'nothing'}, needed {name} alone")

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dicomnode.domain.errors import Unsuitable
-from dicomnode.infer.frame import Frame
+from dicomnode.infer.read.frame import Frame
 
 #: Direction cosines may differ between slices by rounding only; beyond this they are different planes
 #: (highdicom refuses 1e-6, measured in standards section 1.6, so that the median is taken below it).

@@ -1,0 +1,1 @@
+"""Runs ONNX networks over volumes of any size: sessions, tiles, blending, devices."""
