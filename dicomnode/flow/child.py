@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import select
 import signal
 import sys
 import threading
@@ -24,20 +25,24 @@ def say_ready() -> None:
 
 def stop_with_supervisor(stop: Event) -> None:
     """Set `stop` on SIGTERM or SIGINT, and when the supervisor is gone; call once, from the main thread."""
+    # The system may hand the signal to any thread. Python's own handler would then wait for the main thread to wake,
+    # which sleeps until `stop` is set; the byte in this pipe is written at once, whichever thread was interrupted.
+    caught, catch = os.pipe()
+    os.set_blocking(catch, False)
+    signal.set_wakeup_fd(catch, warn_on_full_buffer=False)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _noted)
+    ends = [caught, *([int(os.environ[LIFELINE])] if LIFELINE in os.environ else [])]
 
-    def on_signal(_number: int, _frame: object) -> None:
+    def watch() -> None:
+        select.select(ends, [], [])
         stop.set()
 
-    signal.signal(signal.SIGTERM, on_signal)
-    signal.signal(signal.SIGINT, on_signal)
-    if LIFELINE in os.environ:
-        descriptor = int(os.environ[LIFELINE])
+    threading.Thread(target=watch, daemon=True, name="lifeline").start()
 
-        def watch() -> None:
-            os.read(descriptor, 1)
-            stop.set()
 
-        threading.Thread(target=watch, daemon=True, name="lifeline").start()
+def _noted(_number: int, _frame: object) -> None:
+    """A signal needs a handler of Python's, or it ends the process."""
 
 
 def worker_name(role: str) -> str:

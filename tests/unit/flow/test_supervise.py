@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -108,3 +109,13 @@ def test_a_child_whose_supervisor_is_gone_stops_by_itself(tmp_path: Path) -> Non
     assert child.wait(timeout=30) == 0
     for descriptor in (ready, speak):
         os.close(descriptor)
+
+
+def test_a_child_stops_whichever_of_its_threads_the_system_hands_the_signal(tmp_path: Path) -> None:
+    signals_itself = "import signal, threading\n" + (
+        "threading.Thread(target=lambda: signal.pthread_kill(threading.get_ident(), signal.SIGTERM)).start()"
+    )
+    script = tmp_path / "child.py"
+    script.write_text(CHILD.format(then=signals_itself))
+    done = subprocess.run([sys.executable, str(script)], timeout=30, check=False)
+    assert done.returncode == 0
