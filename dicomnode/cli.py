@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -55,8 +56,8 @@ def init(
 @app.command()
 def check(config_file: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Test configuration, disk, models, port and peers; exit status 1 if anything fails."""
-    from dicomnode.flow.preflight import Verdict
     from dicomnode.flow.preflight import check as checks
+    from dicomnode.flow.verdict import Verdict
 
     found = list(checks(_settings(config_file)))
     colours = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "red"}
@@ -109,19 +110,28 @@ def process(
     out_folder: Annotated[Path, typer.Option("--out", help="Folder for the result objects.")],
     models: Annotated[Path | None, typer.Option(help="Folder of bundles.")] = None,
     radiomics: Annotated[bool, typer.Option(help="Radiomics features of every segment, too.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or tensorrt.")] = "auto",
+    threads: Annotated[int, typer.Option(help="Threads on the CPU; 0: one per core.", min=0)] = 0,
+    as_json: JsonOption = False,
 ) -> None:
-    """Analyse files without a node."""
-    from dicomnode.flow.offline import process as analyse_files
-    from dicomnode.flow.show import show_analysis
+    """Analyse files without a node; exit status 1 and the reason where they cannot be analysed."""
+    from dicomnode.flow import outcome
+    from dicomnode.flow.process import process as analyse_files
+    from dicomnode.infer.network.session import Sessions
 
+    log.configure("warning", "text", "process")
     wanted = ("seg", "sr", "radiomics") if radiomics else ("seg", "sr")
     spec = _bundle(models or config.shipped("models"), model)
-    with Progress(console=err) as bar:
-        task = bar.add_task(spec.title)
-        analysis, written, remarks = analyse_files(
-            paths, spec, wanted, out_folder, lambda _stage, done, total: bar.update(task, completed=done, total=total)
-        )
-    show_analysis(analysis, written, remarks, out)
+    try:
+        with _stages() as progress:
+            sessions = Sessions(threads=threads, device=device)
+            done = analyse_files(paths, spec, wanted, out_folder, sessions, progress)
+    except ConfigError:
+        raise
+    except DicomNodeError as error:
+        _json(outcome.refusal_as_json(error)) if as_json else outcome.show_refusal(error, err)
+        raise typer.Exit(1) from None
+    _json(outcome.as_json(done)) if as_json else outcome.show(done, out)
 
 
 @app.command()
@@ -306,6 +316,20 @@ def _bundle(folder: Path, name: str) -> Any:
     from dicomnode.infer.bundle.load import load_bundle
 
     return load_bundle(folder / name)
+
+
+@contextmanager
+def _stages() -> Iterator[Callable[[str, int, int], None]]:
+    """A progress bar on stderr for every stage that is told of."""
+    with Progress(console=err, transient=True) as bar:
+        tasks: dict[str, Any] = {}
+
+        def tell(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bar.add_task(stage)
+            bar.update(tasks[stage], completed=done, total=total)
+
+        yield tell
 
 
 def _fresh(folder: Path) -> Path:

@@ -11,7 +11,7 @@ from datetime import timedelta
 from difflib import get_close_matches
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -97,6 +97,7 @@ class Work(_Table):
     lease_seconds: float = Field(default=60, ge=5)
     retry_seconds: float = Field(default=10, ge=0)
     threads: int = Field(default=0, ge=0)
+    device: Literal["auto", "cpu", "cuda", "tensorrt"] = "auto"
 
 
 class Deliver(_Table):
@@ -154,6 +155,7 @@ class _RuleTable(_Table):
     enabled: bool = True
     study: dict[str, Any] = {}
     series: dict[str, Any] = {}
+    inputs: dict[str, dict[str, Any]] = {}
 
 
 class Settings(_Table):
@@ -271,10 +273,12 @@ def _rule(table: Any, number: int, faults: list[Fault]) -> Rule | None:
             faults.append(Fault(key=f"{where}.outputs", value=output, remedy=_suggest(output, OUTPUTS)))
     study = _conditions(read.study, f"{where}.study", faults, ASSOCIATION_KEYS)
     series = _conditions(read.series, f"{where}.series", faults)
-    if not read.series and not read.study:
-        faults.append(Fault(key=where, value=read.name, remedy="name at least one condition in [rule.series]"))
-    fields = read.model_dump(exclude={"study", "series"})
-    return Rule(**fields, study=study, series=series, radiomics="radiomics" in read.outputs)
+    inputs = {name: _conditions(table, f"{where}.inputs.{name}", faults) for name, table in read.inputs.items()}
+    if not (read.study or read.series or any(read.inputs.values())):
+        remedy = "name at least one condition in [rule.series] or [rule.inputs.<name>]"
+        faults.append(Fault(key=where, value=read.name, remedy=remedy))
+    fields = read.model_dump(exclude={"study", "series", "inputs"})
+    return Rule(**fields, study=study, series=series, inputs=inputs, radiomics="radiomics" in read.outputs)
 
 
 def _conditions(

@@ -115,7 +115,8 @@ def work(settings: Settings, stop: Event) -> None:
     from dicomnode.infer.network.session import Sessions
 
     db, files = open_store(settings)
-    sessions = Sessions(threads=settings.work.threads)
+    # What does not fit into memory goes where the disk is: /tmp may be memory itself.
+    sessions = Sessions(settings.work.threads, settings.work.device, scratch=settings.store.folder)
     worker = Worker(db, files, settings, sessions, child.worker_name("work"))
     child.say_ready()
     with closing(db):

@@ -99,7 +99,9 @@ def _check_operand(path: tuple[str, ...], operator: Operator, operand: Any) -> s
     """What is wrong with an operand, or ""."""
     match operator:
         case Operator.ANY_OF:
-            return "" if isinstance(operand, list) and operand else 'write a list of values: any_of = ["A", "B"]'
+            if not isinstance(operand, list) or not operand:
+                return 'write a list of values: any_of = ["A", "B"]'
+            return next((remedy for one in operand if (remedy := _check_value(path[-1], one))), "")
         case Operator.PRESENT | Operator.MISSING:
             return "" if operand is True else f"write {operator} = true"
         case Operator.MATCHES:
@@ -111,8 +113,17 @@ def _check_operand(path: tuple[str, ...], operator: Operator, operand: Any) -> s
         case Operator.AT_LEAST | Operator.AT_MOST:
             return _check_order(path[-1], operand)
         case _:
-            scalar = isinstance(operand, str | int | float) and not isinstance(operand, bool)
-            return "" if scalar else "write a text or a number"
+            return _check_value(path[-1], operand)
+
+
+def _check_value(keyword: str, value: Any) -> str:
+    """A code string has upper case alone (VR CS, PS3.5 6.2), so another one would never match and never be missed."""
+    if not isinstance(value, str | int | float) or isinstance(value, bool):
+        return "write a text or a number"
+    tag = tag_of(keyword)
+    if tag and dictionary_VR(int(tag, 16)) == "CS" and str(value) != str(value).upper():
+        return f'{keyword} is a code string, upper case alone (PS3.5 6.2); write "{str(value).upper()}", or use matches'
+    return ""
 
 
 def _check_order(keyword: str, operand: Any) -> str:

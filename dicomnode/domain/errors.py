@@ -20,6 +20,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dicomnode.domain.finding import Check
 
 
 class DicomNodeError(Exception):
@@ -83,7 +87,17 @@ class NotAuthorised(Refused):
 
 
 class Unsuitable(DicomNodeError):
-    """This series cannot feed this model, and no retry will change that."""
+    """This series cannot feed this model, and no retry will change that.
+
+    Parameters
+    ----------
+    checks
+        What the quality gate looked at before it refused, passed and failed alike; for the report.
+    """
+
+    def __init__(self, *message: object, checks: Sequence[Check] = ()) -> None:
+        super().__init__(*message)
+        self.checks = tuple(checks)
 
 
 class ModelError(DicomNodeError):

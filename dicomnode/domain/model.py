@@ -83,6 +83,8 @@ class TileSpec:
         a two-dimensional model.
     overlap
         Least overlap of neighbours as a fraction of the tile.
+    batch
+        Tiles at a time; 0 leaves it to the free memory of the device.
     neighbours
         Slices on either side that come as further channels (2.5D); needs one slice per tile.
     mirror
@@ -97,6 +99,35 @@ class TileSpec:
     neighbours: int = 0
     mirror: tuple[int, ...] = ()
     skip_below: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkSpec:
+    """How a network is spoken to and its answer is read.
+
+    Attributes
+    ----------
+    input, output, boxes, scores, features
+        Names of the network's values.
+    labels
+        How many segments are channels of its output; those behind are made by steps after it. None: all.
+    aggregate
+        How a classifier or a scorer sums up its tiles: `mean` or `max`.
+    score_at_least
+        Boxes of a lower score are dropped.
+    iou
+        Of two boxes of one label that overlap more (intersection over union), the one of the lower score is dropped.
+    """
+
+    input: str = "image"
+    output: str = "logits"
+    boxes: str = "boxes"
+    scores: str = "scores"
+    features: str = "features"
+    labels: int | None = None
+    aggregate: str = "mean"
+    score_at_least: float = 0.5
+    iou: float = 0.3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,12 +168,16 @@ class ScoreSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckSpec:
-    """One limit of `[valid]` or `[plausible]`: the rule's name, its limit, and what a failure does."""
+    """One limit of `[valid]` or `[plausible]`: the rule's name, its limit, and what a failure does.
+
+    `unknown` says what happens where the headers do not tell; None lets it pass with a remark.
+    """
 
     rule: str
     limit: Any
     severity: Severity = Severity.BLOCK
     input: str = ""
+    unknown: Severity | None = Severity.WARN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,6 +250,7 @@ class ModelSpec:
     question: Code | None = None
     features: tuple[str, ...] = ()
     cascade: Cascade | None = None
+    network: NetworkSpec = NetworkSpec()
     sensitivity: str = ""
 
     @property

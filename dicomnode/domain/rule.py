@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 
 
@@ -50,7 +52,17 @@ class Condition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """What to run on which series and where the results go."""
+    """What to run on which series and where the results go.
+
+    Attributes
+    ----------
+    study
+        Conditions on the study and the association that brought it.
+    series
+        Conditions on every series that is to be analysed, whichever input of the model it feeds.
+    inputs
+        Name of an input → further conditions on the series that feeds it.
+    """
 
     name: str
     model: str
@@ -58,6 +70,7 @@ class Rule:
     destinations: tuple[str, ...]
     study: tuple[Condition, ...] = ()
     series: tuple[Condition, ...] = ()
+    inputs: Mapping[str, tuple[Condition, ...]] = field(default_factory=lambda: MappingProxyType({}))
     priority: int = 0
     radiomics: bool = False
     enabled: bool = True
@@ -73,11 +86,12 @@ class Reason:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Match:
-    """A rule held against one series, clause by clause."""
+    """A rule held against one series, clause by clause; `input` names what the series would feed, "" any."""
 
     rule: Rule
     series_instance_uid: str
     reasons: tuple[Reason, ...]
+    input: str = ""
 
     @property
     def matched(self) -> bool:

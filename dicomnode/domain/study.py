@@ -57,15 +57,27 @@ class Instance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
-    """The stored objects of one series."""
+    """The stored objects of one series, or of one stack among those that were sent as one series.
+
+    Attributes
+    ----------
+    stack
+        Which stack of the series in words, such as its echo; "" for a series that is one stack.
+    """
 
     series_instance_uid: str
     instances: tuple[Instance, ...] = field(repr=False)
+    stack: str = ""
 
     @property
     def header(self) -> Header:
         """Header of the first instance; what varies between instances is in their own headers."""
         return self.instances[0].header
+
+    @property
+    def title(self) -> str:
+        """How messages call it."""
+        return f"series {self.series_instance_uid}" + (f", {self.stack}" if self.stack else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,8 +45,9 @@ class Backoff:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobInput:
-    """One frozen input file of a job."""
+    """One frozen input file of a job; `input` names the input of the model that it belongs to."""
 
+    input: str
     sop_instance_uid: str
     digest: str
     path: Path
@@ -54,10 +55,12 @@ class JobInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One rule applied to one series of one study revision.
+    """One rule applied to the series of one frame of reference of one study revision.
 
     Attributes
     ----------
+    series_instance_uid
+        The series of the model's first input.
     run
         1 for the first analysis of these inputs with this recipe; a forced repetition counts up.
     inputs

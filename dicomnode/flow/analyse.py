@@ -3,42 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
-from pydicom import Dataset
-
-from dicomnode.domain.errors import EncodingError
-from dicomnode.domain.finding import FeatureSet, Findings, Provenance, Segmentation, SourceSeries
+from dicomnode.domain.errors import Unsuitable
+from dicomnode.domain.finding import Check, FeatureSet, Findings, Measurement, Provenance, Segmentation, SourceSeries
+from dicomnode.domain.model import ModelSpec
 from dicomnode.domain.uid import ResultUids
+from dicomnode.flow.clinical import clinical
+from dicomnode.flow.encode import Output, encoded
+from dicomnode.flow.sources import read, remarks, subject
+from dicomnode.infer.answer import Answer, answer
 from dicomnode.infer.network.session import Sessions
-from dicomnode.infer.quality import gate
-from dicomnode.infer.quality.plausible import plausible
-from dicomnode.infer.read.volume import read_series
-from dicomnode.infer.segment import segment
+from dicomnode.infer.quality import gate, plausible
 from dicomnode.measure import intensity, radiomics, size
-from dicomnode.report import check, encode, features, measurements, segmentation
-
-#: A report for destinations that refuse the SEG: it refers to nothing that they do not have.
-_STAND_IN = "without-seg"
 
 Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Output:
-    """One result object, encoded."""
-
-    role: str
-    dataset: Dataset = field(repr=False)
-    data: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Analysis:
-    """What came of one series: the findings, the objects that carry them, and how long each stage took."""
+    """What came of a model's inputs: the findings, the objects that carry them, and how long each stage took."""
 
     findings: Findings
     outputs: tuple[Output, ...]
@@ -59,19 +47,19 @@ class _Watch:
 
 
 def analyse(
-    paths: Sequence[Path],
+    inputs: Mapping[str, Sequence[Path]],
     wanted: Sequence[str],
     provenance: Provenance,
     uids: ResultUids,
     sessions: Sessions,
     progress: Progress | None = None,
 ) -> Analysis:
-    """Run a model on one series and encode what it finds.
+    """Run a model on its inputs and encode what it finds.
 
     Parameters
     ----------
-    paths
-        The instances of one series, in any order.
+    inputs
+        Name of every input of the model → the instances that feed it, in any order.
     wanted
         Kinds of output (`seg`, `sr`, `radiomics`).
     progress
@@ -80,7 +68,7 @@ def analyse(
     Raises
     ------
     Unsuitable
-        If the series cannot feed the model, or its output is not believed.
+        If the series cannot feed the model, or its output is not believed; with the checks that were made.
     ModelError
         If the bundle or the runtime is at fault.
     EncodingError
@@ -89,53 +77,63 @@ def analyse(
     model = provenance.model
     watch = _Watch()
 
-    def tell(stage: str) -> Callable[[int, int], None] | None:
-        return None if progress is None else lambda done, total: progress(stage, done, total)
+    def tell(stage: str, done: int, total: int) -> None:
+        if progress is not None:
+            progress(stage, done, total)
 
     with watch.stage("read"):
-        source = read_series(paths)
-        warnings = (*source.warnings, *gate.check(source, model))
+        sources = read(inputs, model, partial(tell, "read"))
+    with watch.stage("check"):
+        checks = gate.check(sources, model)
+        gate.require(checks, subject(sources))
     with watch.stage("infer"):
-        found = segment(source, model, sessions, progress=tell("infer"))
-        warnings += plausible(found, model)
+        features = clinical(model.features, sources)
+        try:
+            found = answer(sources, model, sessions, progress=partial(tell, "infer"), features=features)
+        except Unsuitable as error:
+            raise Unsuitable(str(error), checks=checks) from error
+    with watch.stage("check"):
+        checks += _plausible(found, sources[0], model)
+        doubts = gate.require(checks, subject(sources))
+    tell("measure", 0, 1)
     with watch.stage("measure"):
-        modality = str(source.datasets[0].get("Modality", "CT"))
-        numbers = (*size.measure(source.volume, found), *intensity.measure(source.volume, found, modality))
-        texture = _radiomics(source, found, "radiomics" in wanted)
-    findings = Findings(
-        source=source, segmentation=found, measurements=numbers, features=texture, warnings=tuple(warnings)
-    )
+        # What was unusual about a series stands among all warnings, by the name of its input, and need not stand twice.
+        source, *companions = (replace(one, warnings=()) for one in sources)
+        findings = Findings(
+            source=source,
+            companions=tuple(companions),
+            segmentation=found.segmentation,
+            measurements=(*_measured(sources[0], found.segmentation), *found.measurements),
+            features=_radiomics(sources[0], found.segmentation, "radiomics" in wanted),
+            detections=found.detections,
+            classifications=found.classifications,
+            checks=checks,
+            warnings=tuple(dict.fromkeys((*remarks(sources, model), *doubts, *found.warnings))),
+        )
+    tell("measure", 1, 1)
+    tell("report", 0, 1)
     with watch.stage("report"):
-        outputs = tuple(_encoded(findings, wanted, provenance, uids))
+        outputs = tuple(encoded(findings, wanted, provenance, uids))
+    tell("report", 1, 1)
     return Analysis(findings=findings, outputs=outputs, seconds=watch.seconds)
+
+
+def _plausible(found: Answer, source: SourceSeries, model: ModelSpec) -> tuple[Check, ...]:
+    return plausible.check(
+        found.segmentation, model, detections=found.detections, scores=found.measurements, source=source
+    )
+
+
+def _measured(source: SourceSeries, found: Segmentation) -> tuple[Measurement, ...]:
+    if not found.segments:
+        return ()
+    modality = str(source.datasets[0].get("Modality", "CT"))
+    values = intensity.measure(source.volume, found, modality, source.unit)
+    return (*size.measure(source.volume, found), *values)
 
 
 def _radiomics(source: SourceSeries, found: Segmentation, asked: bool) -> tuple[FeatureSet, ...]:
     """Features where the bundle declares them, or of every segment where the rule asks."""
     numbers = [segment.number for segment in found.present() if asked or segment.radiomics]
     modality = str(source.datasets[0].get("Modality", "CT"))
-    return radiomics.measure(source.volume, found, numbers, modality) if numbers else ()
-
-
-def _encoded(findings: Findings, wanted: Sequence[str], provenance: Provenance, uids: ResultUids) -> Iterator[Output]:
-    mask = segmentation.write(findings, provenance, uids) if "seg" in wanted else None
-    if mask is not None:
-        output = _output("seg", mask)
-        check.verify(output.data, findings)
-        yield output
-    report = features.write(findings, provenance, uids, mask) if findings.features else None
-    # Where there is nothing else to show, the report says so; a rule that matched never ends in silence.
-    if "sr" in wanted or (mask is None and report is None):
-        yield _output("sr", measurements.write(findings, provenance, uids, mask))
-        if mask is not None:
-            alone = measurements.write(findings, provenance, replace(uids, variant=_STAND_IN), None)
-            yield _output(f"sr-{_STAND_IN}", alone)
-    if report is not None:
-        yield _output("radiomics", report)
-
-
-def _output(role: str, dataset: Dataset) -> Output:
-    try:
-        return Output(role=role, dataset=dataset, data=encode.to_bytes(dataset))
-    except (ValueError, TypeError, AttributeError) as error:
-        raise EncodingError(f"{role}: the object cannot be written: {error}") from error
+    return radiomics.measure(source.volume, found, numbers, modality, source.unit) if numbers else ()

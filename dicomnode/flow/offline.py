@@ -1,30 +1,22 @@
-"""Analyses files without a node: what `process` and `route` do with a folder."""
+"""Files and folders as studies, for the commands that work without a node."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pydicom import dcmread
 from pydicom.errors import InvalidDicomError
 
-from dicomnode import __version__
 from dicomnode.config import Settings
 from dicomnode.deliver import dimse
-from dicomnode.domain.clock import utc_now
-from dicomnode.domain.errors import DicomNodeError, Refused, Unsuitable
-from dicomnode.domain.finding import Provenance
-from dicomnode.domain.model import ModelSpec
+from dicomnode.domain.errors import Refused
 from dicomnode.domain.network import Association
 from dicomnode.domain.rule import Match
 from dicomnode.domain.study import Instance, Series, Study
-from dicomnode.domain.uid import ResultUids
-from dicomnode.flow.analyse import Analysis, Progress, analyse
-from dicomnode.flow.recipe import input_digest
-from dicomnode.infer.network.session import Sessions
+from dicomnode.flow.plan import hold
+from dicomnode.flow.stacks import in_stacks
 from dicomnode.receive.header import read_arrival
-from dicomnode.route.match import match
-from dicomnode.route.select import choose, preference, technical_faults
 
 _OFFLINE = Association(association_id="offline", calling_aet="OFFLINE", called_aet="OFFLINE", address="127.0.0.1")
 
@@ -97,53 +89,7 @@ def studies_in(paths: Iterable[Path]) -> tuple[list[Study], list[str]]:
 
 
 def matches(settings: Settings, study: Study) -> Iterator[tuple[Series, Match]]:
-    """Every enabled rule held against every series of a study."""
+    """Every enabled rule held against every stack of a study."""
+    stacks = in_stacks(study)
     for rule in settings.rules:
-        for series in study.series if rule.enabled else ():
-            yield series, match(rule, study, series)
-
-
-def process(
-    paths: Sequence[Path],
-    spec: ModelSpec,
-    wanted: Sequence[str],
-    folder: Path,
-    progress: Progress | None = None,
-) -> tuple[Analysis, list[Path], list[str]]:
-    """Analyse the one series among these files that suits the model; the files written, and remarks.
-
-    Raises
-    ------
-    DicomNodeError
-        If no series suits, or several studies are mixed.
-    """
-    studies, remarks = studies_in(paths)
-    if len(studies) != 1:
-        raise DicomNodeError(f"{len(studies)} studies in these files; name the files of one")
-    fitting = [series for series in studies[0].series if not technical_faults(series, spec)]
-    if not fitting:
-        nearest = min(studies[0].series, key=preference)
-        reasons = "; ".join(reason.text for reason in technical_faults(nearest, spec))
-        raise Unsuitable(f"none of the {len(studies[0].series)} series fits the input of {spec.name}: {reasons}")
-    series, why = choose(fitting)
-    remarks.append(f"series {series.series_instance_uid}: {why}")
-    provenance = Provenance(
-        node_version=__version__, station="OFFLINE", rule="process", model=spec, revision=1, run=1, started_at=utc_now()
-    )
-    uids = ResultUids(
-        study_instance_uid=studies[0].study_instance_uid,
-        rule=f"process {provenance.started_at.isoformat()}",
-        input_digest=input_digest(series),
-        recipe_digest=spec.recipe,
-        run=1,
-    )
-    analysis = analyse([one.path for one in series.instances], wanted, provenance, uids, Sessions(), progress)
-    folder.mkdir(parents=True, exist_ok=True)
-    written = []
-    for output in analysis.outputs:
-        if "-without-" in output.role:
-            continue  # for destinations that refuse the SEG; a folder takes everything
-        path = folder / f"{output.role}.dcm"
-        path.write_bytes(output.data)
-        written.append(path)
-    return analysis, written, remarks
+        yield from hold(rule, stacks) if rule.enabled else ()

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from dicomnode.config import Settings
-from dicomnode.domain.header import Header
+from dicomnode.domain.errors import ConfigError
 from dicomnode.domain.model import ModelSpec
-from dicomnode.domain.network import Peer
 from dicomnode.domain.rule import Match, Rule
 from dicomnode.domain.study import Series, Study
+from dicomnode.flow.address import destinations
 from dicomnode.flow.recipe import input_digest, recipe_digest
+from dicomnode.flow.stacks import in_stacks
 from dicomnode.infer.bundle.load import find_bundles
+from dicomnode.route.inputs import feeds, unknown_inputs
 from dicomnode.route.match import match
-from dicomnode.route.select import by_frame_of_reference, choose, frame_of, preference, technical_faults
+from dicomnode.route.select import frame_of, preference
 from dicomnode.store.jobs import Plan
 
 #: What a rule's name stands beside in the study's story: (rule, words).
@@ -44,59 +46,42 @@ class Planner:
         plans: list[Plan] = []
         considered: list[Considered] = []
         bundles, broken = find_bundles(self._settings.models.folder)
+        study = in_stacks(study)
         for rule in self._settings.rules:
             if not rule.enabled:
                 considered.append((rule.name, "switched off"))
                 continue
-            matches = [(series, match(rule, study, series)) for series in study.series]
-            considered += [(rule.name, explain(one, series)) for series, one in matches]
-            matching = [series for series, one in matches if one.matched]
+            held = hold(rule, study)
+            considered += [(rule.name, explain(one, series)) for series, one in held]
+            matching = [series for series, one in held if one.matched]
             if not matching:
                 continue
             spec = bundles.get(rule.model)
-            fault = refusal
-            if spec is None and not fault:
-                fault = f"model {rule.model}: {broken.get(rule.model, 'no such bundle')}"
-            made, words = self._for_rule(rule, spec, study, matching, fault)
+            made, words = self._for_rule(rule, spec, study, matching, refusal or _fault(rule, spec, broken))
             plans += made
             considered += [(rule.name, text) for text in words]
         return plans, considered
 
-    def destinations(self, rule: Rule, study: Study) -> tuple[list[str], list[str]]:
-        """Names of the peers that shall have the results, each peer once, and remarks on those that cannot."""
-        found: dict[tuple[str, str, int], Peer] = {}
-        remarks = []
-        for name in rule.destinations:
-            peer = self._settings.peer(study.peer if name == "sender" else name)
-            if peer is not None and name == "sender" and peer.results_to:
-                peer = self._settings.peer(peer.results_to)
-            if peer is None:
-                remarks.append(f"no destination for {name}: no peer entry names {study.calling_aet} at {study.address}")
-            elif not peer.may_receive:
-                remarks.append(f"{peer.name} is a modality and takes no results")
-            else:
-                found.setdefault((peer.aet, peer.host, peer.port), peer)
-        return [peer.name for peer in found.values()], remarks
-
     def _for_rule(
         self, rule: Rule, spec: ModelSpec | None, study: Study, matching: Sequence[Series], fault: str
     ) -> tuple[list[Plan], list[str]]:
-        destinations, words = self.destinations(rule, study)
+        """One job for each frame of reference that has all inputs; where none has, one that only says why."""
+        names, story = destinations(rule, study, self._settings)
+        nearest = min(matching, key=preference)
         if spec is None or fault:
-            series = min(matching, key=preference)
-            return [_plan(rule, spec, series, frame_of(series), destinations, fault)], [*words, fault]
-        fitting = [series for series in matching if not technical_faults(series, spec)]
-        if not fitting:
-            series = min(matching, key=preference)
-            reasons = "; ".join(reason.text for reason in technical_faults(series, spec))
-            fault = f"no series fits the input of {spec.name}: {reasons}"
-            return [_plan(rule, spec, series, frame_of(series), destinations, fault)], [*words, fault]
-        plans = []
-        for frame, group in by_frame_of_reference(fitting):
-            series, why = choose(group)
-            plans.append(_plan(rule, spec, series, frame, destinations, ""))
-            words.append(f"series {series.series_instance_uid} feeds {spec.name}: {why}")
-        return plans, words
+            inputs = {spec.input.name if spec else "": nearest}
+            return [_plan(rule, spec, inputs, frame_of(nearest), names, fault)], [*story, fault]
+        found = feeds(rule, study, spec)
+        complete = [feed for feed in found if not feed.lacking]
+        if not complete:
+            best = found[0]
+            inputs = dict(best.series) or {spec.input.name: best.nearest}
+            return [_plan(rule, spec, inputs, best.frame, names, best.lacking)], [*story, best.lacking]
+        for feed in complete:
+            for name, series in feed.series.items():
+                fed = f"input {name} of {spec.name}" if len(spec.inputs) > 1 else spec.name
+                story.append(f"{series.title} feeds {fed}: {feed.why[name]}")
+        return [_plan(rule, spec, feed.series, feed.frame, names, "") for feed in complete], story
 
     def _too_old(self, study: Study, now: datetime) -> str:
         limit = self._settings.completion.max_study_age_days
@@ -115,31 +100,48 @@ class Planner:
         return f"study of {date} is older than max_study_age_days = {limit}: kept as a prior"
 
 
+def hold(rule: Rule, study: Study) -> list[tuple[Series, Match]]:
+    """A rule held against every series of a study, once for each input that it names.
+
+    The rule applies to the study if one of these matches.
+    """
+    return [(series, match(rule, study, series, name)) for name in rule.inputs or ("",) for series in study.series]
+
+
 def explain(one: Match, series: Series) -> str:
     """One rule on one series in words."""
-    label = f"series {series.series_instance_uid} ({_kind(series.header)}, {len(series.instances)} objects)"
+    kind = series.header.first("Modality", "no modality")
+    label = f"{series.title} ({kind}, {len(series.instances)} objects)"
+    fed = f" as input {one.input}" if one.input else ""
     if one.matched:
-        return f"{label} matches: " + "; ".join(reason.text for reason in one.reasons)
-    return f"{label} does not match: " + "; ".join(reason.text for reason in one.failed)
+        return f"{label} matches{fed}: " + "; ".join(reason.text for reason in one.reasons)
+    return f"{label} does not match{fed}: " + "; ".join(reason.text for reason in one.failed)
+
+
+def _fault(rule: Rule, spec: ModelSpec | None, broken: Mapping[str, ConfigError]) -> str:
+    """Why a rule cannot run at all, or ""."""
+    return unknown_inputs(rule, spec) if spec else f"model {rule.model}: {broken.get(rule.model, 'no such bundle')}"
 
 
 def _plan(
-    rule: Rule, spec: ModelSpec | None, series: Series, frame: str, destinations: Sequence[str], refusal: str
+    rule: Rule,
+    spec: ModelSpec | None,
+    series: Mapping[str, Series],
+    frame: str,
+    peers: Sequence[str],
+    refusal: str,
 ) -> Plan:
+    inputs = {name: one.instances for name, one in series.items()}
     return Plan(
         rule=rule.name,
         model=rule.model,
-        series_instance_uid=series.series_instance_uid,
+        series_instance_uid=next(iter(series.values())).series_instance_uid,
         frame_of_reference_uid=frame,
-        instances=series.instances,
-        input_digest=input_digest(series),
+        inputs=inputs,
+        input_digest=input_digest(inputs),
         recipe_digest=recipe_digest(rule, spec),
         priority=rule.priority,
         outputs=rule.outputs,
-        destinations=tuple(destinations),
+        destinations=tuple(peers),
         refusal=refusal,
     )
-
-
-def _kind(header: Header) -> str:
-    return str(header.first("Modality", "no modality"))

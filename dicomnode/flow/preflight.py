@@ -7,37 +7,17 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 from fcntl import LOCK_NB, LOCK_SH, flock
 
 from dicomnode.config import Settings
 from dicomnode.deliver import dimse
 from dicomnode.domain.errors import DicomNodeError
 from dicomnode.domain.network import Peer
-from dicomnode.infer.bundle.load import find_bundles, verify
-from dicomnode.infer.network.session import Sessions
+from dicomnode.flow.preflight_models import models
+from dicomnode.flow.verdict import Check, Verdict
 from dicomnode.store.database import NETWORK_FILE_SYSTEMS, file_system
 
 _WANTED_FREE_BYTES = 10 * 1024**3
-
-
-class Verdict(StrEnum):
-    """How one check ended; `fail` makes the command's exit status 1."""
-
-    OK = "ok"
-    WARN = "warn"
-    FAIL = "fail"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """One thing that was tested."""
-
-    subject: str
-    verdict: Verdict
-    found: str
-    remedy: str = ""
 
 
 def check(settings: Settings) -> Iterator[Check]:
@@ -49,7 +29,7 @@ def check(settings: Settings) -> Iterator[Check]:
         remedy="" if settings.rules else "without a [[rule]] nothing is analysed",
     )
     yield _folder(settings)
-    yield from _models(settings)
+    yield from models(settings)
     yield _port(settings)
     for peer in settings.peers:
         yield _peer(settings, peer)
@@ -75,32 +55,6 @@ def _folder(settings: Settings) -> Check:
         remedy = "300 CT slices take 150 MB; leave room for the studies of a few days"
         return Check(subject=subject, verdict=Verdict.WARN, found=f"{free / 1024**3:.1f} GiB free", remedy=remedy)
     return Check(subject=subject, verdict=Verdict.OK, found=f"{kind}, {free / 1024**3:.0f} GiB free")
-
-
-def _models(settings: Settings) -> Iterator[Check]:
-    bundles, broken = find_bundles(settings.models.folder)
-    for rule in settings.rules:
-        if rule.model not in bundles and rule.model not in broken:
-            yield Check(
-                subject=f"rule {rule.name}",
-                verdict=Verdict.FAIL,
-                found=f"model {rule.model} is not in {settings.models.folder}",
-                remedy=f"known: {', '.join(bundles) or 'none'}; or set models.folder",
-            )
-    for name, error in broken.items():
-        yield Check(subject=f"model {name}", verdict=Verdict.FAIL, found=str(error), remedy="mend its model.toml")
-    sessions = Sessions(threads=settings.work.threads)
-    for name, spec in bundles.items():
-        subject = f"model {name}"
-        try:
-            verify(spec)
-            session = sessions.get(spec)
-        except DicomNodeError as error:
-            remedy = "put the right files back; until then the model refuses"
-            yield Check(subject=subject, verdict=Verdict.FAIL, found=str(error), remedy=remedy)
-            continue
-        provider = session.get_providers()[0].removesuffix("ExecutionProvider")
-        yield Check(subject=subject, verdict=Verdict.OK, found=f"{spec.version}, {spec.status}, runs on {provider}")
 
 
 def _port(settings: Settings) -> Check:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 
 from dicomnode import __version__
 from dicomnode.domain.model import ModelSpec
 from dicomnode.domain.rule import Rule
-from dicomnode.domain.study import Series
+from dicomnode.domain.study import Instance
 
 
 def recipe_digest(rule: Rule, spec: ModelSpec | None) -> str:
@@ -23,7 +24,11 @@ def recipe_digest(rule: Rule, spec: ModelSpec | None) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def input_digest(series: Series) -> str:
-    """Digest of the objects that go in, whatever their order of arrival."""
-    lines = sorted(f"{instance.sop_instance_uid} {instance.digest}" for instance in series.instances)
+def input_digest(inputs: Mapping[str, Sequence[Instance]]) -> str:
+    """Digest of the objects that go in and of the inputs that they feed, whatever their order of arrival."""
+    lines = sorted(
+        f"{name} {instance.sop_instance_uid} {instance.digest}"
+        for name, instances in inputs.items()
+        for instance in instances
+    )
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()

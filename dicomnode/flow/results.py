@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 
 import structlog
 from pydicom import Dataset, dcmread
@@ -12,11 +13,12 @@ from pydicom.errors import InvalidDicomError
 from dicomnode import __version__
 from dicomnode.config import Settings
 from dicomnode.domain.errors import EncodingError, ModelError, Outdated, Unsuitable
-from dicomnode.domain.finding import PriorReport, Provenance
+from dicomnode.domain.finding import Check, PriorReport, Provenance
 from dicomnode.domain.model import ModelSpec, unavailable
 from dicomnode.domain.uid import ResultUids
 from dicomnode.domain.work import Job
-from dicomnode.flow.analyse import Output, analyse
+from dicomnode.flow.analyse import analyse
+from dicomnode.flow.encode import Output
 from dicomnode.flow.recipe import recipe_digest
 from dicomnode.infer.bundle.load import find_bundles
 from dicomnode.infer.network.session import Sessions
@@ -57,14 +59,20 @@ class Results:
                 # Listener and worker do not mean the same, as when only one was restarted after an edit or upgrade.
                 raise Unsuitable(f"{changed}, again and again; restart the node and `dicomnode rerun` the study")
             raise Outdated(changed)
-        paths = [one.path for one in job.inputs]
         provenance = self._provenance(job, spec, started_at, predecessor)
-        analysis = analyse(paths, job.outputs, provenance, result_uids(job), self._sessions)
+        analysis = analyse(_paths(job), job.outputs, provenance, result_uids(job), self._sessions)
         words = ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in analysis.seconds.items())
         return analysis.outputs, words
 
-    def refusal(self, job: Job, reason: str, started_at: datetime, predecessor: PriorReport | None) -> Output:
-        """The report "not analysed: reason".
+    def refusal(
+        self,
+        job: Job,
+        reason: str,
+        started_at: datetime,
+        predecessor: PriorReport | None,
+        checks: Sequence[Check] = (),
+    ) -> Output:
+        """The report "not analysed: reason", with what the quality gate looked at.
 
         Raises
         ------
@@ -74,7 +82,7 @@ class Results:
         bundles, _broken = find_bundles(self._settings.models.folder)
         spec = bundles.get(job.model) or unavailable(job.model)
         provenance = self._provenance(job, spec, started_at, predecessor)
-        report = refusal.write(self._headers(job), reason, provenance, result_uids(job))
+        report = refusal.write(self._headers(job), reason, provenance, result_uids(job), checks)
         return Output(role="refusal", dataset=report, data=encode.to_bytes(report))
 
     def _bundle(self, name: str) -> ModelSpec:
@@ -107,6 +115,13 @@ class Results:
             started_at=started_at,
             predecessor=predecessor,
         )
+
+
+def _paths(job: Job) -> dict[str, list[Path]]:
+    paths: dict[str, list[Path]] = {}
+    for one in job.inputs:
+        paths.setdefault(one.input, []).append(one.path)
+    return paths
 
 
 def result_uids(job: Job) -> ResultUids:

@@ -25,7 +25,9 @@ PATIENT = ("PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate")
 
 def counted_keywords(rules: Iterable[Rule]) -> tuple[str, ...]:
     """Identity, geometry and the attributes that rules look at; a change of anything else changes no result."""
-    conditions = [condition for rule in rules for condition in (*rule.study, *rule.series)]
+    conditions = [
+        condition for rule in rules for table in (rule.study, rule.series, *rule.inputs.values()) for condition in table
+    ]
     return tuple(dict.fromkeys((*IDENTITY, *GEOMETRY, *(condition.path[0] for condition in conditions))))
 
 

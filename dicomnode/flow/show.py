@@ -1,10 +1,9 @@
-"""Lays out for a terminal what came of an analysis."""
+"""Lays out for a terminal what came back and what is owed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 from pydicom import Dataset
 from pydicom.uid import UID
@@ -12,7 +11,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from dicomnode.flow.analyse import Analysis
 from dicomnode.flow.demo import Returned
 from dicomnode.store.database import Database
 from dicomnode.store.story import Backlog, Story
@@ -42,21 +40,6 @@ def show_returned(returned: Returned, out: Console) -> None:
     if returned.picture:
         out.print(f"picture: {returned.picture}")
     out.print(f"the story: dicomnode why {uid[:24]} --config {returned.configuration}", highlight=False, soft_wrap=True)
-
-
-def show_analysis(analysis: Analysis, written: Sequence[Path], remarks: Sequence[str], out: Console) -> None:
-    """What `process` found and wrote."""
-    labels = {segment.number: segment.label for segment in analysis.findings.segmentation.segments}
-    table = Table("segment", "measurement", "value", "unit", box=None)
-    for one in analysis.findings.measurements:
-        name = f"{one.derivation.meaning} {one.name.meaning}" if one.derivation else one.name.meaning
-        table.add_row(labels[one.segment_number], name, f"{one.value:.1f}", escape(one.unit.value))
-    out.print(table)
-    for text in (*remarks, *analysis.findings.warnings):
-        out.print(f"note: {text}", highlight=False)
-    out.print(", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in analysis.seconds.items()), highlight=False)
-    for path in written:
-        out.print(f"wrote {path}")
 
 
 def backlog_rows(backlog: Backlog) -> list[tuple[str, ...]]:

@@ -10,8 +10,9 @@ import structlog
 
 from dicomnode.config import Settings
 from dicomnode.domain.errors import DicomNodeError, EncodingError, LeaseLost, Outdated, OutOfResources, Unsuitable
+from dicomnode.domain.finding import Check
 from dicomnode.domain.work import Job
-from dicomnode.flow.analyse import Output
+from dicomnode.flow.encode import Output
 from dicomnode.flow.failpoint import failpoint
 from dicomnode.flow.results import Results
 from dicomnode.infer.network.session import Sessions
@@ -77,7 +78,7 @@ class Worker:
             self._replan(job, str(made))
             log.warning("job replaced by a new settling", reason=str(made))
         elif isinstance(made, Unsuitable | EncodingError):
-            self._refuse(job, str(made), log)
+            self._refuse(job, str(made), log, made.checks if isinstance(made, Unsuitable) else ())
         elif job.attempts >= self._limits.max_attempts:
             self._refuse(job, _words(made), log)
         else:
@@ -98,10 +99,12 @@ class Worker:
             self._deliveries.add(job, rows, job.destinations)
         failpoint("work.after_commit")
 
-    def _refuse(self, job: Job, reason: str, log: structlog.typing.FilteringBoundLogger) -> None:
+    def _refuse(
+        self, job: Job, reason: str, log: structlog.typing.FilteringBoundLogger, checks: Sequence[Check] = ()
+    ) -> None:
         """Give up the job and owe the reader one report that says why."""
         now, predecessor = self._db.clock(), self._jobs.predecessor(job)
-        report = self._tried(lambda: [self._keep(job, self._results.refusal(job, reason, now, predecessor))])
+        report = self._tried(lambda: [self._keep(job, self._results.refusal(job, reason, now, predecessor, checks))])
         if isinstance(report, OutOfResources):
             self._put_off(job, str(report), counts=False)
             return

@@ -1,24 +1,13 @@
-"""Runs a segmentation model on a series: prepare, tiles, network, back to the source grid, tidy."""
+"""Segments a single series, for callers that want nothing but the mask."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 from dicomnode.domain.finding import Segmentation, SourceSeries
 from dicomnode.domain.model import ModelSpec
-from dicomnode.infer.network.session import Sessions, run
-from dicomnode.infer.network.tiles import predict
-from dicomnode.infer.post.tidy import tidy
-from dicomnode.infer.prepare.pipeline import prepare
-
-Floats = npt.NDArray[np.float32]
-
-SOFTMAX = "softmax"
+from dicomnode.infer.answer import answer
+from dicomnode.infer.network.session import Sessions
 
 
 def segment(
@@ -33,7 +22,7 @@ def segment(
     Parameters
     ----------
     source
-        The series; `quality.check` says whether it suits the model.
+        The series; `quality.gate` says whether it suits the model.
     progress
         Told (tiles done, tiles in all).
 
@@ -44,33 +33,9 @@ def segment(
 
     Raises
     ------
+    Unsuitable
+        If the series cannot be prepared.
     ModelError
         If the network is not the declared one or fails.
     """
-    session = sessions.get(spec)
-    prepared = prepare(source.volume, spec.prepare)
-    probabilities = predict(
-        prepared.array, spec.tile, partial(_probabilities, session, spec), len(spec.segments) + 1, progress
-    )
-    labels = prepared.labels_on_source(probabilities, exclusive=spec.activation == SOFTMAX)
-    tidy(labels, spec.post)
-    return Segmentation(volume=source.volume.with_array(labels), segments=spec.segments)
-
-
-def _probabilities(session: Any, spec: ModelSpec, tiles: Floats) -> Floats:
-    logits: Floats = run(session, spec, tiles).astype(np.float32, copy=False)
-    return softmax(logits) if spec.activation == SOFTMAX else sigmoid(logits)
-
-
-def softmax(logits: Floats) -> Floats:
-    """Probabilities that add up to one over channels, axis 1."""
-    probabilities: Floats = np.exp(logits - logits.max(axis=1, keepdims=True))
-    probabilities /= probabilities.sum(axis=1, keepdims=True)
-    return probabilities
-
-
-def sigmoid(logits: Floats) -> Floats:
-    """A probability for every channel on its own."""
-    # By way of tanh, which cannot overflow.
-    probabilities: Floats = 0.5 * (1 + np.tanh(0.5 * logits))
-    return probabilities
+    return answer([source], spec, sessions, progress=progress).segmentation

@@ -10,34 +10,36 @@ from dicomnode.domain.finding import Measurement, Segmentation
 from dicomnode.measure import codes
 from dicomnode.measure.region import regions
 
-#: Only what a voxel of these modalities means is known without further attributes.
-_CONCEPTS = {"CT": codes.ATTENUATION, "MR": codes.MR_SIGNAL_INTENSITY}
 
-
-def measure(volume: Volume, segmentation: Segmentation, modality: str = "CT") -> tuple[Measurement, ...]:
+def measure(
+    volume: Volume, segmentation: Segmentation, modality: str = "CT", unit: str = ""
+) -> tuple[Measurement, ...]:
     """Statistics of the rescaled values inside each present segment, coded as quantity and derivation (CID 7464).
 
     Parameters
     ----------
     volume
-        Rescaled intensities on the grid of `segmentation`; HU for CT.
+        Rescaled intensities on the grid of `segmentation`.
     modality
-        CT gives Attenuation Coefficient in Hounsfield units, MR gives MR signal intensity without unit. For any
-        other modality nothing is returned: what its numbers mean depends on attributes that are not given here.
+        MR without unit gives MR signal intensity.
+    unit
+        UCUM unit of the intensities, `SourceSeries.unit`: Hounsfield units give Attenuation Coefficient, standardised
+        uptake values their kind of SUV, diffusion coefficients ADC. What is usual for the modality when empty.
 
     Returns
     -------
-    Five rows per segment. The standard deviation is that of the population, as in IBSI (variance ECT3).
+    Five rows per segment; none for a unit whose quantity has no code, such as Bq/ml or counts. The standard deviation
+    is that of the population, as in IBSI (variance ECT3).
 
     Raises
     ------
     ModelError
         If the mask does not lie on the grid of `volume`.
     """
-    concept = _CONCEPTS.get(modality)
-    if concept is None:
+    coded = codes.quantity(modality, unit)
+    if coded is None:
         return ()
-    unit = codes.image_unit(modality)
+    concept, coded_unit = coded
     found = []
     for region in regions(volume, segmentation):
         values = region.of(volume)[region.mask].astype(np.float64)
@@ -50,7 +52,11 @@ def measure(volume: Volume, segmentation: Segmentation, modality: str = "CT") ->
         )
         found += [
             Measurement(
-                segment_number=region.segment.number, name=concept, value=float(value), unit=unit, derivation=derivation
+                segment_number=region.segment.number,
+                name=concept,
+                value=float(value),
+                unit=coded_unit,
+                derivation=derivation,
             )
             for derivation, value in statistics
         ]

@@ -37,7 +37,7 @@ logging.getLogger("radiomics").propagate = False
 
 
 def measure(
-    volume: Volume, segmentation: Segmentation, segment_numbers: Sequence[int], modality: str = "CT"
+    volume: Volume, segmentation: Segmentation, segment_numbers: Sequence[int], modality: str = "CT", unit: str = ""
 ) -> tuple[FeatureSet, ...]:
     """Original features of the named segments that are present, all classes but shape2D.
 
@@ -50,8 +50,8 @@ def measure(
         Rescaled intensities on the grid of `segmentation`.
     segment_numbers
         Numbers of the segments to describe.
-    modality
-        Decides the unit of features that carry the image's own.
+    modality, unit
+        Decide the unit of features that carry the image's own; `unit` is `SourceSeries.unit`.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def measure(
         found.append(
             FeatureSet(
                 segment_number=region.segment.number,
-                measurements=_coded(region.segment.number, values, modality),
+                measurements=_coded(region.segment.number, values, modality, unit),
                 software=f"pyradiomics {version('pyradiomics')}",
                 settings=settings,
             )
@@ -107,14 +107,16 @@ def _itk_image(array: NDArray[Any], volume: Volume) -> Any:
     return image
 
 
-def _coded(number: int, values: Mapping[str, float], modality: str) -> tuple[Measurement, ...]:
+def _coded(number: int, values: Mapping[str, float], modality: str, unit: str) -> tuple[Measurement, ...]:
     found = []
     for name, value in values.items():
-        coded = codes.feature(name, modality)
+        coded = codes.feature(name, modality, unit)
         if coded is None or not math.isfinite(value):
             continue
-        concept, unit = coded
-        found.append(Measurement(segment_number=number, name=concept, value=value + _OFFSETS.get(name, 0.0), unit=unit))
+        concept, of_feature = coded
+        found.append(
+            Measurement(segment_number=number, name=concept, value=value + _OFFSETS.get(name, 0.0), unit=of_feature)
+        )
     return tuple(found)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
@@ -15,7 +15,11 @@ from dicomnode.domain.errors import EncodingError
 from dicomnode.domain.finding import Findings
 from dicomnode.domain.model import Segment
 from dicomnode.report.boundary import encoding
-from dicomnode.report.segmentation import segment_numbers
+from dicomnode.report.extent import segment_numbers
+from dicomnode.report.frames import attribute, position
+
+#: Vectors in mm to the next row and to the next column.
+_Steps = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 #: Positions are written with ten digits or more, so anything beyond this is an error and not rounding, apart from
 #: what the headers of the source themselves deviate from an even grid.
@@ -80,36 +84,41 @@ def verify(encoded: bytes, findings: Findings) -> None:
     if set(items) != set(numbers.values()):
         raise EncodingError(f"SEG: found segments {sorted(items)}, needed {sorted(numbers.values())}")
     segments = {segment.number: segment for segment in findings.segmentation.segments}
-    for number, position in numbers.items():
-        _check_code(items[position], segments[number])
+    for number, place in numbers.items():
+        _check_code(items[place], segments[number])
     with encoding("SEG read back"):
         slack_mm = _slack_mm(findings)
         _check_references(seg, findings)
-        _check_orientation(seg, findings, slack_mm)
-        written = _written(seg)
-    for number, position in numbers.items():
-        _compare(segments[number], written.get(position, _Measured()), _needed(findings, number), slack_mm)
+        steps = list(_steps(seg))
+        _check_orientation(steps, seg, findings, slack_mm)
+        written = _written(steps, seg)
+    for number, place in numbers.items():
+        _compare(segments[number], written.get(place, _Measured()), _needed(findings, number), slack_mm)
 
 
 def _slack_mm(findings: Findings) -> float:
-    """How far the corners of the source images, by their own headers, lie from the grid they were read as.
+    """How far the corners of the source images, by their own headers, lie from the grid that the mask is compared on.
 
     Scanners write positions with one decimal and cosines with three, and a slight shear is accepted at reading; the
-    SEG repeats the headers. Deviations beyond those would mean that the volume was read wrongly.
+    SEG repeats the headers. Deviations beyond those would mean that the volume was read wrongly. Where a tilted
+    stack was rectified, half a voxel of rounding comes on top.
     """
-    volume = findings.source.volume
-    affine, (_, rows, columns) = np.asarray(volume.affine), volume.spatial_shape
+    source, volume = findings.source, findings.source.volume
+    affine = np.asarray(volume.affine)
+    rows, columns = source.tilt.shape if source.tilt else volume.spatial_shape[1:]
     corners = np.array([(i, j) for i in (0, rows - 1) for j in (0, columns - 1)])
     normal = affine[:3, 0] / np.linalg.norm(affine[:3, 0])
     reach = max(volume.spacing[1] * rows, volume.spacing[2] * columns) * _COSINE_ROUNDING
     along_limit = max(_IRREGULAR_MM, _IRREGULAR_OF_SPACING * volume.spacing[0]) + reach + _TOLERANCE_MM
     aside_limit = min(volume.spacing[1:]) / 2 + reach + _TOLERANCE_MM
     slack = 0.0
-    for index, ds in enumerate(findings.source.datasets):
-        cosines, spacing = np.array(ds.ImageOrientationPatient, float), np.array(ds.PixelSpacing, float)
+    for index, plane in enumerate(source.planes):
+        cosines = np.array(attribute(plane, "ImageOrientationPatient"), float)
+        spacing = np.array(attribute(plane, "PixelSpacing"), float)
         steps = np.stack([cosines[3:] * spacing[0], cosines[:3] * spacing[1]])
-        headers = np.array(ds.ImagePositionPatient, float) + corners @ steps
-        grid = affine[:3, 3] + index * affine[:3, 0] + corners @ affine[:3, [1, 2]].T
+        headers = np.array(position(plane), float) + corners @ steps
+        start = np.array(source.tilt.starts[index] if source.tilt else (0.0, 0.0))
+        grid = affine[:3, 3] + index * affine[:3, 0] + (corners + start) @ affine[:3, [1, 2]].T
         apart = headers - grid
         along = apart @ normal
         aside = np.linalg.norm(apart - np.outer(along, normal), axis=1)
@@ -118,22 +127,27 @@ def _slack_mm(findings: Findings) -> float:
                 f"source: image {index + 1} lies {np.abs(along).max():.2f} mm along and {aside.max():.2f} mm aside "
                 f"of its place in the volume, needed at most {along_limit:.2f} mm and {aside_limit:.2f} mm"
             )
-        slack = max(slack, float(np.abs(apart).max()))
+        # The nearest voxels of a rectified volume are up to half a voxel off those of the image.
+        rounding = np.abs(np.round(start) - start) @ np.abs(affine[:3, [1, 2]]).T
+        slack = max(slack, float(np.abs(apart).max() + rounding.max()))
     return slack
 
 
 def _check_references(seg: Dataset, findings: Findings) -> None:
     """Every frame lies in the source's frame of reference, on the image that it names as its source."""
-    sources = {str(ds.SOPInstanceUID): ds for ds in findings.source.datasets}
+    planes = {(str(plane.dataset.SOPInstanceUID), plane.frame_number): plane for plane in findings.source.planes}
     frame_of_reference = str(findings.source.datasets[0].FrameOfReferenceUID)
     if str(seg.FrameOfReferenceUID) != frame_of_reference:
         raise EncodingError(f"SEG: found frame of reference {seg.FrameOfReferenceUID}, needed {frame_of_reference}")
     for frame in seg.PerFrameFunctionalGroupsSequence:
-        named = str(_group(seg, frame, "DerivationImageSequence").SourceImageSequence[0].ReferencedSOPInstanceUID)
-        found = np.array(_group(seg, frame, "PlanePositionSequence").ImagePositionPatient, dtype=float)
-        if named not in sources:
+        image = _group(seg, frame, "DerivationImageSequence").SourceImageSequence[0]
+        number = image.get("ReferencedFrameNumber")
+        plane = planes.get((str(image.ReferencedSOPInstanceUID), None if number is None else int(number)))
+        named = f"{image.ReferencedSOPInstanceUID}" + ("" if number is None else f", frame {number}")
+        if plane is None:
             raise EncodingError(f"SEG: found a frame made from {named}, needed an image of the source series")
-        needed = np.array(sources[named].ImagePositionPatient, dtype=float)
+        found = np.array(_group(seg, frame, "PlanePositionSequence").ImagePositionPatient, dtype=float)
+        needed = np.array(position(plane), dtype=float)
         if np.abs(found - needed).max() > _TOLERANCE_MM:
             raise EncodingError(f"SEG: found the frame of {named} at {_shown(found)} mm, needed {_shown(needed)} mm")
 
@@ -150,26 +164,25 @@ def _check_code(item: Dataset, segment: Segment) -> None:
         raise EncodingError(f"{_named(segment)}: found type and side {found}, needed {needed}")
 
 
-def _check_orientation(seg: Dataset, findings: Findings, slack_mm: float) -> None:
+def _check_orientation(steps: Sequence[_Steps], seg: Dataset, findings: Findings, slack_mm: float) -> None:
     volume = findings.segmentation.volume
     affine = np.asarray(volume.affine)
     # Over the whole image a cosine that is off by this moves the far corner by the slack.
-    tolerance = _COSINE_TOLERANCE + slack_mm / (min(volume.spatial_shape[1:]) * min(volume.spacing[1:]))
-    for frame in seg.PerFrameFunctionalGroupsSequence:
-        row, column = _steps(seg, frame)
+    tolerance = _COSINE_TOLERANCE + slack_mm / (min(seg.Rows, seg.Columns) * min(volume.spacing[1:]))
+    for row, column in {id(pair): pair for pair in steps}.values():
         for found, needed, what in ((column, affine[:3, 2], "column"), (row, affine[:3, 1], "row")):
             if np.abs(found / np.linalg.norm(found) - needed / np.linalg.norm(needed)).max() > tolerance:
                 raise EncodingError(f"SEG: found next {what} at {_shown(found)} mm, needed {_shown(needed)} mm")
 
 
-def _written(seg: Dataset) -> dict[int, _Measured]:
+def _written(steps: Sequence[_Steps], seg: Dataset) -> dict[int, _Measured]:
     """Segment number in the SEG → what its frames show."""
     measured: dict[int, _Measured] = {}
-    for frame, plane in zip(seg.PerFrameFunctionalGroupsSequence, _planes(seg), strict=True):
+    frames = seg.PerFrameFunctionalGroupsSequence
+    for frame, plane, (row, column) in zip(frames, _planes(seg), steps, strict=True):
         number = int(_group(seg, frame, "SegmentIdentificationSequence").ReferencedSegmentNumber)
-        position = _group(seg, frame, "PlanePositionSequence").ImagePositionPatient
-        row, column = _steps(seg, frame)
-        measured.setdefault(number, _Measured()).add(plane, np.array(position, dtype=float), row, column)
+        origin = _group(seg, frame, "PlanePositionSequence").ImagePositionPatient
+        measured.setdefault(number, _Measured()).add(plane, np.array(origin, dtype=float), row, column)
     return measured
 
 
@@ -190,20 +203,33 @@ def _group(seg: Dataset, frame: Dataset, keyword: str) -> Any:
     return (frame.get(keyword) or seg.SharedFunctionalGroupsSequence[0].get(keyword))[0]
 
 
-def _steps(seg: Dataset, frame: Dataset) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Vectors in mm to the next row and to the next column (PS3.3 C.7.6.2.1.1)."""
-    cosines = np.array(_group(seg, frame, "PlaneOrientationSequence").ImageOrientationPatient, dtype=float)
-    spacing = _group(seg, frame, "PixelMeasuresSequence").PixelSpacing
-    return cosines[3:] * float(spacing[0]), cosines[:3] * float(spacing[1])
+def _steps(seg: Dataset) -> Iterator[_Steps]:
+    """For every frame the vectors in mm to the next row and to the next column (PS3.3 C.7.6.2.1.1)."""
+    shared: _Steps | None = None
+    for frame in seg.PerFrameFunctionalGroupsSequence:
+        if shared is None or "PlaneOrientationSequence" in frame or "PixelMeasuresSequence" in frame:
+            cosines = np.array(_group(seg, frame, "PlaneOrientationSequence").ImageOrientationPatient, dtype=float)
+            spacing = _group(seg, frame, "PixelMeasuresSequence").PixelSpacing
+            pair = (cosines[3:] * float(spacing[0]), cosines[:3] * float(spacing[1]))
+            if "PlaneOrientationSequence" not in frame and "PixelMeasuresSequence" not in frame:
+                shared = pair
+            yield pair
+        else:
+            yield shared
 
 
 def _needed(findings: Findings, number: int) -> _Measured:
     volume = findings.segmentation.volume
     affine = np.asarray(volume.affine)
     measured = _Measured()
+    tilt = findings.source.tilt
+    rows, columns = tilt.shape if tilt else volume.spatial_shape[1:]
     for index, plane in enumerate(volume.array):
-        origin = affine[:3, 3] + index * affine[:3, 0]
-        measured.add(plane == number, origin, affine[:3, 1], affine[:3, 2])
+        # Of a rectified volume only what an image covers can be shown on it.
+        top, left = (round(start) for start in tilt.starts[index]) if tilt else (0, 0)
+        origin = affine[:3, 3] + affine[:3, :3] @ (index, top, left)
+        covered = plane[top : top + rows, left : left + columns]
+        measured.add(covered == number, origin, affine[:3, 1], affine[:3, 2])
     return measured
 
 

@@ -1,41 +1,29 @@
-"""Content items that our structured reports share: observer, procedure, algorithm, groups and remarks."""
+"""Content items that our structured reports share: observer, procedure, algorithm, measurements and comments."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from highdicom.sr import (
     AlgorithmIdentification,
     CodedConcept,
     DeviceObserverIdentifyingAttributes,
-    FindingSite,
     LanguageOfContentItemAndDescendants,
-    MeasurementsAndQualitativeEvaluations,
     ObservationContext,
     ObserverContext,
-    QualitativeEvaluation,
-    ReferencedSegment,
     RelationshipTypeValues,
-    SourceSeriesForSegmentation,
     TextContentItem,
-    TrackingIdentifier,
-    VolumetricROIMeasurementsAndQualitativeEvaluations,
 )
 from highdicom.sr import Measurement as MeasurementItem
 from pydicom import Dataset
 from pydicom.sr.codedict import codes
 
 from dicomnode.domain.finding import Measurement, Provenance
-from dicomnode.domain.model import Segment
-from dicomnode.domain.uid import ResultUids
-from dicomnode.report.provenance import MANUFACTURER, MODEL_NAME, device_uid, parameters, shortened
-from dicomnode.report.segmentation import coded
+from dicomnode.report.code import coded
+from dicomnode.report.provenance import MANUFACTURER, MODEL_NAME, device_uid, parameters
 
 COMMENT = CodedConcept("121106", "DCM", "Comment")
-
-#: Either kind of measurement group: of a segment (TID 1411) or without a region (TID 1501).
-Group = VolumetricROIMeasurementsAndQualitativeEvaluations | MeasurementsAndQualitativeEvaluations
 
 #: CID 100 "Quantitative Diagnostic Imaging Procedures".
 _PROCEDURES = {
@@ -95,71 +83,6 @@ def rows(measurements: Iterable[Measurement], segment_number: int) -> list[Measu
         for row in measurements
         if row.segment_number == segment_number and math.isfinite(row.value)
     ]
-
-
-def segment_group(
-    segment: Segment,
-    items: Sequence[MeasurementItem],
-    algorithm: AlgorithmIdentification,
-    uids: ResultUids,
-    reference: ReferencedSegment | None,
-) -> Group:
-    """One group for one segment: TID 1411 with its mask, TID 1501 where no mask is sent."""
-    tracking = TrackingIdentifier(uid=uids.tracking(segment.number), identifier=shortened(segment.label))
-    site = segment.anatomic_region or (segment.type if segment.laterality else None)
-    laterality = coded(segment.laterality) if segment.laterality else None
-    sites = [FindingSite(anatomic_location=coded(site), laterality=laterality)] if site else None
-    if reference is None:
-        return MeasurementsAndQualitativeEvaluations(
-            tracking_identifier=tracking,
-            finding_type=coded(segment.type),
-            finding_category=coded(segment.category),
-            finding_sites=sites,
-            algorithm_id=algorithm,
-            measurements=items,
-        )
-    return VolumetricROIMeasurementsAndQualitativeEvaluations(
-        tracking_identifier=tracking,
-        referenced_segment=reference,
-        finding_type=coded(segment.type),
-        finding_category=coded(segment.category),
-        finding_sites=sites,
-        algorithm_id=algorithm,
-        measurements=items,
-    )
-
-
-def referenced_segment(segmentation: Dataset | None, number: int, header: Dataset) -> ReferencedSegment | None:
-    """Reference to segment `number` of the SEG; None without SEG.
-
-    Built directly: `ReferencedSegment.from_segmentation` fails for a SEG with one segment (highdicom 0.28).
-    """
-    if segmentation is None:
-        return None
-    return ReferencedSegment(
-        sop_class_uid=segmentation.SOPClassUID,
-        sop_instance_uid=segmentation.SOPInstanceUID,
-        segment_number=number,
-        source_series=SourceSeriesForSegmentation(referenced_series_instance_uid=header.SeriesInstanceUID),
-    )
-
-
-def remarks(
-    texts: Sequence[str],
-    uids: ResultUids,
-    algorithm: AlgorithmIdentification,
-    evaluations: Sequence[QualitativeEvaluation] = (),
-) -> Group:
-    """A group without region (TID 1501) with a comment per text, for what concerns the whole analysis."""
-    group = MeasurementsAndQualitativeEvaluations(
-        # Segments count from 1, so 0 is free for what belongs to none of them.
-        tracking_identifier=TrackingIdentifier(uid=uids.tracking(0), identifier="Remarks on the analysis"),
-        algorithm_id=algorithm,
-        qualitative_evaluations=evaluations,
-    )
-    for text in texts:
-        group[0].ContentSequence.append(comment(text))
-    return group
 
 
 def comment(text: str) -> TextContentItem:

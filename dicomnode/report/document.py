@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from highdicom.coding_schemes import CodingSchemeIdentificationItem
-from highdicom.sr import Comprehensive3DSR, EnhancedSR
+from highdicom.sr import Comprehensive3DSR, ComprehensiveSR, EnhancedSR
 from pydicom import Dataset
+from pydicom.sequence import Sequence as Items
 from pydicom.uid import ExplicitVRLittleEndian
 
 from dicomnode.domain.finding import Provenance
 from dicomnode.domain.uid import ResultUids
-from dicomnode.report.identity import nameless
+from dicomnode.report.identity import plain
 from dicomnode.report.provenance import equipment, series_number, stamp
+from dicomnode.report.references import evidence
 
 #: PS3.16 Table 8-1.
 _IBSI = CodingSchemeIdentificationItem(
@@ -27,14 +29,18 @@ _IBSI = CodingSchemeIdentificationItem(
 _REQUEST = ("RequestedProcedureID", "RequestedProcedureDescription", "RequestedProcedureCodeSequence")
 
 
+#: Classes of report that can hold our trees.
+Kind = type[Comprehensive3DSR] | type[ComprehensiveSR] | type[EnhancedSR]
+
 #: Roles that continue an earlier report; the radiomics of a study are a document of their own.
 _SUCCESSORS = frozenset({"sr", "refusal"})
 
 
 def document(
-    kind: type[Comprehensive3DSR] | type[EnhancedSR],
+    kind: Kind,
     content: Any,
-    headers: Sequence[Dataset],
+    header: Dataset,
+    sources: Sequence[Dataset],
     provenance: Provenance,
     uids: ResultUids,
     role: str,
@@ -48,16 +54,17 @@ def document(
     ----------
     content
         Root of the tree.
-    headers
-        Source headers; the first is fitted and gives patient, study and request.
+    header
+        A fitted header of the source: gives patient, study and request.
+    sources
+        Headers of all objects that were looked at.
     role
         Which series and instance UID it gets.
     others
-        Further evidence of the same study, such as the SEG.
+        Further evidence of the same study made by this node, such as the SEG.
     ibsi
         Whether codes of IBSI occur, which is then identified as coding scheme (PS3.3 C.12.1.1.7).
     """
-    first = headers[0]
     prior = provenance.predecessor if role in _SUCCESSORS else None
     predecessor = Dataset()
     if prior:
@@ -66,7 +73,7 @@ def document(
         predecessor.SOPClassUID = prior.sop_class_uid
         predecessor.SOPInstanceUID = prior.sop_instance_uid
     result = kind(
-        evidence=[nameless(first), *headers[1:], *others],
+        evidence=[plain(header), *_named(content, [*sources, *others])],
         content=content,
         series_instance_uid=uids.series(role),
         series_number=series_number(role, provenance.rule),
@@ -75,15 +82,28 @@ def document(
         is_complete=True,
         is_final=False,
         is_verified=False,
-        requested_procedures=requests(first) or None,
+        requested_procedures=requests(header) or None,
         previous_versions=[predecessor] if prior else None,
         transfer_syntax_uid=ExplicitVRLittleEndian,
         specific_character_set="ISO_IR 192",
         coding_schemes=[_IBSI] if ibsi else None,
         **equipment(provenance),
     )
-    stamp(result, first, provenance, role)
+    result.CurrentRequestedProcedureEvidenceSequence = evidence([*sources, *others])
+    stamp(result, header, provenance, role)
     return result
+
+
+def _named(content: Any, datasets: Sequence[Dataset]) -> list[Dataset]:
+    """Those objects to which the tree refers; highdicom, which asks for them, is slow where all are given."""
+    root = content[0] if isinstance(content, Items) else content
+    uids: set[str] = set()
+    pending = [root]
+    while pending:
+        item = pending.pop()
+        uids.update(str(reference.ReferencedSOPInstanceUID) for reference in item.get("ReferencedSOPSequence") or ())
+        pending.extend(item.get("ContentSequence") or ())
+    return [ds for ds in datasets if str(ds.SOPInstanceUID) in uids]
 
 
 def requests(header: Dataset) -> list[Dataset]:

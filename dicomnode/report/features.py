@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-from highdicom.sr import AlgorithmIdentification, Comprehensive3DSR, MeasurementReport
+from highdicom.sr import AlgorithmIdentification, Comprehensive3DSR
 from pydicom import Dataset
-from pydicom.sr.codedict import codes
 
 from dicomnode.domain.finding import FeatureSet, Findings, Provenance
 from dicomnode.domain.uid import ResultUids
+from dicomnode.report.answers import remark_texts, remarks
 from dicomnode.report.boundary import encoding
-from dicomnode.report.content import (
-    language,
-    model_algorithm,
-    observation_context,
-    procedure,
-    referenced_segment,
-    remarks,
-    rows,
-    segment_group,
-)
+from dicomnode.report.content import model_algorithm, rows
 from dicomnode.report.document import document
+from dicomnode.report.extent import extent_of
+from dicomnode.report.groups import Group, outline_groups, referenced_segment, segment_group
 from dicomnode.report.measurements import key_slices
 from dicomnode.report.normalise import normalised
-from dicomnode.report.provenance import DISCLAIMER
-from dicomnode.report.segmentation import segment_numbers
+from dicomnode.report.tree import measurement_report, sources_of
 
 ROLE = "radiomics"
 
@@ -43,41 +35,38 @@ def write(findings: Findings, provenance: Provenance, uids: ResultUids, segmenta
     EncodingError
         If the source mixes patients or series or lacks a frame of reference.
     """
-    numbers = segment_numbers(findings)
+    extent = extent_of(findings)
+    numbers = extent.numbers
     segments = {segment.number: segment for segment in findings.segmentation.segments}
     described = [features for features in findings.features if features.segment_number in numbers]
     if not described:
         return None
-    headers = normalised(findings.source)
-    texts = [DISCLAIMER, *(f"Warning: {text}" for text in findings.warnings)]
+    shown = key_slices(findings, extent)
+    header, *entries = normalised(findings.source, (0, *shown))
+    texts = remark_texts(findings, provenance, empty=False)
     texts += [
         f"No features for {segments[number].label}: its region is too small for them."
         for number in numbers
         if segments[number].radiomics and number not in {features.segment_number for features in described}
     ]
-    with encoding(f"radiomics SR of series {headers[0].SeriesInstanceUID}"):
-        groups = [
+    with encoding(f"radiomics SR of series {header.SeriesInstanceUID}"):
+        groups: list[Group] = [
             segment_group(
                 segments[features.segment_number],
                 rows(features.measurements, features.segment_number),
                 _algorithm(features),
                 uids,
-                referenced_segment(segmentation, numbers[features.segment_number], headers[0]),
+                referenced_segment(segmentation, numbers[features.segment_number], header),
             )
             for features in described
         ]
-        report = MeasurementReport(
-            observation_context=observation_context(provenance),
-            procedure_reported=procedure(headers[0]),
-            imaging_measurements=[*groups, remarks(texts, uids, model_algorithm(provenance))],
-            title=codes.DCM.ImagingMeasurementReport,
-            language_of_content_item_and_descendants=language(),
-            referenced_images=[headers[index] for index in key_slices(findings)],
-        )
+        groups += outline_groups(extent, findings.source, uids, {features.segment_number for features in described})
+        groups.append(remarks(texts, uids, model_algorithm(provenance)))
         return document(
             Comprehensive3DSR,
-            report,
-            headers,
+            measurement_report(findings, provenance, header, groups, entries, shown),
+            header,
+            sources_of(findings),
             provenance,
             uids,
             ROLE,

@@ -40,9 +40,16 @@ _LONGEST = {"SH": 16, "LO": 64}
 _ZERO_MEANS_UNKNOWN = ("PatientWeight", "PatientSize", "PatientAge")
 
 _PATIENT_NAME = Tag("PatientName")
+_SOP_CLASS = Tag("SOPClassUID")
 
 _BULK_GROUPS = frozenset({0x7FE0, 0x5400})
 _OVERLAY_GROUPS = range(0x6000, 0x6100)
+#: Geometry and acquisition of thousands of frames, none of which is told of patient or study.
+_FUNCTIONAL_GROUPS = frozenset({Tag("SharedFunctionalGroupsSequence"), Tag("PerFrameFunctionalGroupsSequence")})
+
+#: highdicom looks up what to copy by SOP class and knows the standard's alone, and wants functional groups of the
+#: multi-frame ones; Secondary Capture has the modules of patient and study that every image has.
+_PLAIN_CLASS = "1.2.840.10008.5.1.4.1.1.7"
 
 _MODALITIES = {
     "1.2.840.10008.5.1.4.1.1.2": "CT",
@@ -114,15 +121,17 @@ def fit(header: Dataset) -> Dataset:
     return fitted
 
 
-def nameless(header: Dataset) -> Dataset:
-    """A copy for highdicom's constructors without the patient's name; `provenance.stamp` puts it into the result.
+def plain(header: Dataset) -> Dataset:
+    """A copy for highdicom's constructors, of a class that they can copy from and without the patient's name.
 
-    For a name of one component highdicom warns, and the warning, name included, would end up in the journal.
+    For a name of one component highdicom warns, and the warning, name included, would end up in the journal;
+    `provenance.stamp` puts the name into the result. References have to be written from the true header.
     """
     shown = Dataset()  # not copy(): that shares the elements between original and copy
     for element in header:
         shown.add(element)
     shown[_PATIENT_NAME] = DataElement(_PATIENT_NAME, "PN", "")
+    shown[_SOP_CLASS] = DataElement(_SOP_CLASS, "UI", _PLAIN_CLASS)
     return shown
 
 
@@ -130,6 +139,8 @@ def _copied(dataset: Dataset) -> Dataset:
     kept = Dataset()
     for tag in list(dataset.keys()):
         if tag.is_private or tag.element == 0 or tag.group in _BULK_GROUPS or tag.group in _OVERLAY_GROUPS:
+            continue
+        if tag in _FUNCTIONAL_GROUPS:
             continue
         try:
             element = dataset[tag]

@@ -4,63 +4,72 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-from highdicom.sr import CodedConcept, Comprehensive3DSR, MeasurementReport, QualitativeEvaluation
+from highdicom.sr import CodedConcept, Comprehensive3DSR, QualitativeEvaluation
 from pydicom import Dataset
-from pydicom.sr.codedict import codes
 
 from dicomnode.domain.finding import Findings, Provenance
+from dicomnode.domain.model import Task
 from dicomnode.domain.uid import ResultUids
+from dicomnode.report.answers import classification_group, remark_texts, remarks, score_group
 from dicomnode.report.boundary import encoding
-from dicomnode.report.content import (
+from dicomnode.report.code import coded
+from dicomnode.report.content import model_algorithm, rows
+from dicomnode.report.document import Kind, document
+from dicomnode.report.extent import Extent, extent_of
+from dicomnode.report.groups import (
     Group,
-    language,
-    model_algorithm,
-    observation_context,
-    procedure,
+    detection_groups,
+    detection_slice,
+    outline_groups,
     referenced_segment,
-    remarks,
-    rows,
     segment_group,
 )
-from dicomnode.report.document import document
 from dicomnode.report.normalise import normalised
-from dicomnode.report.provenance import DISCLAIMER
-from dicomnode.report.segmentation import coded, segment_numbers
+from dicomnode.report.tree import measurement_report, sources_of
 
 ROLE = "sr"
 
 NOT_DETECTED = CodedConcept("260415000", "SCT", "Not detected")
 
+#: Tasks whose answer is a place, so that none means that nothing was found.
+_LOCATING = frozenset({Task.SEGMENT, Task.DETECT})
 
-def write(findings: Findings, provenance: Provenance, uids: ResultUids, segmentation: Dataset | None) -> Dataset:
-    """A Comprehensive 3D SR (PS3.3 A.35.13) with one measurement group per present segment.
+
+def write(
+    findings: Findings,
+    provenance: Provenance,
+    uids: ResultUids,
+    segmentation: Dataset | None,
+    kind: Kind = Comprehensive3DSR,
+) -> Dataset:
+    """A structured report with one measurement group per present segment, detection, answer and set of scores.
+
+    Beside the group of a segment (TID 1411) stands one with its outline (TID 1410) for viewers that draw no SEG.
 
     Parameters
     ----------
     segmentation
         The SEG of the same findings, which the groups then refer to. None for an empty mask, when the report says
         in coded form that nothing was detected, or for a destination that gets no SEG.
+    kind
+        Comprehensive 3D SR (PS3.3 A.35.13), or for destinations without it Comprehensive or Enhanced SR; the tree
+        is the same and legal in all.
 
     Raises
     ------
     EncodingError
         If the source mixes patients or series or lacks a frame of reference.
     """
-    headers = normalised(findings.source)
-    with encoding(f"SR of series {headers[0].SeriesInstanceUID}"):
-        report = MeasurementReport(
-            observation_context=observation_context(provenance),
-            procedure_reported=procedure(headers[0]),
-            imaging_measurements=_groups(findings, provenance, uids, segmentation, headers[0]),
-            title=codes.DCM.ImagingMeasurementReport,
-            language_of_content_item_and_descendants=language(),
-            referenced_images=[headers[index] for index in key_slices(findings)],
-        )
+    extent = extent_of(findings)
+    shown = key_slices(findings, extent)
+    header, *entries = normalised(findings.source, (0, *shown))
+    with encoding(f"SR of series {header.SeriesInstanceUID}"):
+        groups = _groups(findings, extent, provenance, uids, segmentation)
         return document(
-            Comprehensive3DSR,
-            report,
-            headers,
+            kind,
+            measurement_report(findings, provenance, header, groups, entries, shown),
+            header,
+            sources_of(findings),
             provenance,
             uids,
             ROLE,
@@ -69,22 +78,22 @@ def write(findings: Findings, provenance: Provenance, uids: ResultUids, segmenta
         )
 
 
-def key_slices(findings: Findings) -> tuple[int, ...]:
-    """Indices of the slices for the image library: where each segment is largest, else the middle one.
+def key_slices(findings: Findings, extent: Extent) -> tuple[int, ...]:
+    """Indices of the planes for the image library: where segments are largest, through detections, else the middle.
 
     The whole series stands in the evidence; listing a thousand slices with their geometry would make a report of 5 MB.
     """
-    array = findings.segmentation.volume.array
-    largest = {int(np.argmax(np.count_nonzero(array == number, axis=(1, 2)))) for number in segment_numbers(findings)}
-    return tuple(sorted(largest)) or (len(array) // 2,)
+    largest = {extent.key_plane(segment.number) for segment in extent.segments}
+    largest |= {detection_slice(detection, findings.source) for detection in findings.detections}
+    return tuple(sorted(largest)) or (len(findings.source.planes) // 2,)
 
 
 def _groups(
-    findings: Findings, provenance: Provenance, uids: ResultUids, segmentation: Dataset | None, header: Dataset
+    findings: Findings, extent: Extent, provenance: Provenance, uids: ResultUids, segmentation: Dataset | None
 ) -> list[Group]:
     algorithm = model_algorithm(provenance)
-    numbers = segment_numbers(findings)
-    groups = [
+    header, numbers = findings.source.datasets[0], extent.numbers
+    groups: list[Group] = [
         segment_group(
             segment,
             rows(findings.measurements, segment.number),
@@ -92,15 +101,24 @@ def _groups(
             uids,
             referenced_segment(segmentation, numbers[segment.number], header),
         )
-        for segment in findings.segmentation.segments
-        if segment.number in numbers
+        for segment in extent.segments
     ]
-    texts = [DISCLAIMER]
-    evaluations: Sequence[QualitativeEvaluation] = ()
-    if not numbers:
-        model = provenance.model
-        texts.insert(0, f"No finding by {model.title} {model.version}. This is not a normal report.")
-        sought = {segment.type.value: segment.type for segment in findings.segmentation.segments}
-        evaluations = [QualitativeEvaluation(name=coded(code), value=NOT_DETECTED) for code in sought.values()]
-    texts += [f"Warning: {text}" for text in (*findings.source.warnings, *findings.warnings)]
-    return [*groups, remarks(texts, uids, algorithm, evaluations)]
+    groups += outline_groups(extent, findings.source, uids)
+    groups += detection_groups(findings, algorithm, uids)
+    answers = [
+        *classification_group(findings.classifications, algorithm, uids),
+        *score_group(findings.measurements, algorithm, uids),
+    ]
+    located = provenance.model.task in _LOCATING
+    empty = not groups if located else not answers
+    groups += answers
+    evaluations = _not_detected(findings, provenance) if empty and located else ()
+    return [*groups, remarks(remark_texts(findings, provenance, empty=empty), uids, algorithm, evaluations)]
+
+
+def _not_detected(findings: Findings, provenance: Provenance) -> Sequence[QualitativeEvaluation]:
+    """What was sought and not found, each kind once."""
+    sought = {
+        segment.type.value: segment.type for segment in findings.segmentation.segments or provenance.model.segments
+    }
+    return [QualitativeEvaluation(name=coded(code), value=NOT_DETECTED) for code in sought.values()]

@@ -17,7 +17,8 @@ from highdicom.sr import (
 from pydicom import Dataset
 from pydicom.sr.codedict import codes
 
-from dicomnode.domain.finding import Provenance
+from dicomnode.domain.finding import Check, Provenance
+from dicomnode.domain.model import Severity
 from dicomnode.domain.uid import ResultUids
 from dicomnode.report.boundary import encoding
 from dicomnode.report.content import comment, language, model_algorithm, observation_context, procedure
@@ -32,11 +33,14 @@ _SUMMARY = CodedConcept("111065", "DCM", "Summary of Analyses")
 _NOT_ATTEMPTED = CodedConcept("111225", "DCM", "Not Attempted")
 _SERIES = CodedConcept("112002", "DCM", "Series Instance UID")
 
-#: highdicom looks up what to copy by SOP class and knows the standard's alone; every class has these modules.
-_KNOWN_CLASS = "1.2.840.10008.5.1.4.1.1.7"
 
-
-def write(datasets: Sequence[Dataset], reason: str, provenance: Provenance, uids: ResultUids) -> Dataset:
+def write(
+    datasets: Sequence[Dataset],
+    reason: str,
+    provenance: Provenance,
+    uids: ResultUids,
+    checks: Sequence[Check] = (),
+) -> Dataset:
     """An Enhanced SR (PS3.3 A.35.2) with the coded status "Not Attempted" and the reason in words.
 
     Its title is none of CID 7021, so viewers show it as text instead of looking for contours. It needs neither
@@ -48,6 +52,8 @@ def write(datasets: Sequence[Dataset], reason: str, provenance: Provenance, uids
         Any headers of one study, at least one; their series are named as what was not analysed.
     reason
         Why, in words for a radiologist.
+    checks
+        The quality gate's report: every rule is shown with what was found, its limit, and whether it passed.
 
     Raises
     ------
@@ -56,19 +62,16 @@ def write(datasets: Sequence[Dataset], reason: str, provenance: Provenance, uids
     """
     guard_study(datasets)
     header = fit(datasets[0])
-    header.SOPClassUID = _KNOWN_CLASS
     with encoding(f"refusal SR of study {header.StudyInstanceUID}"):
         root = ContainerContentItem(name=_SUMMARY)
         root.ContentSequence = ContentSequence()
-        for items in _content(datasets, reason, provenance, header):
+        for items in _content(datasets, reason, provenance, header, checks):
             root.ContentSequence.extend(items)
-        result = document(EnhancedSR, root, [header], provenance, uids, ROLE)
-        result.CurrentRequestedProcedureEvidenceSequence = [_evidence(datasets)]
-    return result
+        return document(EnhancedSR, root, header, datasets, provenance, uids, ROLE)
 
 
 def _content(
-    datasets: Sequence[Dataset], reason: str, provenance: Provenance, header: Dataset
+    datasets: Sequence[Dataset], reason: str, provenance: Provenance, header: Dataset, checks: Sequence[Check]
 ) -> Iterable[ContentSequence | Sequence[ContentItem]]:
     contains = RelationshipTypeValues.CONTAINS
     model = provenance.model
@@ -85,31 +88,14 @@ def _content(
     yield [CodeContentItem(name=_SUMMARY, value=_NOT_ATTEMPTED, relationship_type=contains)]
     yield [comment(f"Not analysed: {reason}")]
     yield [comment(f"{model.title} {model.version} gave no result; nothing is said about the images. {DISCLAIMER}")]
-    for series in _by_series(datasets):
+    # What failed first: a reader looks for nothing else.
+    for check in sorted(checks, key=lambda check: check.passed):
+        yield [comment(f"Check {_verdict(check)}: {check.text}")]
+    for series in dict.fromkeys(str(ds.SeriesInstanceUID) for ds in datasets):
         yield [UIDRefContentItem(name=_SERIES, value=series, relationship_type=contains)]
 
 
-def _by_series(datasets: Sequence[Dataset]) -> dict[str, dict[str, Dataset]]:
-    """Series Instance UID → SOP Instance UID → header, in the order given."""
-    series: dict[str, dict[str, Dataset]] = {}
-    for ds in datasets:
-        series.setdefault(str(ds.SeriesInstanceUID), {})[str(ds.SOPInstanceUID)] = ds
-    return series
-
-
-def _evidence(datasets: Sequence[Dataset]) -> Dataset:
-    """Item of the Current Requested Procedure Evidence Sequence (PS3.3 C.17.2.3) for every instance given."""
-    study = Dataset()
-    study.StudyInstanceUID = datasets[0].StudyInstanceUID
-    study.ReferencedSeriesSequence = []
-    for series_instance_uid, instances in _by_series(datasets).items():
-        item = Dataset()
-        item.ReferencedSOPSequence = []
-        item.SeriesInstanceUID = series_instance_uid
-        for sop_instance_uid, ds in instances.items():
-            reference = Dataset()
-            reference.ReferencedSOPClassUID = ds.SOPClassUID
-            reference.ReferencedSOPInstanceUID = sop_instance_uid
-            item.ReferencedSOPSequence.append(reference)
-        study.ReferencedSeriesSequence.append(item)
-    return study
+def _verdict(check: Check) -> str:
+    if check.passed:
+        return "passed"
+    return "failed" if check.severity is Severity.BLOCK else "failed, a warning only"

@@ -2,39 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+from highdicom import PlanePositionSequence
 from highdicom.color import CIELabColor
 from highdicom.seg import SegmentAlgorithmTypeValues, SegmentationTypeValues, SegmentDescription
 from highdicom.seg import Segmentation as SegmentationObject
-from highdicom.sr import CodedConcept
+from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
-from dicomnode.domain.code import Code
 from dicomnode.domain.finding import Findings, Provenance
 from dicomnode.domain.model import Segment
 from dicomnode.domain.uid import ResultUids, derived_uid
 from dicomnode.report.boundary import encoding
-from dicomnode.report.identity import nameless
+from dicomnode.report.code import coded
+from dicomnode.report.extent import extent_of, occupied, segment_numbers
+from dicomnode.report.frames import position
+from dicomnode.report.identity import plain
 from dicomnode.report.normalise import normalised
 from dicomnode.report.provenance import algorithm, equipment, series_number, shortened, stamp
+from dicomnode.report.references import derive_frames, refer_to_source
+
+__all__ = ["ROLE", "segment_numbers", "write"]
 
 ROLE = "seg"
-
-
-def present(findings: Findings) -> tuple[Segment, ...]:
-    """The segments with at least one voxel, by ascending number.
-
-    One comparison per segment: counting all labels of 300 slices at once needs 600 MB.
-    """
-    array = findings.segmentation.volume.array
-    ordered = sorted(findings.segmentation.segments, key=lambda segment: segment.number)
-    return tuple(segment for segment in ordered if (array == segment.number).any())
-
-
-def segment_numbers(findings: Findings) -> dict[int, int]:
-    """Segment number in the mask → number in the SEG, which has to count from 1 without gaps (PS3.3 C.8.20.2)."""
-    return {segment.number: position for position, segment in enumerate(present(findings), start=1)}
 
 
 def write(findings: Findings, provenance: Provenance, uids: ResultUids) -> Dataset | None:
@@ -51,20 +44,27 @@ def write(findings: Findings, provenance: Provenance, uids: ResultUids) -> Datas
     EncodingError
         If the source mixes patients or series, lacks a frame of reference, or does not match the mask.
     """
-    segments = present(findings)
+    extent = extent_of(findings)
+    mask, segments = extent.mask, extent.segments
     if not segments:
         return None
-    headers = normalised(findings.source)
-    lookup = np.zeros(256, dtype=np.uint8)
-    for position, segment in enumerate(segments, start=1):
-        lookup[segment.number] = position
-    with encoding(f"SEG of series {headers[0].SeriesInstanceUID}"):
+    (header,) = normalised(findings.source, (0,))
+    with encoding(f"SEG of series {header.SeriesInstanceUID}"):
+        shown = occupied(mask)
+        # Empty planes between others are left out by highdicom.
+        span = range(shown[0], shown[-1] + 1)
+        positions = [PlanePositionSequence("PATIENT", position(findings.source.planes[index])) for index in span]
+        planes = {
+            _point(sequence[0]): findings.source.planes[index] for sequence, index in zip(positions, span, strict=True)
+        }
         result = SegmentationObject(
-            source_images=[nameless(headers[0]), *headers[1:]],
-            pixel_array=lookup[findings.segmentation.volume.array],
+            # One image is enough for patient, orientation and pixel measures; the references are written below.
+            source_images=[plain(header)],
+            plane_positions=positions,
+            pixel_array=_renumbered(mask[span.start : span.stop], segments),
             segmentation_type=SegmentationTypeValues.BINARY,
             segment_descriptions=[
-                _description(segment, position, provenance, uids) for position, segment in enumerate(segments, start=1)
+                _description(segment, place, provenance, uids) for place, segment in enumerate(segments, start=1)
             ],
             series_instance_uid=uids.series(ROLE),
             series_number=series_number(ROLE, provenance.rule),
@@ -77,22 +77,34 @@ def write(findings: Findings, provenance: Provenance, uids: ResultUids) -> Datas
             specific_character_set="ISO_IR 192",
             **equipment(provenance),
         )
-        stamp(result, headers[0], provenance, ROLE)
-        if headers[0].get("BodyPartExamined"):
-            result.BodyPartExamined = headers[0].BodyPartExamined
+        refer_to_source(result, findings.source)
+        frames = result.PerFrameFunctionalGroupsSequence
+        derive_frames(frames, [planes[_point(frame.PlanePositionSequence[0])] for frame in frames])
+        stamp(result, header, provenance, ROLE)
+        if header.get("BodyPartExamined"):
+            result.BodyPartExamined = header.BodyPartExamined
         _fix_dimension_organization(result)
     return result
 
 
-def coded(code: Code) -> CodedConcept:
-    """A code item as highdicom takes it."""
-    return CodedConcept(value=code.value, scheme_designator=code.scheme, meaning=shortened(code.meaning))
+def _point(dataset: Dataset) -> tuple[float, ...]:
+    return tuple(float(coordinate) for coordinate in dataset.ImagePositionPatient)
 
 
-def _description(segment: Segment, position: int, provenance: Provenance, uids: ResultUids) -> SegmentDescription:
+def _renumbered(mask: NDArray[np.uint8], segments: Sequence[Segment]) -> NDArray[np.uint8]:
+    """The mask with the numbers that the segments have in the SEG, and background where none of them is."""
+    lookup = np.zeros(256, dtype=np.uint8)
+    for place, segment in enumerate(segments, start=1):
+        lookup[segment.number] = place
+    if (lookup[: mask.max() + 1] == np.arange(mask.max() + 1)).all():
+        return mask
+    return lookup[mask]
+
+
+def _description(segment: Segment, place: int, provenance: Provenance, uids: ResultUids) -> SegmentDescription:
     label = shortened(segment.label)
     description = SegmentDescription(
-        segment_number=position,
+        segment_number=place,
         segment_label=label,
         segmented_property_category=coded(segment.category),
         segmented_property_type=coded(segment.type),

@@ -18,16 +18,21 @@ _AGE_DAYS = {"D": 1, "W": 7, "M": 30.4375, "Y": 365.25}
 _SHOWN = 60
 
 
-def match(rule: Rule, study: Study, series: Series) -> Match:
+def match(rule: Rule, study: Study, series: Series, input_name: str = "") -> Match:
     """Hold one rule against one series of a study.
 
     A clause on the series holds when it holds for every instance: a localizer among the slices must not decide.
+
+    Parameters
+    ----------
+    input_name
+        The input of the model that the series would feed; the rule's conditions on that input have to hold, too.
     """
     facts = {"calling_aet": study.calling_aet, "called_aet": study.called_aet, "peer": study.peer}
     headers = [instance.header for instance in series.instances]
     reasons = [evaluate(condition, headers[:1], facts) for condition in rule.study]
-    reasons += [evaluate(condition, headers) for condition in rule.series]
-    return Match(rule=rule, series_instance_uid=series.series_instance_uid, reasons=tuple(reasons))
+    reasons += [evaluate(condition, headers) for condition in (*rule.series, *rule.inputs.get(input_name, ()))]
+    return Match(rule=rule, series_instance_uid=series.series_instance_uid, reasons=tuple(reasons), input=input_name)
 
 
 def evaluate(condition: Condition, headers: Sequence[Header], facts: Mapping[str, str] | None = None) -> Reason:
@@ -48,7 +53,7 @@ def evaluate(condition: Condition, headers: Sequence[Header], facts: Mapping[str
     if len(found) > _SHOWN:
         found = found[: _SHOWN - 1] + "…"
     among = "" if met or len(seen) == 1 else ", in some of its instances"
-    return Reason(met=met, text=f"{condition.key} {_words(condition)}: found {found}{among}")
+    return Reason(met=met, text=f"{words(condition)}: found {found}{among}")
 
 
 def _find(header: Header, path: tuple[str, ...]) -> tuple[tuple[Any, ...], str]:
@@ -134,12 +139,17 @@ def _orderable(value: Any, vr: str) -> float | str | None:
     return _number(value) if vr in NUMBER_VRS else str(value)
 
 
-def _words(condition: Condition) -> str:
+def words(condition: Condition) -> str:
+    """A condition as a sentence without verb, such as "SliceThickness at most 3.0"."""
+    return f"{condition.key} {_demand(condition)}"
+
+
+def _demand(condition: Condition) -> str:
     operator, operand = condition.operator, condition.operand
     missing = " (or missing)" if condition.or_missing else ""
     match operator:
         case Operator.NOT:
-            return "not (" + " and ".join(_words(inner) for inner in operand) + ")" + missing
+            return "not (" + " and ".join(_demand(inner) for inner in operand) + ")" + missing
         case Operator.PRESENT | Operator.MISSING:
             return f"{operator}"
         case Operator.ANY_OF:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby, pairwise
 from statistics import median
+from typing import Any
 
 from dicomnode.domain.header import Header
-from dicomnode.domain.model import ModelSpec
+from dicomnode.domain.model import InputSpec, ModelSpec, Severity
 from dicomnode.domain.rule import Reason
 from dicomnode.domain.study import Series
 from dicomnode.route.match import evaluate
@@ -32,21 +33,36 @@ ORDER = (
 )
 
 
-def technical_faults(series: Series, spec: ModelSpec) -> list[Reason]:
-    """The needs of the model that a series does not meet, as far as headers tell: input, images, slice spacing.
+def technical_faults(series: Series, spec: ModelSpec, fed: InputSpec) -> list[Reason]:
+    """The needs of an input of a model that a series does not meet, as far as headers tell: images, slice spacing.
 
     A scan of three thin slices, or of thin slices with wide gaps, must not be preferred to the volume beside it.
     """
     headers = [instance.header for instance in series.instances]
-    faults = [reason for condition in spec.input.conditions if not (reason := evaluate(condition, headers)).met]
-    needed, count = spec.limit("minimum_slices", 1), len(series.instances)
+    faults = [reason for condition in fed.conditions if not (reason := evaluate(condition, headers)).met]
+    # PS3.3 C.8.2.1.1.1: such an image is there to plan the others on.
+    if all("LOCALIZER" in header.values("ImageType") for header in headers):
+        faults.append(Reason(met=False, text="a localizer, needed images to be read"))
+    needed, count = _limit(spec, fed, "minimum_slices") or 1, len(series.instances)
     if count < needed and all(header.first("NumberOfFrames", 1) == 1 for header in headers):
         faults.append(Reason(met=False, text=f"{count} images, needed {needed} or more"))
-    spacing, limits = slice_spacing_mm(headers), spec.limit("slice_spacing_mm")
+    spacing, limits = slice_spacing_mm(headers), _limit(spec, fed, "slice_spacing_mm")
     if spacing and limits and not limits[0] - _ROUNDING_MM <= spacing <= limits[1] + _ROUNDING_MM:
         text = f"slice spacing {spacing:.2f} mm, needed {limits[0]:g} to {limits[1]:g} mm"
         faults.append(Reason(met=False, text=text))
     return faults
+
+
+def _limit(spec: ModelSpec, fed: InputSpec, rule: str) -> Any:
+    """The limit that blocks, of the input that it concerns: the first one where none is named."""
+    return next(
+        (
+            check.limit
+            for check in spec.valid
+            if check.rule == rule and check.severity is Severity.BLOCK and (check.input or spec.input.name) == fed.name
+        ),
+        None,
+    )
 
 
 def slice_spacing_mm(headers: Sequence[Header]) -> float | None:

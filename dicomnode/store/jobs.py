@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from sqlite3 import Row
@@ -19,13 +19,21 @@ from dicomnode.store.files import Files
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A job that a settled study shall have."""
+    """A job that a settled study shall have.
+
+    Attributes
+    ----------
+    series_instance_uid
+        The series of the model's first input.
+    inputs
+        Name of an input of the model → the objects that feed it.
+    """
 
     rule: str
     model: str
     series_instance_uid: str
     frame_of_reference_uid: str
-    instances: tuple[Instance, ...]
+    inputs: Mapping[str, Sequence[Instance]]
     input_digest: str
     recipe_digest: str
     priority: int
@@ -264,11 +272,12 @@ class Jobs:
         return int(row["run"]) + (1 if outdated else 0)
 
     def _freeze(self, study_instance_uid: str, job_id: int, plan: Plan) -> None:
-        for position, instance in enumerate(plan.instances):
+        pairs = [(name, instance) for name, instances in plan.inputs.items() for instance in instances]
+        for position, (name, instance) in enumerate(pairs):
             self._db.execute(
-                "INSERT INTO job_input SELECT ?, ?, instance_id FROM instance"
+                "INSERT INTO job_input SELECT ?, ?, ?, instance_id FROM instance"
                 " WHERE study_instance_uid = ? AND sop_instance_uid = ? AND digest = ?",
-                job_id, position, study_instance_uid, instance.sop_instance_uid, instance.digest,
+                job_id, position, name, study_instance_uid, instance.sop_instance_uid, instance.digest,
             )  # fmt: skip
 
     def _held_row(self, job: Job, *, superseded: int) -> Row | None:
@@ -312,7 +321,7 @@ class Jobs:
 
     def _job(self, row: Row) -> Job:
         inputs = self._db.rows(
-            "SELECT sop_instance_uid, digest, path FROM job_input JOIN instance USING (instance_id)"
+            "SELECT input, sop_instance_uid, digest, path FROM job_input JOIN instance USING (instance_id)"
             " WHERE job_id = ? ORDER BY position",
             row["job_id"],
         )
@@ -328,6 +337,7 @@ class Jobs:
             run=row["run"],
             inputs=tuple(
                 JobInput(
+                    input=found["input"],
                     sop_instance_uid=found["sop_instance_uid"],
                     digest=found["digest"],
                     path=self._files.path(found["path"]),

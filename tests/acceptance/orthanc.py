@@ -25,12 +25,26 @@ end
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
+#: Where Debian's package orthanc-dicomweb puts the plugin.
+_DICOMWEB = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
+
+
 class Orthanc:
-    """One Orthanc with an empty store, known to it the node as modality `NODE`."""
+    """One Orthanc with an empty store, known to it the node as modality `NODE`.
+
+    Parameters
+    ----------
+    lua
+        Script that it runs.
+    dicomweb
+        Whether it also answers QIDO-RS and WADO-RS; the test is skipped where it cannot.
+    """
 
     aet = "ORTHANC"
 
-    def __init__(self, folder: Path, node_port: int, lua: str = "") -> None:
+    def __init__(self, folder: Path, node_port: int, lua: str = "", *, dicomweb: bool = False) -> None:
+        if dicomweb and not _DICOMWEB.exists():
+            pytest.skip("Orthanc cannot speak DICOMweb; Debian package orthanc-dicomweb")
         self.port, self._http = free_port(), free_port()
         folder.mkdir(parents=True)
         self._log = folder / "orthanc.log"
@@ -44,7 +58,7 @@ class Orthanc:
                     "StorageDirectory": str(folder / "storage"),
                     "IndexDirectory": str(folder / "storage"),
                     "LuaScripts": [str(script)],
-                    "Plugins": [],
+                    "Plugins": [str(_DICOMWEB)] if dicomweb else [],
                     "HttpPort": self._http,
                     "RemoteAccessAllowed": False,
                     "AuthenticationEnabled": False,
@@ -58,6 +72,11 @@ class Orthanc:
             )
         )
         self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def dicomweb(self) -> str:
+        """Address of its DICOMweb services."""
+        return f"http://127.0.0.1:{self._http}/dicom-web"
 
     def start(self) -> Orthanc:
         """Run it until it answers."""

@@ -13,7 +13,7 @@ from dicomnode.domain.finding import SourceSeries, planes_of
 from dicomnode.domain.model import ModelSpec
 from dicomnode.infer.bundle.load import find_bundles, load_bundle, verify
 from dicomnode.infer.network.session import Sessions
-from dicomnode.infer.quality.gate import check
+from dicomnode.infer.quality.gate import check, require
 from dicomnode.infer.segment import segment
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
@@ -65,7 +65,7 @@ def test_its_card_and_licence_are_there(spec: ModelSpec) -> None:
 
 def test_a_phantom_comes_back_on_its_own_grid(spec: ModelSpec) -> None:
     source = phantom(spec)
-    assert check(source, spec) == ()
+    assert require(check([source], spec), "phantom") == ()
     found = segment(source, spec, Sessions(threads=2))
     assert found.volume.array.dtype == np.uint8
     assert found.volume.array.shape == source.volume.array.shape

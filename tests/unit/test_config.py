@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +38,10 @@ def test_the_examples_in_the_reference_are_a_working_configuration() -> None:
     lines = (ROOT / "config" / "dicomnode.toml").read_text().splitlines()
     start = lines.index("# [[peer]]")
     commented = [line.removeprefix("# ") for line in lines[start:] if line.startswith("# ")]
-    example = [line for line in commented if "=" in line.split("#")[0] or line.startswith("[")]
-    example = [line for line in example if not line.startswith(("sequence", "Rules:", "operators", "missing"))]
-    import tomllib
-
+    example = [line for line in commented if re.match(r"\w+ *= |\[.*\]$", line)]
     settings = parse(tomllib.loads("\n".join(example)))
     assert settings.peers[0].name == "PACS" and settings.rules[0].model == "lung-ct"
+    assert len(settings.rules[0].series) == 4 and set(settings.rules[1].inputs) == {"ct", "pet"}
 
 
 def test_every_fault_is_reported_at_once_with_key_and_remedy() -> None:
@@ -98,6 +98,21 @@ def test_names_stand_once() -> None:
 
 def test_a_rule_without_conditions_would_run_on_everything_and_is_a_fault() -> None:
     assert "condition" in faults({"rule": [{"name": "r", "model": "m"}]})["rule[0]"]
+
+
+def test_conditions_on_one_input_are_enough_and_checked_like_the_others() -> None:
+    rule = {"name": "r", "model": "m", "inputs": {"ct": {"Modality": "CT"}, "pet": {"Modality": "PT"}}}
+    (read,) = parse({"rule": [rule]}).rules
+    assert {name: one.operand for name, (one,) in read.inputs.items()} == {"ct": "CT", "pet": "PT"}
+    broken = {**rule, "inputs": {"pet": {"Modaltiy": "PT"}}}
+    assert "did you mean Modality" in faults({"rule": [broken]})["rule[0].inputs.pet.Modaltiy"]
+    assert "condition" in faults({"rule": [{**rule, "inputs": {"ct": {}}}]})["rule[0]"]
+    assert "rule[0].inputs.pet" in faults({"rule": [{**rule, "inputs": {"pet": "PT"}}]})
+
+
+def test_a_device_that_no_runtime_knows_is_a_fault() -> None:
+    assert "work.device" in faults({"work": {"device": "gpu"}})
+    assert parse({"work": {"device": "cuda"}}).work.device == "cuda"
 
 
 def test_a_file_that_is_not_toml_says_where(tmp_path: Path) -> None:

@@ -11,7 +11,10 @@ from dicomnode.infer.bundle.tables import Channel, CodeTable, Long, Range, Table
 
 
 class SegmentTable(Table):
-    """`[[segment]]`: one label of a mask or of boxes. Its codes are required: nothing uncoded leaves the node."""
+    """`[[segment]]`: one label of a mask or of boxes. Its codes are required: nothing uncoded leaves the node.
+
+    `derived` ones are no channel of the network but made by a step after it.
+    """
 
     number: Annotated[int, Field(ge=1, le=255)]
     label: Long
@@ -21,6 +24,7 @@ class SegmentTable(Table):
     anatomic_region: CodeTable | None = None
     color_rgb: tuple[Channel, Channel, Channel] = (255, 80, 80)
     radiomics: bool = False
+    derived: bool = False
 
     def segment(self) -> Segment:
         """The same as a domain value."""

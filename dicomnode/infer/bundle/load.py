@@ -12,21 +12,25 @@ from pydantic import ValidationError
 
 from dicomnode.domain.condition import parse_conditions
 from dicomnode.domain.errors import ConfigError, Fault, ModelError
-from dicomnode.domain.model import InputSpec, ModelSpec, ModelStatus, Task, TileSpec, Weights
+from dicomnode.domain.model import Cascade, InputSpec, ModelSpec, ModelStatus, NetworkSpec, Task, Weights
 from dicomnode.infer.bundle.schema import Bundle, faults
 
 DESCRIPTION = "model.toml"
 
 
 def load_bundle(folder: Path) -> ModelSpec:
-    """The model that `folder` describes; its weights are not touched (see `verify`).
+    """The model that `folder` describes with its coarse model, if any; weights are not touched (see `verify`).
 
     Raises
     ------
     ConfigError
         With every fault of model.toml: unknown and missing keys, wrong types, contradictions, labels without codes.
     """
-    where = f"{folder.name}/{DESCRIPTION}"
+    return _load(folder, f"{folder.name}/{DESCRIPTION}", coarse=True)
+
+
+def _load(folder: Path, where: str, *, coarse: bool) -> ModelSpec:
+    """One bundle; `coarse` says whether it may have a coarse model."""
     try:
         content = (folder / DESCRIPTION).read_bytes()
         raw = tomllib.loads(content.decode())
@@ -44,8 +48,33 @@ def load_bundle(folder: Path) -> ModelSpec:
         raise ConfigError([*faults(error, where), *found]) from error
     if found:
         raise ConfigError(found)
-    recipe = hashlib.sha256(content + bundle.model.sha256.encode()).hexdigest()
-    return _spec(bundle, inputs, folder, recipe)
+    cascade = _cascade(bundle, inputs, folder, where, allowed=coarse)
+    return _spec(bundle, inputs, folder, content, cascade)
+
+
+def _cascade(bundle: Bundle, inputs: list[InputSpec], folder: Path, where: str, *, allowed: bool) -> Cascade | None:
+    """The coarse model of a bundle, which has none of its own."""
+    table = bundle.cascade
+    if table is None:
+        return None
+    if not allowed:
+        remedy = "a coarse model cannot have a coarse model of its own; merge the two"
+        raise ConfigError([Fault(key=f"{where}: cascade", value=table.folder, remedy=remedy)])
+    parent = where.removesuffix(DESCRIPTION)
+    model = _load(folder / table.folder, f"{parent}{table.folder}/{DESCRIPTION}", coarse=False)
+    known = {segment.number for segment in model.segments}
+    names = [one.name for one in inputs]
+    remedies: list[tuple[str, object, str]] = []
+    if model.task is not Task.SEGMENT:
+        remedies.append(("folder", table.folder, f"its task is {model.task}; a coarse model has to segment"))
+    if not {*table.segments} <= known:
+        remedies.append(("segments", table.segments, f"the coarse model has {sorted(known)}"))
+    if not {one.name for one in model.inputs} <= {*names} or model.input.name != names[0]:
+        say = f"it has the inputs {[one.name for one in model.inputs]}, needed some of {names} with the first in front"
+        remedies.append(("folder", table.folder, say))
+    if remedies:
+        raise ConfigError([Fault(key=f"{where}: cascade.{key}", value=at, remedy=say) for key, at, say in remedies])
+    return Cascade(model=model, segments=table.segments, margin_mm=table.margin_mm)
 
 
 def find_bundles(models: Path) -> tuple[dict[str, ModelSpec], dict[str, ConfigError]]:
@@ -126,8 +155,10 @@ def _inputs(tables: Any, where: str, found: list[Fault]) -> list[InputSpec]:
     return inputs
 
 
-def _spec(bundle: Bundle, inputs: list[InputSpec], folder: Path, recipe: str) -> ModelSpec:
+def _spec(bundle: Bundle, inputs: list[InputSpec], folder: Path, content: bytes, cascade: Cascade | None) -> ModelSpec:
     model = bundle.model
+    weights = model.weights()
+    hashes = "".join(one.sha256 for one in weights) + (cascade.model.recipe if cascade else "")
     return ModelSpec(
         name=model.name,
         version=model.version,
@@ -137,11 +168,11 @@ def _spec(bundle: Bundle, inputs: list[InputSpec], folder: Path, recipe: str) ->
         manufacturer=model.manufacturer,
         licence=model.licence,
         folder=folder,
-        weights=(Weights(onnx=model.onnx, sha256=model.sha256),),
-        recipe=recipe,
+        weights=weights,
+        recipe=hashlib.sha256(content + hashes.encode()).hexdigest(),
         inputs=tuple(inputs),
         prepare=tuple(table.as_step() for table in bundle.prepare),
-        tile=TileSpec(shape=bundle.tile.shape, overlap=bundle.tile.overlap, batch=bundle.tile.batch),
+        tile=bundle.tile.spec(),
         activation=bundle.output.activation,
         post=tuple(table.as_step() for table in bundle.post),
         valid=tuple(bundle.valid.checks()),
@@ -149,4 +180,15 @@ def _spec(bundle: Bundle, inputs: list[InputSpec], folder: Path, recipe: str) ->
         segments=tuple(table.segment() for table in sorted(bundle.segment, key=lambda table: table.number)),
         classes=tuple(table.label_of() for table in sorted(bundle.class_, key=lambda table: table.number)),
         scores=tuple(table.spec() for table in sorted(bundle.score, key=lambda table: table.number)),
+        question=bundle.output.question.code() if bundle.output.question else None,
+        features=model.features,
+        cascade=cascade,
+        network=NetworkSpec(
+            **bundle.network.model_dump(),
+            labels=sum(not table.derived for table in bundle.segment),
+            aggregate=bundle.output.aggregate,
+            score_at_least=bundle.output.score_at_least,
+            iou=bundle.output.iou,
+        ),
+        sensitivity=model.sensitivity,
     )

@@ -11,15 +11,28 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from dicomnode.domain.errors import Fault
-from dicomnode.infer.bundle.after import AnyPost, OutputTable, TileTable
+from dicomnode.domain.model import Weights
+from dicomnode.infer.bundle.after import CascadeTable, NetworkTable, OutputTable, TileTable
+from dicomnode.infer.bundle.agree import contradictions
 from dicomnode.infer.bundle.before import AnyPrepare
 from dicomnode.infer.bundle.labels import ClassTable, ScoreTable, SegmentTable
-from dicomnode.infer.bundle.limits import PlausibleTable, ValidTable
+from dicomnode.infer.bundle.limits import PlausibleTable, ValidTable, strangers
+from dicomnode.infer.bundle.post import AnyPost
 from dicomnode.infer.bundle.tables import Long, Table, Text
+
+OnnxName = Annotated[str, Field(pattern=r"^[^/\\]+\.onnx$")]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class FoldTable(Table):
+    """`[[model.fold]]`: one network of an ensemble."""
+
+    onnx: OnnxName
+    sha256: Sha256
 
 
 class ModelTable(Table):
-    """`[model]`: what it is called, who made it, where its weights are."""
+    """`[model]`: what it is called, who made it, where its weights are, what else it needs to know."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
     version: Text
@@ -28,8 +41,24 @@ class ModelTable(Table):
     task: Literal["segment", "detect", "classify", "score"]
     manufacturer: Long
     licence: Text
-    onnx: Annotated[str, Field(pattern=r"^[^/\\]+\.onnx$")]
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    onnx: OnnxName | None = None
+    sha256: Sha256 | None = None
+    fold: tuple[FoldTable, ...] = ()
+    features: tuple[Text, ...] = ()
+    sensitivity: str = ""
+
+    @model_validator(mode="after")
+    def _one_or_more_networks(self) -> Self:
+        if self.fold and (self.onnx or self.sha256):
+            raise ValueError("onnx and sha256 stand beside [[model.fold]], needed one of both")
+        if not self.fold and not (self.onnx and self.sha256):
+            raise ValueError("onnx and sha256 are missing, needed both (or [[model.fold]] for an ensemble)")
+        return self
+
+    def weights(self) -> tuple[Weights, ...]:
+        """The networks as domain values."""
+        pairs = [(fold.onnx, fold.sha256) for fold in self.fold] or [(self.onnx or "", self.sha256 or "")]
+        return tuple(Weights(onnx=onnx, sha256=sha256) for onnx, sha256 in pairs)
 
 
 class Bundle(Table):
@@ -39,7 +68,9 @@ class Bundle(Table):
     input: Annotated[dict[str, dict[str, Any]], Field(min_length=1)]
     prepare: tuple[AnyPrepare, ...] = ()
     tile: TileTable
+    network: NetworkTable = NetworkTable()
     output: OutputTable
+    cascade: CascadeTable | None = None
     post: tuple[AnyPost, ...] = ()
     valid: ValidTable = ValidTable()
     plausible: PlausibleTable = PlausibleTable()
@@ -48,31 +79,20 @@ class Bundle(Table):
     score: tuple[ScoreTable, ...] = ()
 
     @model_validator(mode="after")
-    def _numbered(self) -> Self:
-        numbers = sorted(segment.number for segment in self.segment)
-        if numbers != list(range(1, len(numbers) + 1)):
-            raise ValueError(
-                f"segments are numbered {numbers}, needed 1 to {len(numbers)} without gaps or repetition: "
-                "a number is a channel of the output (PS3.3 C.8.20.4 asks the same of a binary SEG)"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _labelled(self) -> Self:
-        needed = {"segment": "segment", "detect": "segment", "classify": "class_", "score": "score"}[self.model.task]
-        if not getattr(self, needed):
-            raise ValueError(f"task {self.model.task} without [[{needed.strip('_')}]], needed one at least")
+    def _agreeing(self) -> Self:
+        for contradiction in contradictions(self):
+            raise ValueError(contradiction)
         return self
 
     @model_validator(mode="after")
     def _related(self) -> Self:
-        for check in self.plausible.checks():
-            for right, left in check.limit if check.rule == "right_of" else ():
-                if right == left or max(right, left) > len(self.segment):
-                    raise ValueError(
-                        f"right_of names the pair {[right, left]}, needed two different segments that exist"
-                    )
+        for stranger in strangers(self.valid, self.plausible, tuple(self.input), len(self.segment)):
+            raise ValueError(stranger)
         return self
+
+
+#: Tables whose rows are told apart by their key `step`.
+STEPS = ("prepare", "post")
 
 
 def faults(error: ValidationError, where: str) -> Iterator[Fault]:
@@ -86,18 +106,29 @@ def faults(error: ValidationError, where: str) -> Iterator[Fault]:
         What to put before every key: the bundle and its file.
     """
     for detail in error.errors(include_url=False):
-        path = detail["loc"]
+        path = _with_step(detail)
         yield Fault(key=f"{where}: {_key(path)}", value=_value(detail), remedy=_remedy(detail, path))
+
+
+def _with_step(detail: ErrorDetails) -> tuple[int | str, ...]:
+    """The path of a fault; what is wrong with the name of a step lies at its key `step`."""
+    unnamed = detail["type"] in ("union_tag_invalid", "union_tag_not_found")
+    return (*detail["loc"], "step") if unnamed else detail["loc"]
 
 
 def _key(path: tuple[int | str, ...]) -> str:
     key = ""
-    for part in path:
+    for place, part in enumerate(path):
+        # After the number of a step pydantic puts its name, which model.toml has not as a key.
+        if path[0] in STEPS and place == 2 and part != "step":
+            continue
         key += f"[{part}]" if isinstance(part, int) else f".{part}" if key else part
     return key or "the file as a whole"
 
 
 def _value(detail: ErrorDetails) -> object:
+    if detail["type"] == "union_tag_invalid":
+        return detail["ctx"]["tag"]
     # What misses a key, or contradicts itself, is a whole table: repeating it would drown the remedy.
     return "" if detail["type"] == "missing" or isinstance(detail["input"], Mapping) else detail["input"]
 
@@ -106,6 +137,12 @@ def _remedy(detail: ErrorDetails, path: tuple[int | str, ...]) -> str:
     match detail["type"]:
         case "missing":
             return "missing; every bundle has to state it"
+        case "union_tag_not_found":
+            return "missing; every step has to say what it does"
+        case "union_tag_invalid":
+            known = [name.strip("'") for name in detail["ctx"]["expected_tags"].split(", ")]
+            close = get_close_matches(detail["ctx"]["tag"], known, n=1, cutoff=0.6)
+            return "no such step; " + (f"did you mean {close[0]}?" if close else f"write one of {', '.join(known)}")
         case "extra_forbidden":
             name = str(path[-1])
             close = get_close_matches(name, _keys_at(path[:-1]), n=1, cutoff=0.6)
@@ -124,16 +161,19 @@ def _keys_at(path: tuple[int | str, ...]) -> list[str]:
     for part in path:
         if isinstance(part, int) or part not in table.model_fields:
             continue
-        inner = _table_in(table.model_fields[part].annotation)
+        step = path[2] if part in STEPS and len(path) > 2 else None
+        inner = _table_in(table.model_fields[part].annotation, step)
         if inner is None:
             return []
         table = inner
     return list(table.model_fields)
 
 
-def _table_in(annotation: Any) -> type[BaseModel] | None:
+def _table_in(annotation: Any, step: int | str | None) -> type[BaseModel] | None:
+    """The first table that an annotation names, or the one whose step is of this name."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
+        tag = annotation.model_fields.get("step")
+        return annotation if step is None or (tag and step in get_args(tag.annotation)) else None
     if get_origin(annotation) in {tuple, Union, UnionType, Annotated}:
-        return next((found for part in get_args(annotation) if (found := _table_in(part))), None)
+        return next((found for part in get_args(annotation) if (found := _table_in(part, step))), None)
     return None

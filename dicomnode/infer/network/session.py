@@ -1,54 +1,21 @@
-"""Networks loaded once and kept warm; the only module that speaks to onnxruntime."""
+"""Networks loaded once and kept warm, on the device that the settings ask for."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+import tempfile
 from pathlib import Path
 from threading import Lock
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import onnxruntime
-from onnxruntime.capi import onnxruntime_pybind11_state as state
+import structlog
 
-from dicomnode.domain.errors import ModelError
-from dicomnode.domain.model import ModelSpec
+from dicomnode.domain.model import ModelSpec, Weights
 from dicomnode.infer.bundle.load import read_network
+from dicomnode.infer.network.device import CPU, choose
+from dicomnode.infer.network.fit import require_fitting
+from dicomnode.infer.network.runtime import mapped
 
-INPUT = "image"
-OUTPUT = "logits"
-AXES = ("batch", "channel", "slice", "row", "column")
-FLOAT = "tensor(float)"
-
-#: Everything onnxruntime raises: its own classes, which share no base, and what its Python layer adds.
-RUNTIME_ERRORS: tuple[type[Exception], ...] = (
-    state.DeviceReset,
-    state.EPFail,
-    state.EngineError,
-    state.Fail,
-    state.InvalidArgument,
-    state.InvalidGraph,
-    state.InvalidProtobuf,
-    state.ModelLoadCanceled,
-    state.ModelLoaded,
-    state.ModelRequiresCompilation,
-    state.NoModel,
-    state.NoSuchFile,
-    state.NotFound,
-    state.NotImplemented,
-    state.RuntimeException,
-    RuntimeError,
-    ValueError,
-)
-
-CUDA = "CUDAExecutionProvider"
-CPU = "CPUExecutionProvider"
-
-#: The control node of NVIDIA's driver on Linux. Asking for CUDA without a card costs an error on stderr per session.
-NVIDIA = Path("/dev/nvidiactl")
+_log = structlog.get_logger(__name__)
 
 
 class Sessions:
@@ -58,94 +25,82 @@ class Sessions:
     ----------
     threads
         Threads of one inference on the CPU; 0 lets onnxruntime take one per core.
+    device
+        `auto`, `cpu`, `cuda` or `tensorrt`. What is not there is replaced by the CPU, and `lacking` says so.
+    scratch
+        Folder for what does not fit into memory; the system's for temporary files when None.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such device.
     """
 
-    def __init__(self, threads: int = 0) -> None:
+    def __init__(self, threads: int = 0, device: str = "auto", scratch: Path | None = None) -> None:
         self._threads = threads
-        self._warm: dict[str, Any] = {}
+        self._warm: dict[tuple[str, bool], onnxruntime.InferenceSession] = {}
         self._lock = Lock()
-        self._providers = _providers()
+        self._told: set[str] = set()
+        self._choice = choose(device)
+        self.scratch = Path(tempfile.gettempdir()) if scratch is None else scratch
+        if self._choice.lacking:
+            self.tell(self._choice.lacking)
+
+    @property
+    def lacking(self) -> str:
+        """Why the device that was asked for is not used; empty if it is."""
+        return self._choice.lacking
+
+    @property
+    def on_cpu(self) -> bool:
+        """Whether networks run on the processor from the start."""
+        return self._choice.is_cpu
 
     def get(self, spec: ModelSpec) -> onnxruntime.InferenceSession:
-        """The session of a model, loaded at the first call.
+        """The session of a model's first network; all its networks are loaded and held against the bundle.
 
         Raises
         ------
         ModelError
-            If the network is missing, is not the declared one, cannot be loaded, or does not fit its description.
+            If a network is missing, is not the declared one, cannot be loaded, or does not fit its description.
         """
+        if spec.cascade is not None:
+            self.get(spec.cascade.model)
+        first, *_ = [self.load(spec, weights) for weights in spec.weights]
+        return first
+
+    def load(self, spec: ModelSpec, weights: Weights, *, on_cpu: bool = False) -> onnxruntime.InferenceSession:
+        """The session of one network, loaded at the first call.
+
+        Parameters
+        ----------
+        on_cpu
+            Whether to leave the graphics card out, because it has failed.
+
+        Raises
+        ------
+        ModelError
+            As `get`.
+        """
+        key = (weights.sha256, on_cpu or self.on_cpu)
         with self._lock:
-            session = self._warm.get(spec.weights[0].sha256)
+            session = self._warm.get(key)
             if session is None:
-                session = self._load(spec)
-                self._warm[spec.weights[0].sha256] = session
-        _require_fitting(session, spec)
+                session = self._warm[key] = self._loaded(spec, weights, key[1])
+        require_fitting(session, spec, weights)
         return session
 
-    def _load(self, spec: ModelSpec) -> Any:
-        network = read_network(spec, spec.weights[0])
+    def tell(self, reason: str) -> None:
+        """Log a reason for running on the CPU, each once in the life of the process."""
+        if reason not in self._told:
+            self._told.add(reason)
+            _log.warning("inference falls back to the CPU", reason=reason)
+
+    def _loaded(self, spec: ModelSpec, weights: Weights, on_cpu: bool) -> onnxruntime.InferenceSession:
+        network = read_network(spec, weights)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self._threads
+        providers = [CPU] if on_cpu else [*self._choice.providers]
         with mapped(spec):
             # Without this, onnxruntime prints to stdout and tries again on its own when a provider fails.
-            return onnxruntime.InferenceSession(network, options, providers=self._providers, enable_fallback=0)
-
-
-def run(session: onnxruntime.InferenceSession, spec: ModelSpec, tiles: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
-    """Logits of a batch of tiles, (batch, channel, slice, row, column).
-
-    Raises
-    ------
-    ModelError
-        If the runtime fails or the result is not what the bundle declares, or not finite.
-    """
-    with mapped(spec):
-        logits: npt.NDArray[Any] = session.run([OUTPUT], {INPUT: tiles})[0]
-    needed = (len(tiles), len(spec.segments) + 1, *spec.tile.shape)
-    if logits.shape != needed:
-        raise ModelError(f"model {spec.name}: {OUTPUT} of shape {logits.shape}, needed {needed}")
-    if not np.isfinite(logits).all():
-        raise ModelError(f"model {spec.name}: {OUTPUT} holds values that are not finite, needed numbers")
-    return logits
-
-
-@contextmanager
-def mapped(spec: ModelSpec) -> Iterator[None]:
-    """Turn whatever onnxruntime raises into ModelError."""
-    try:
-        yield
-    except RUNTIME_ERRORS as error:
-        reason = " ".join(str(error).split())[:500]
-        raise ModelError(f"model {spec.name}: onnxruntime says {reason}, needed a network that runs") from error
-
-
-def _providers() -> list[str]:
-    if CUDA not in onnxruntime.get_available_providers() or not NVIDIA.exists():
-        return [CPU]
-    # Finds CUDA libraries that came as Python packages; what it prints must not mix with the answers of a command.
-    with redirect_stdout(sys.stderr):
-        onnxruntime.preload_dlls()
-    return [CUDA, CPU]
-
-
-def _require_fitting(session: Any, spec: ModelSpec) -> None:
-    """Compare names, types and shapes with the bundle; an axis without a fixed length fits any."""
-    tile: list[int | None] = list(spec.tile.shape)
-    batch = spec.tile.batch if spec.tile.batch == 1 else None
-    _require_value(session.get_inputs(), INPUT, [batch, 1, *tile], spec)
-    _require_value(session.get_outputs(), OUTPUT, [batch, len(spec.segments) + 1, *tile], spec)
-
-
-def _require_value(values: Any, name: str, needed: list[int | None], spec: ModelSpec) -> None:
-    subject = f"model {spec.name}: {spec.weights[0].onnx}"
-    names = [value.name for value in values]
-    if names != [name]:
-        raise ModelError(f"{subject} has {', '.join(names) or 'nothing'}, needed {name} alone")
-    value = values[0]
-    if value.type != FLOAT:
-        raise ModelError(f"{subject}: {name} is {value.type}, needed {FLOAT}")
-    if len(value.shape) != len(AXES):
-        raise ModelError(f"{subject}: {name} has {len(value.shape)} axes, needed {len(AXES)} ({', '.join(AXES)})")
-    for axis, found, wanted in zip(AXES, value.shape, needed, strict=True):
-        if isinstance(found, int) and found != wanted:
-            raise ModelError(f"{subject}: {name} has {axis} {found}, needed {wanted or 'any'} as model.toml says")
+            return onnxruntime.InferenceSession(network, options, providers=providers, enable_fallback=0)

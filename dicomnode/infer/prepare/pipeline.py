@@ -1,167 +1,108 @@
-"""From the source grid to the network's grid, and the exact way back."""
+"""From the source grid to what a network expects, by the steps that its bundle declares."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import SimpleITK
 from highdicom import Volume
 
-from dicomnode.domain.model import Step
+from dicomnode.domain.errors import Unsuitable
+from dicomnode.domain.model import ModelSpec, Step
+from dicomnode.infer.prepare.grid import ROUNDING_OF_VOXEL, Box, Grid, corners, shape_of
+from dicomnode.infer.prepare.image import Floats, Image
+from dicomnode.infer.prepare.prepared import Prepared
+from dicomnode.infer.prepare.steps import GRIDS, MASKS, VALUES
 
-Affine = npt.NDArray[np.float64]
-Floats = npt.NDArray[np.float32]
-Shape = tuple[int, int, int]
-
-#: A grid that divides the extent evenly but for rounding gets no extra plane.
-ROUNDING_OF_VOXEL = 1e-3
-
-#: Slices that come back at a time; bounds the memory for probabilities on the source grid to 16 slices per channel.
-SLAB = 16
+#: Settings of a spatial step that concern the taking of values and not the grid.
+WAY = frozenset({"outside", "interpolation"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
-    """A volume as the network wants it, and where it came from.
-
-    Attributes
-    ----------
-    array
-        float32 in [0, 1]; its axes (slice, row, column) run towards head, posterior and patient-left.
-    affine
-        From its indices to LPS mm, (4, 4).
-    source_shape, source_affine
-        The grid to go back to.
-    """
-
-    array: Floats = field(repr=False)
-    affine: Affine
-    source_shape: Shape
-    source_affine: Affine
-
-    def labels_on_source(self, probabilities: Floats, *, exclusive: bool) -> npt.NDArray[np.uint8]:
-        """The most probable channel at every voxel of the source.
-
-        Parameters
-        ----------
-        probabilities
-            (channel, slice, row, column) on the grid of `array`; channel 0 is the background.
-        exclusive
-            Whether channels add up to one (softmax), so that the background need not be interpolated.
-
-        Returns
-        -------
-        ndarray of uint8, (slice, row, column)
-            Numbers of channels on the source grid. Equal probabilities give the lower number; source voxels beyond
-            the prepared grid are background.
-        """
-        channels = [image_of(channel, self.affine) for channel in probabilities[1:]]
-        background = None if exclusive else image_of(probabilities[0], self.affine)
-        labels = np.zeros(self.source_shape, dtype=np.uint8)
-        for start in range(0, self.source_shape[0], SLAB):
-            slab = labels[start : start + SLAB]
-            affine = self.source_affine.copy()
-            affine[:3, 3] += start * affine[:3, 0]
-            maps = [resampled(channel, slab.shape, affine, outside=0.0) for channel in channels]
-            if background is None:
-                best = np.ones(slab.shape, dtype=np.float32)
-                for probability in maps:
-                    best -= probability
-            else:
-                best = resampled(background, slab.shape, affine, outside=1.0)
-            for number, probability in enumerate(maps, start=1):
-                slab[probability > best] = number
-                np.maximum(best, probability, out=best)
-        return labels
-
-
-def prepare(volume: Volume, steps: Sequence[Step]) -> Prepared:
-    """Bring a volume into the orientation, spacing and intensity range that a network expects.
+def prepare(volumes: Sequence[Volume], spec: ModelSpec, box: Box | None = None) -> Prepared:
+    """Bring volumes into the grid and the range of intensities that a network expects.
 
     Parameters
     ----------
-    volume
-        Source intensities, axes (slice, row, column), affine in LPS mm.
+    volumes
+        Intensities in the order of `spec.inputs`, axes (slice, row, column), affine in LPS mm, one frame of
+        reference. The first is the reference: the others end up on its grid.
+    box
+        Half-open index ranges (slice, row, column) of the first volume to prepare, as a coarse model found them; the
+        other volumes are cut to the same place.
+
+    Raises
+    ------
+    Unsuitable
+        If a step cannot be done on these values: a constant image, one without body or lungs.
+    ModelError
+        If the steps contradict each other.
     """
-    array: Any = volume.array
-    affine = np.array(volume.affine)
-    for step in steps:
-        match step.name:
-            case "resample":
-                shape, grid = patient_grid(array.shape, affine, step.options["spacing_mm"])
-                array = resampled(image_of(array, affine), shape, grid, outside=step.options["outside"])
-                affine = grid
-            case "clip":
-                low, high = step.options["range"]
-                array = np.clip(array, np.float32(low), np.float32(high), dtype=np.float32)
-            case "scale":
-                low, high = step.options["range"]
-                array = (array - np.float32(low)) / np.float32(high - low)
-    return Prepared(
-        array=array.astype(np.float32, copy=False),
-        affine=affine,
-        source_shape=volume.spatial_shape,
-        source_affine=np.array(volume.affine),
-    )
+    images = [Image(array=volume.array, grid=Grid.of(volume)) for volume in volumes]
+    if box is not None:
+        place = images[0].grid.part(box)
+        images = [image.onto(image.grid.part(covering(image.grid, place))) for image in images]
+    names = [each.name for each in spec.inputs]
+    for number, step in enumerate(spec.prepare):
+        _apply(step, images, [number for number, name in enumerate(names) if not step.inputs or name in step.inputs])
+        needed = {_mask_of(later) for later in spec.prepare[number + 1 :]}
+        images = [image.keeping(needed) for image in images]
+    reference = images[0].grid
+    array = _stacked([image if image.grid.same_as(reference) else image.onto(reference) for image in images])
+    return Prepared(array=array, grid=reference, source=Grid.of(volumes[0]))
 
 
-def patient_grid(shape: Shape, affine: Affine, spacing_mm: tuple[float, float, float]) -> tuple[Shape, Affine]:
-    """The grid along the patient axes that covers a volume: its shape and its affine.
-
-    Parameters
-    ----------
-    shape, affine
-        Of the source, (slice, row, column) to LPS mm.
-    spacing_mm
-        Of the new grid along (slice, row, column), which run along (z, y, x).
-    """
-    count = np.array(shape)
-    centre = affine[:3, :3] @ ((count - 1) / 2) + affine[:3, 3]
-    extent = np.abs(affine[:3, :3]) @ count
-    spacing = np.array(spacing_mm)
-    size = np.maximum(np.ceil(extent[::-1] / spacing - ROUNDING_OF_VOXEL), 1).astype(int)
-    grid = np.zeros((4, 4))
-    grid[[2, 1, 0], [0, 1, 2]] = spacing
-    grid[:3, 3] = centre - ((size - 1) / 2 * spacing)[::-1]
-    grid[3, 3] = 1
-    return (int(size[0]), int(size[1]), int(size[2])), grid
+def covering(grid: Grid, place: Grid) -> Box:
+    """The smallest box of voxels of `grid` that holds all of `place` as far as it lies on the grid, never empty."""
+    index = (grid.from_(place) @ corners(place.shape))[:3]
+    last = np.array(grid.shape) - 1
+    low = shape_of(np.clip(np.floor(index.min(axis=1) + ROUNDING_OF_VOXEL), 0, last).astype(int))
+    high = shape_of(np.clip(np.ceil(index.max(axis=1) - ROUNDING_OF_VOXEL), 0, last).astype(int) + 1)
+    return ((low[0], high[0]), (low[1], high[1]), (low[2], high[2]))
 
 
-def image_of(array: npt.NDArray[Any], affine: Affine) -> Any:
-    """A SimpleITK image of an array (slice, row, column), lying where `affine` says.
+def _apply(step: Step, images: list[Image], treated: Sequence[int]) -> None:
+    if step.name in GRIDS:
+        way = {key: value for key, value in step.options.items() if key in WAY}
+        own = {key: value for key, value in step.options.items() if key not in WAY}
+        lead = 0 if step.name == "align" else treated[0]
+        grid = GRIDS[step.name](_with_mask(images, lead, step), **own)
+        for number in treated:
+            images[number] = images[number].onto(grid, **way)
+        return
+    for number in treated:
+        images[number] = VALUES[step.name](_with_mask(images, number, step), **step.options)
 
-    SimpleITK counts (x, y, z) with x fastest, which is (column, row, slice) of the same memory: the axes of the
-    geometry are reversed here and the array stays as it is. `Volume.to_simpleitk` turns the array instead; the two do
-    not mix (DESIGN 11.2).
-    """
-    image: Any = SimpleITK.GetImageFromArray(array)
-    spacing, direction, origin = _itk_geometry(affine)
-    image.SetSpacing(spacing)
-    image.SetDirection(direction)
-    image.SetOrigin(origin)
+
+def _with_mask(images: Sequence[Image], number: int, step: Step) -> Image:
+    """The image with the mask that a step names, taken from the input that has it where its own was never sought."""
+    image, name = images[number], _mask_of(step)
+    if name in MASKS and name not in image.masks:
+        for other in images:
+            if name in other.masks:
+                bare = Image(array=other.masks[name], grid=other.grid)
+                return image.with_mask(name, bare.onto(image.grid, outside=0.0, interpolation="nearest").array)
     return image
 
 
-def resampled(image: Any, shape: tuple[int, ...], affine: Affine, *, outside: float) -> Floats:
-    """Linear interpolation of an image of `image_of` on another grid, float32, (slice, row, column)."""
-    spacing, direction, origin = _itk_geometry(affine)
-    size = [int(count) for count in reversed(shape)]
-    identity = SimpleITK.Transform()  # type: ignore[no-untyped-call]
-    linear, pixel = SimpleITK.sitkLinear, SimpleITK.sitkFloat32
-    result = SimpleITK.Resample(image, size, identity, linear, origin, spacing, direction, float(outside), pixel)
-    array: Floats = SimpleITK.GetArrayFromImage(result)
+def _mask_of(step: Step) -> str:
+    """Where a step looks, if it says so."""
+    return str(step.options.get("over") or step.options.get("around") or "")
+
+
+def _stacked(images: Sequence[Image]) -> Floats:
+    """One array of all inputs, (input, slice, row, column).
+
+    Raises
+    ------
+    Unsuitable
+        If a value is not a number: the network would answer as nonsense, and no one would know.
+    """
+    if len(images) == 1:
+        array = images[0].floats()[np.newaxis]
+    else:
+        array = np.empty((len(images), *images[0].grid.shape), dtype=np.float32)
+        for channel, image in zip(array, images, strict=True):
+            channel[...] = image.array
+    if not np.isfinite([array.min(), array.max()]).all():
+        raise Unsuitable("the prepared image holds values that are not finite, needed numbers throughout")
     return array
-
-
-def _itk_geometry(affine: Affine) -> tuple[list[float], list[float], list[float]]:
-    """Spacing, row-major direction matrix and origin for axes (column, row, slice)."""
-    vectors = affine[:3, 2::-1]
-    spacing = np.linalg.norm(vectors, axis=0)
-    # Denormal cosines, as rotation matrices leave behind, break the inversion in ITK, which then samples the wrong
-    # place without a word; rounded like this a point moves by less than a nanometre.
-    direction = np.round(vectors / spacing, 12)
-    return spacing.tolist(), direction.ravel().tolist(), affine[:3, 3].tolist()

@@ -8,7 +8,7 @@ import numpy as np
 from pydicom import dcmread
 from pydicom.pixels.utils import pixel_array
 
-from dicomnode.infer.read.frame import READ_FAULTS
+from dicomnode.infer.read.faults import READ_FAULTS
 
 
 def same_pixels(first: Path, second: Path) -> bool:

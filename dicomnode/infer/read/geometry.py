@@ -1,4 +1,4 @@
-"""Where the slices of a series lie: their order along the normal, and the one regular grid that they must form."""
+"""Where the slices of a stack lie: their order along the normal, and the one regular grid that they must form."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dicomnode.domain.errors import Unsuitable
-from dicomnode.infer.read.frame import Frame
+from dicomnode.domain.finding import Tilt
 
 #: Direction cosines may differ between slices by rounding only; beyond this they are different planes
 #: (highdicom refuses 1e-6, measured in standards section 1.6, so that the median is taken below it).
@@ -33,6 +33,15 @@ IRREGULARITY_OF_SPACING = 0.01
 #: contour cannot either. Half a degree of gantry tilt, the smallest step that scanners offer, exceeds it within 60 mm.
 SHEAR_OF_PIXEL = 0.5
 
+#: Rounding in the third decimal moves the far edge of 512 pixels by a quarter of a millimetre, less than a pixel.
+SAME_PIXEL_SPACING_MM = 5e-4
+
+#: CT gantries tilt by 30° at most; slices that move aside faster than along their normal are no tilted stack.
+MOST_TILT_DEGREES = 45.0
+
+#: A plane belongs to the patient axis whose cosine to its normal is above this; the limit of the common 37° rule.
+_PLANE_COSINE = 0.8
+
 Vector = npt.NDArray[np.float64]
 
 
@@ -45,21 +54,40 @@ class Axes:
     normal: Vector
 
 
-def axes_of(frames: Sequence[Frame], subject: str) -> Axes:
-    """The orientation that all frames share, as the median of what they say.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """The grid that the slices form.
+
+    Attributes
+    ----------
+    affine
+        From indices (slice, row, column) to LPS mm, of shape (4, 4).
+    shape
+        Slices, rows, columns; more rows or columns than the images have where a tilt was put upright.
+    tilt
+        How the images lie in the grid where they are shifted against each other.
+    """
+
+    affine: Vector
+    shape: tuple[int, int, int]
+    tilt: Tilt | None = None
+
+
+def axes_of(orientations: Sequence[Sequence[float]], subject: str) -> Axes:
+    """The orientation that all slices share, as the median of what they say.
 
     Raises
     ------
     Unsuitable
         If they differ by more than rounding, or are not two perpendicular unit vectors.
     """
-    cosines = np.array([frame.orientation for frame in frames])
+    cosines = np.array(orientations)
     median = np.median(cosines, axis=0)
     off = np.abs(cosines - median).max(axis=1)
     if off.max() > ORIENTATION_TOLERANCE:
         odd = np.round(cosines[off.argmax()], 4).tolist()
         raise Unsuitable(
-            f"{subject}: orientation {odd} in {int((off > ORIENTATION_TOLERANCE).sum())} of {len(frames)} images, "
+            f"{subject}: orientation {odd} in {int((off > ORIENTATION_TOLERANCE).sum())} of {len(cosines)} images, "
             f"needed {np.round(median, 4).tolist()} in all (differences up to {ORIENTATION_TOLERANCE})"
         )
     row, column = median[:3], median[3:]
@@ -75,58 +103,84 @@ def axes_of(frames: Sequence[Frame], subject: str) -> Axes:
     return Axes(row=row, column=column, normal=np.cross(row, column))
 
 
-def by_position(frames: Sequence[Frame], axes: Axes) -> list[list[Frame]]:
-    """The frames in order of their place along the normal, those at one place together.
+def plane_of(orientation: Sequence[float]) -> str:
+    """The plane in words: axial, coronal, sagittal or oblique."""
+    normal = np.abs(np.cross(orientation[:3], orientation[3:]))
+    axis = int(normal.argmax())
+    return ("sagittal", "coronal", "axial")[axis] if normal[axis] > _PLANE_COSINE else "oblique"
+
+
+def by_position(depths: Vector) -> list[list[int]]:
+    """Indices in order of their place along the normal, those at one place together.
 
     Instance Number says nothing about geometry (PS3.3 C.7.6.1.1.1) and is not looked at.
     """
-    depths = depths_mm(frames, axes)
-    groups: list[list[Frame]] = []
+    groups: list[list[int]] = []
     last = -np.inf
-    for index in sorted(range(len(frames)), key=lambda index: (depths[index], frames[index].sop_instance_uid)):
+    for index in np.argsort(depths, kind="stable").tolist():
         if depths[index] - last > SAME_POSITION_MM:
             groups.append([])
             last = float(depths[index])
-        groups[-1].append(frames[index])
+        groups[-1].append(index)
     return groups
 
 
-def depths_mm(frames: Sequence[Frame], axes: Axes) -> Vector:
-    """Place of every frame along the normal, in mm."""
-    return np.array([frame.position_mm for frame in frames]) @ axes.normal
-
-
-def affine_of(frames: Sequence[Frame], axes: Axes, subject: str) -> Vector:
-    """The affine from indices (slice, row, column) to LPS mm, of shape (4, 4).
+def placement(
+    positions: Vector, axes: Axes, pixel_spacing_mm: tuple[float, float], shape: tuple[int, int], subject: str
+) -> Placement:
+    """The regular grid that slices form.
 
     Parameters
     ----------
-    frames
-        In order along the normal, one per position, two at least.
+    positions
+        Of the first pixel of every slice, in order along the normal, one per position, two at least; (slice, 3).
+    pixel_spacing_mm
+        Distance between rows, then between columns.
+    shape
+        Rows and columns of the images.
 
     Raises
     ------
     Unsuitable
-        If slices are missing, unevenly spaced, or displaced against each other (gantry tilt).
+        If slices are missing, unevenly spaced, or displaced against each other otherwise than by a constant step.
     """
-    positions = np.array([frame.position_mm for frame in frames])
     depths = positions @ axes.normal
-    spacing = float(depths[-1] - depths[0]) / (len(frames) - 1)
-    _require_straight(positions, depths, axes, frames[0].pixel_spacing_mm, subject)
+    spacing = float(depths[-1] - depths[0]) / (len(depths) - 1)
     _require_regular(depths, spacing, subject)
-    between_rows, between_columns = frames[0].pixel_spacing_mm
+    steps = _displacement(positions, depths, axes, pixel_spacing_mm, subject)
+    starts = np.outer(np.arange(len(depths)), steps / np.array(pixel_spacing_mm))
+    starts -= starts.min(axis=0)
+    between_rows, between_columns = pixel_spacing_mm
     affine = np.eye(4)
     affine[:3, 0] = axes.normal * spacing
     affine[:3, 1] = axes.column * between_rows
     affine[:3, 2] = axes.row * between_columns
-    affine[:3, 3] = positions[0]
-    return affine
+    affine[:3, 3] = positions[0] - affine[:3, 1:3] @ starts[0]
+    if not steps.any():
+        return Placement(affine=affine, shape=(len(depths), *shape))
+    rows, columns = (int(np.ceil(last)) + size for last, size in zip(starts.max(axis=0), shape, strict=True))
+    tilt = Tilt(
+        degrees=float(np.degrees(np.arctan2(np.linalg.norm(steps), spacing))),
+        shape=shape,
+        starts=tuple((row, column) for row, column in starts.tolist()),
+    )
+    return Placement(affine=affine, shape=(len(depths), rows, columns), tilt=tilt)
+
+
+def gaps_are_even(depths: Vector) -> bool:
+    """Whether sorted depths lie at equal distances, within what rounding of positions explains."""
+    gaps = np.diff(depths)
+    return bool(np.abs(gaps - gaps.mean()).max() <= _tolerance_mm(float(np.median(gaps)))) if gaps.size else True
+
+
+def _tolerance_mm(spacing: float) -> float:
+    return max(min(IRREGULARITY_MM, spacing / 4), IRREGULARITY_OF_SPACING * spacing)
 
 
 def _require_regular(depths: Vector, spacing: float, subject: str) -> None:
     gaps = np.diff(depths)
     expected = float(np.median(gaps))
-    tolerance = max(min(IRREGULARITY_MM, expected / 4), IRREGULARITY_OF_SPACING * expected)
+    tolerance = _tolerance_mm(expected)
     if abs(spacing - expected) <= tolerance:
         # Positions rounded to one decimal alternate around the mean; the median would sit on one side of it.
         expected = spacing
@@ -149,16 +203,33 @@ def _require_regular(depths: Vector, spacing: float, subject: str) -> None:
         )
 
 
-def _require_straight(
+def _displacement(
     positions: Vector, depths: Vector, axes: Axes, pixel_spacing_mm: tuple[float, float], subject: str
-) -> None:
-    aside = (positions - positions[0]) - np.outer(depths - depths[0], axes.normal)
-    worst = int(np.linalg.norm(aside, axis=1).argmax())
-    displaced = float(np.linalg.norm(aside[worst]))
+) -> Vector:
+    """In-plane displacement from slice to slice in mm, down the columns and along the rows; 0 where no pixel shows it.
+
+    A tilted gantry displaces every slice by the same step.
+    """
+    aside = (positions - positions[0]) @ np.stack([axes.column, axes.row], axis=1)
     allowed = SHEAR_OF_PIXEL * min(pixel_spacing_mm)
-    if displaced > allowed:
-        tilt = np.degrees(np.arctan2(displaced, abs(depths[worst] - depths[0])))
+    largest = np.linalg.norm(aside, axis=1)
+    if largest.max() <= allowed:
+        return np.zeros(2)
+    places = (depths - depths[0]) / (depths[-1] - depths[0]) * (len(depths) - 1)
+    steps: Vector = (places @ aside) / (places @ places)
+    off = np.linalg.norm(aside - np.outer(places, steps), axis=1)
+    worst = int(off.argmax())
+    rounding = max(IRREGULARITY_MM, allowed)
+    if off[worst] > rounding:
         raise Unsuitable(
-            f"{subject}: slices are displaced in plane by up to {displaced:.1f} mm, as by a gantry tilt of "
-            f"{tilt:.1f}°, needed an upright stack (up to {allowed:.2f} mm)"
+            f"{subject}: slice {worst + 1} of {len(depths)} is displaced in plane by {largest[worst]:.1f} mm, "
+            f"{off[worst]:.1f} mm off the even steps of a gantry tilt, needed {rounding:.2g} mm or less"
         )
+    degrees = float(np.degrees(np.arctan2(np.linalg.norm(steps), (depths[-1] - depths[0]) / (len(depths) - 1))))
+    if degrees > MOST_TILT_DEGREES:
+        raise Unsuitable(
+            f"{subject}: slices follow each other at {degrees:.1f}° to their normal, needed a gantry tilt of "
+            f"{MOST_TILT_DEGREES:g}° or less"
+        )
+    # A direction in which the whole stack shifts by less than a pixel shows is left alone.
+    return np.where(np.abs(steps) * (len(depths) - 1) <= allowed, 0.0, steps)

@@ -1,70 +1,159 @@
-"""The pixels of one image: stored values, read straight from the file where they are native, and rescaled ones."""
+"""The stored values of frames: read straight from the file where they are native, else decoded, each object once."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
+import gdcm
 import numpy as np
 import numpy.typing as npt
-from pydicom import dcmread
-from pydicom.pixels.utils import pixel_array
+from pydicom import Dataset, dcmread
+from pydicom.pixels.utils import iter_pixels
+from pydicom.uid import JPEGExtended12Bit
 
 from dicomnode.domain.errors import Unsuitable
-from dicomnode.infer.read.frame import INT16, Frame, reading
+from dicomnode.infer.read.faults import reading
+from dicomnode.infer.read.frame import Frame
+from dicomnode.infer.read.image import Image
+
+Values = npt.NDArray[Any]
+
+#: pydicom 3.0 gives JPEG Extended to its decoders up to this precision only.
+_BITS_OF_PYDICOM = 8
 
 
-def stored_values(frame: Frame) -> npt.NDArray[Any]:
+def parsed(image: Image) -> Dataset:
+    """The whole object with its encoded pixels.
+
+    Raises
+    ------
+    Unsuitable
+        If it is cut short.
+    """
+    with _decoding(image):
+        # Given a path, the decoders of pydicom 3.0 forget to inflate deflated data sets.
+        return dcmread(image.path)
+
+
+def stored_values(frames: Sequence[Frame], dataset: Dataset | None = None) -> Iterator[tuple[Frame, Values]]:
     """Stored pixel values before rescaling, (row, column), unused bits cleared (PS3.5 8.1.1).
+
+    Parameters
+    ----------
+    frames
+        Of one object. One frame at a time is held.
+    dataset
+        What `parsed` made of it, where the caller has it.
 
     Raises
     ------
     Unsuitable
         If they are cut short or no decoder can read them.
     """
-    subject = f"instance {frame.sop_instance_uid}"
-    if frame.native is None:
-        syntax = frame.dataset.file_meta.TransferSyntaxUID
-        with reading(subject, f"needed pixels that can be decoded (transfer syntax {syntax.name})"):
-            # Given a path, pydicom 3.0 forgets to inflate deflated data sets.
-            decoded = pixel_array(dcmread(frame.path), raw=True)
-        if decoded.shape != (frame.rows, frame.columns):
-            raise Unsuitable(f"{subject}: pixels of shape {decoded.shape}, needed {(frame.rows, frame.columns)}")
-        return decoded
-    kind = "i" if frame.signed else "u"
-    values = np.empty((frame.rows, frame.columns), dtype=f"<{kind}{frame.bits_allocated // 8}")
-    start, length = frame.native
-    with frame.path.open("rb", buffering=0) as file:
-        file.seek(start)
-        got = min(file.readinto(values.data.cast("B")), length)
-    if got < values.nbytes:
-        raise Unsuitable(f"{subject}: {got} bytes of pixel data, needed {values.nbytes}")
-    above = frame.bits_allocated - 1 - frame.high_bit
-    unused = frame.bits_allocated - frame.bits_stored
+    image = frames[0].image
+    places = [(frame.number or 1) - 1 for frame in frames]
+    found = _decoded(image, places, dataset) if image.native is None else _native(image, places, *image.native)
+    for frame, values in zip(frames, found, strict=True):
+        if values.shape != (image.rows, image.columns):
+            raise Unsuitable(f"{frame.subject}: pixels of shape {values.shape}, needed {(image.rows, image.columns)}")
+        yield frame, values
+
+
+def same_pixels(frames: Sequence[Frame]) -> bool:
+    """Whether frames show the same values at the same place."""
+    first, *others = frames
+    ((_, values),) = stored_values([first])
+    return all(
+        frame.rescale.same(first.rescale)
+        and frame.position_mm == first.position_mm
+        and all(np.array_equal(other, values) for _, other in stored_values([frame]))
+        for frame in others
+    )
+
+
+def padding_of(frame: Frame, values: Values) -> npt.NDArray[np.bool_] | None:
+    """Where stored values stand for no pixel at all (PS3.3 C.7.5.1.1.2), (row, column); None where none does."""
+    outside = None
+    with reading(frame.subject, "needed readable padding values"):
+        padding, limit = frame.first("PixelPaddingValue"), frame.first("PixelPaddingRangeLimit")
+    if isinstance(padding, int) and values.dtype.kind in "iu":
+        # Writers take the wrong one of two value representations here; the bits are right either way.
+        ends = np.array([padding, padding if limit is None else int(limit)], dtype=np.int64).astype(values.dtype)
+        outside = values == ends[0] if limit is None else (values >= ends.min()) & (values <= ends.max())
+    elif values.dtype.kind == "f":
+        outside = ~np.isfinite(values)
+        padding = frame.first("FloatPixelPaddingValue", frame.first("DoubleFloatPixelPaddingValue"))
+        if padding is not None:
+            outside |= values == values.dtype.type(padding)
+    return outside if outside is not None and outside.any() else None
+
+
+def _native(image: Image, places: Sequence[int], start: int, length: int) -> Iterator[Values]:
+    with image.path.open("rb", buffering=0) as file:
+        for place in places:
+            values = np.empty((image.rows, image.columns), dtype=f"<{image.kind}{image.bits_allocated // 8}")
+            offset = place * values.nbytes
+            file.seek(start + offset)
+            got = max(0, min(_read(file, values.data.cast("B")), length - offset))
+            if got < values.nbytes:
+                raise Unsuitable(
+                    f"{image.subject}: {offset + got} bytes of pixel data, needed {offset + values.nbytes}"
+                )
+            yield _cleared(image, values)
+
+
+def _read(file: Any, buffer: memoryview) -> int:
+    """Fill a buffer as far as the file goes; one call of the system reads 2 GiB at most."""
+    done = 0
+    while done < len(buffer):
+        got = file.readinto(buffer[done:])
+        if not got:
+            break
+        done += got
+    return done
+
+
+def _decoded(image: Image, places: Sequence[int], dataset: Dataset | None) -> Iterator[Values]:
+    syntax = image.dataset.file_meta.TransferSyntaxUID
+    if syntax == JPEGExtended12Bit and image.bits_stored > _BITS_OF_PYDICOM:
+        yield from _by_gdcm(image, places)
+        return
+    source = parsed(image) if dataset is None else dataset
+    with _decoding(image):
+        frames: Iterable[Values] = iter_pixels(source, raw=True, indices=places if image.frames > 1 else None)
+        for values in frames:
+            yield _cleared(image, values) if image.cells else values
+
+
+def _by_gdcm(image: Image, places: Sequence[int]) -> Iterator[Values]:
+    """What GDCM itself reads from the file where pydicom does not let it try."""
+    reader = gdcm.ImageReader()
+    reader.SetFileName(str(image.path))
+    with _decoding(image):
+        if not reader.Read():
+            raise ValueError("GDCM cannot read the file")
+        found = reader.GetImage()
+        wide = found.GetPixelFormat().GetBitsAllocated() // 8
+        # The binding hands bytes over as text with surrogates.
+        content = found.GetBuffer().encode("utf-8", "surrogateescape")
+        kind = "i" if found.GetPixelFormat().GetPixelRepresentation() else "u"
+        values = np.frombuffer(content, f"<{kind}{wide}").reshape(image.frames, image.rows, image.columns)
+    for place in places:
+        yield values[place]
+
+
+def _decoding(image: Image) -> AbstractContextManager[None]:
+    syntax = image.dataset.file_meta.TransferSyntaxUID
+    return reading(image.subject, f"needed pixels that can be decoded (transfer syntax {syntax.name})")
+
+
+def _cleared(image: Image, values: Values) -> Values:
+    above = image.bits_allocated - 1 - image.high_bit
+    unused = image.bits_allocated - image.bits_stored
     if unused:
         # Shifting up and back drops what lies above the high bit and extends the sign of signed values.
-        np.left_shift(values, above, out=values)
+        values = np.left_shift(values, above, out=values if values.flags.writeable else None)
         np.right_shift(values, unused, out=values)
     return values
-
-
-def rescale_into(frame: Frame, out: npt.NDArray[Any]) -> bool:
-    """Write the rescaled pixels of `frame` into `out`, (row, column), int16 or float32.
-
-    Returns
-    -------
-    bool
-        False if a value does not fit into int16; `out` is then not to be used.
-    """
-    values = stored_values(frame)
-    if out.dtype != np.int16:
-        np.multiply(values, frame.slope, out=out, casting="unsafe")
-        out += np.float32(frame.intercept)
-        return True
-    slope, intercept = int(frame.slope), int(frame.intercept)
-    ends = [int(end) * slope + intercept for end in (values.min(), values.max())]
-    if min(ends) < INT16.min or max(ends) > INT16.max:
-        return False
-    # Arithmetic modulo 2¹⁶ is exact here because the result is known to fit.
-    np.multiply(values.astype(np.int16), np.int16(slope), out=out)
-    out += np.int16(intercept)
-    return True

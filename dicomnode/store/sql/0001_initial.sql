@@ -131,6 +131,7 @@ CREATE INDEX job_by_study ON job (study_instance_uid);
 CREATE TABLE job_input (
     job_id      INTEGER NOT NULL REFERENCES job ON DELETE CASCADE,
     position    INTEGER NOT NULL,
+    input       TEXT NOT NULL,                -- name of the model's input that it belongs to
     instance_id INTEGER NOT NULL REFERENCES instance,
     PRIMARY KEY (job_id, position)
 ) STRICT;

@@ -13,11 +13,10 @@ from pydicom import Dataset
 
 from dicomnode.domain.finding import SourceSeries
 from dicomnode.domain.model import ModelSpec
+from dicomnode.infer.network.activation import sigmoid, softmax
 from dicomnode.infer.network.session import Sessions
-from dicomnode.infer.quality.gate import check
-from dicomnode.infer.quality.plausible import plausible
 from dicomnode.infer.read.volume import read_series
-from dicomnode.infer.segment import segment, sigmoid, softmax
+from dicomnode.infer.segment import segment
 
 Labels = npt.NDArray[np.uint8]
 Make = Callable[..., ModelSpec]
@@ -34,14 +33,12 @@ def test_a_series_in_any_orientation_is_segmented_on_its_own_grid(
 ) -> None:
     source = read_series(saved(slices(oriented)))
     spec = bundle(network())
-    assert check(source, spec) == ()
     found = segment(source, spec, Sessions(threads=1))
     assert found.volume.array.dtype == np.uint8
     assert found.volume.array.shape == source.volume.array.shape
     assert np.array_equal(found.volume.affine, source.volume.affine)
     assert np.array_equal(found.volume.array, truth(source.volume))
     assert found.segments == spec.segments
-    assert plausible(found, spec) == ()
 
 
 @pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
@@ -83,6 +80,6 @@ def test_post_processing_follows_the_bundle(
 
 def test_activations_are_what_they_are_called() -> None:
     logits = np.array([[[-200.0, 0.0]], [[200.0, 0.0]]], dtype=np.float32).reshape(1, 2, 1, 1, 2)
-    assert np.allclose(softmax(logits)[0, :, 0, 0], [[0, 0.5], [1, 0.5]])
-    assert np.allclose(sigmoid(logits)[0, :, 0, 0], [[0, 0.5], [1, 0.5]])
+    assert np.allclose(softmax(logits.copy())[0, :, 0, 0], [[0, 0.5], [1, 0.5]])
+    assert np.allclose(sigmoid(logits.copy())[0, :, 0, 0], [[0, 0.5], [1, 0.5]])
     assert sigmoid(np.full(1, 2.0, dtype=np.float32)) == pytest.approx(1 / (1 + np.exp(-2.0)))

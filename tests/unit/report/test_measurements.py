@@ -17,6 +17,7 @@ from dicomnode.domain.finding import Findings, Provenance
 from dicomnode.domain.uid import ResultUids
 from dicomnode.report import measurements, segmentation
 from dicomnode.report.encode import to_bytes
+from dicomnode.report.extent import extent_of
 from dicomnode.report.provenance import DISCLAIMER
 
 from .conftest import SERIES, findings_in
@@ -107,7 +108,7 @@ def test_an_empty_mask_is_reported_as_not_detected_and_not_as_normal(
         ("39607008", "260415000"),
         ("27925004", "260415000"),
     ]
-    assert texts(sr)[0] == "No finding by Chest CT segmentation 1.0.0. This is not a normal report."
+    assert texts(sr)[0] == "No candidate found by Chest CT segmentation 1.0.0; not a normal report."
 
 
 def test_without_seg_the_values_stand_in_groups_without_region_and_nothing_is_called_absent(
@@ -117,7 +118,7 @@ def test_without_seg_the_values_stand_in_groups_without_region_and_nothing_is_ca
     assert sr.content.get_volumetric_roi_measurement_groups() == []
     groups = sr.content.get_image_measurement_groups()
     assert [len(group.get_measurements()) for group in groups] == [3, 3, 3, 0]
-    assert not any("No finding" in text for text in texts(sr))
+    assert not any("No candidate" in text for text in texts(sr))
     assert uids.instance("seg") not in referenced_instances(sr)
 
 
@@ -140,7 +141,7 @@ def test_the_evidence_is_the_whole_source_and_the_seg_and_nothing_else(
 def test_the_image_library_holds_the_slices_where_segments_are_largest(findings: Findings) -> None:
     array = findings.segmentation.volume.array
     largest = {int((array == number).sum(axis=(1, 2)).argmax()) for number in (1, 2, 5)}
-    assert set(measurements.key_slices(findings)) == largest
+    assert set(measurements.key_slices(findings, extent_of(findings))) == largest
 
 
 def test_a_later_report_names_its_predecessor(findings: Findings, replacing: Provenance, uids: ResultUids) -> None:

@@ -7,12 +7,14 @@ from pydicom import Dataset
 from pydicom.uid import EnhancedSRStorage
 
 from dicomnode.domain.errors import EncodingError
-from dicomnode.domain.finding import Findings, Provenance
+from dicomnode.domain.finding import Check, Findings, Provenance
+from dicomnode.domain.model import Severity
 from dicomnode.domain.uid import ResultUids
 from dicomnode.report import refusal
 from dicomnode.report.encode import to_bytes
 
 from .conftest import SERIES, STUDY, findings_in
+from .phantoms import enhanced
 from .reading import referenced_instances, reread, texts
 
 REASON = "series has slices 5.0 mm apart, the model needs at most 3.0 mm"
@@ -94,3 +96,25 @@ def test_two_patients_two_studies_or_no_header_are_errors(provenance: Provenance
         refusal.write([bare(1), elsewhere], REASON, provenance, uids)
     with pytest.raises(EncodingError, match="found no header"):
         refusal.write([], REASON, provenance, uids)
+
+
+def test_every_check_is_shown_with_value_and_limit_those_that_failed_first(
+    provenance: Provenance, uids: ResultUids
+) -> None:
+    checks = (
+        Check(rule="modality", found="CT", limit="CT", passed=True),
+        Check(rule="slice_spacing", found="5.0 mm", limit="at most 3.0 mm", passed=False),
+        Check(rule="noise", found="80 HU", limit="at most 60 HU", passed=False, severity=Severity.WARN),
+    )
+    assert texts(reread(refusal.write([bare(1)], REASON, provenance, uids, checks)))[2:] == [
+        "Check failed: slice spacing: 5.0 mm, needed at most 3.0 mm",
+        "Check failed, a warning only: noise: 80 HU, needed at most 60 HU",
+        "Check passed: modality: CT, needed CT",
+    ]
+
+
+def test_a_multi_frame_source_is_refused_with_its_object_named_once(provenance: Provenance, uids: ResultUids) -> None:
+    (source,) = enhanced().source.datasets
+    ds = reread(refusal.write([source], REASON, provenance, uids))
+    assert referenced_instances(ds) == {str(source.SOPInstanceUID)}
+    assert "SharedFunctionalGroupsSequence" not in ds

@@ -180,6 +180,12 @@ def test_a_mask_on_another_grid_is_an_error(findings: Findings, provenance: Prov
         segmentation.write(findings, provenance, uids)
 
 
+def test_a_mask_of_other_slices_is_an_error(findings: Findings, provenance: Provenance, uids: ResultUids) -> None:
+    fewer = replace(findings, source=replace(findings.source, planes=findings.source.planes[:-1]))
+    with pytest.raises(EncodingError, match="mask: found 12 slices, needed one for each of 11 planes"):
+        segmentation.write(fewer, provenance, uids)
+
+
 def test_lossy_compression_of_the_source_is_told(findings: Findings, provenance: Provenance, uids: ResultUids) -> None:
     def change(_: int, ds: Dataset) -> None:
         ds.LossyImageCompression, ds.LossyImageCompressionRatio = "01", 12

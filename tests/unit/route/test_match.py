@@ -34,7 +34,8 @@ def holds(condition: dict[str, Any], **attributes: Any) -> Reason:
     [
         ({"Modality": "CT"}, {"Modality": "CT"}, True),
         ({"Modality": "CT"}, {"Modality": "MR"}, False),
-        ({"Modality": "ct"}, {"Modality": "CT"}, False),  # codes are compared with regard to case
+        ({"StationAETitle": "ct1"}, {"StationAETitle": "CT1"}, False),  # codes are compared with regard to case
+        ({"Modality": {"matches": "(?i)ct"}}, {"Modality": "CT"}, True),
         ({"SeriesDescription": "Chest"}, {"SeriesDescription": "CHEST"}, True),  # free text without
         ({"SeriesDescription": {"contains": "lung"}}, {"SeriesDescription": "Thin LUNG 1.0"}, True),
         ({"ImageType": {"contains": "ORIGINAL"}}, {"ImageType": ["ORIGINAL", "PRIMARY"]}, True),
@@ -171,6 +172,12 @@ def test_series_of_different_frames_of_reference_are_not_mixed() -> None:
         ({"Modality.CodeValue": "x"}, "not a sequence"),
         ({"Modality": {"or_missing": True}}, "name an operator"),
         ({"peer": "PACS"}, "no such DICOM keyword"),
+        ({"Modality": "ct"}, 'upper case alone .*; write "CT"'),
+        ({"Modality": {"any_of": ["CT", "pt"]}}, 'write "PT"'),
+        ({"ImageType": {"contains": "Original"}}, "upper case"),
+        ({"Modality": {"not": "sr"}}, "upper case"),
+        ({"RequestAttributesSequence.Modality": {"not_contains": "ct"}}, "upper case"),
+        ({"Modality": {"any_of": [["CT"]]}}, "text or a number"),
     ],
 )
 def test_a_mistake_in_a_rule_is_found_at_start_with_a_remedy(table: dict[str, Any], words: str) -> None:

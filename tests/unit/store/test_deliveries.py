@@ -33,7 +33,7 @@ def job(db: Database, files: Files, make_arrival: MakeArrival) -> Job:
         assert study is not None
         jobs.add("1.2.3", 1, [Plan(
             rule="r", model="m", series_instance_uid="1.2.3.4", frame_of_reference_uid="", input_digest="i",
-            instances=study.series[0].instances, recipe_digest="r", priority=0, outputs=(), destinations=("A", "B"),
+            inputs={"ct": study.series[0].instances}, recipe_digest="r", priority=0, outputs=(), destinations=("A", "B"),
         )], forced=False)  # fmt: skip
         job = jobs.claim("work-1", LEASE)
         assert job is not None

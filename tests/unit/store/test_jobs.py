@@ -39,7 +39,7 @@ def instances(db: Database, files: Files, make_arrival: MakeArrival) -> tuple[In
 
 def plan(instances: tuple[Instance, ...], digest: str = "in", rule: str = "r", priority: int = 0) -> Plan:
     return Plan(
-        rule=rule, model="m", series_instance_uid="1.2.3.4", frame_of_reference_uid="1.2.3.9", instances=instances,
+        rule=rule, model="m", series_instance_uid="1.2.3.4", frame_of_reference_uid="1.2.3.9", inputs={"ct": instances},
         input_digest=digest, recipe_digest="recipe", priority=priority, outputs=("seg", "sr"), destinations=("PACS",),
     )  # fmt: skip
 
@@ -77,6 +77,16 @@ def test_a_job_has_one_claimant_and_carries_its_frozen_inputs(
     assert job is not None and job.attempts == 1
     assert [one.sop_instance_uid for one in job.inputs] == ["1.2.3.4.1", "1.2.3.4.2"]
     assert claim(db, jobs, "work-2") is None
+
+
+def test_inputs_keep_the_names_under_which_they_feed_the_model(
+    db: Database, jobs: Jobs, instances: tuple[Instance, ...]
+) -> None:
+    first, second = instances
+    jobs.add("1.2.3", 1, [replace(plan(instances), inputs={"ct": [first], "pet": [second]})], forced=False)
+    job = claim(db, jobs)
+    assert job is not None
+    assert [(one.input, one.sop_instance_uid) for one in job.inputs] == [("ct", "1.2.3.4.1"), ("pet", "1.2.3.4.2")]
 
 
 def test_higher_priority_goes_first(db: Database, jobs: Jobs, instances: tuple[Instance, ...]) -> None:

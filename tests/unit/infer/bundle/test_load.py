@@ -64,11 +64,16 @@ def test_the_recipe_changes_with_every_byte_of_the_description(bundle: Make) -> 
         ("overlap = 0.25", 'overlap = "0.25"', "tile.overlap", "valid number"),
         ("batch = 1", "batch = 1.0", "tile.batch", "integer"),
         ("shape = [8, 16, 16]", "shape = [8, 16]", "tile.shape[2]", "missing"),
-        ("range = [-1000.0, 1000.0]", "range = [1000.0, -1000.0]", "prepare[1].clip.range", "smaller number first"),
-        ("outside = -1000.0", "outside = nan", "prepare[0].resample.outside", "finite"),
-        ("spacing_mm = [2.0", "spacing_mm = [0.0", "prepare[0].resample.spacing_mm[0]", "greater than 0"),
+        ("range = [-1000.0, 1000.0]", "range = [1000.0, -1000.0]", "prepare[1].range", "smaller number first"),
+        ("outside = -1000.0", "outside = nan", "prepare[0].outside", "finite"),
+        ("spacing_mm = [2.0", "spacing_mm = [0.0", "prepare[0].spacing_mm[0]", "greater than 0"),
         ('orientations = ["axial"', 'orientations = ["axal"', "valid.orientations[0]", "'axial'"),
         ("right_of = [[1, 2]]", "right_of = [[1, 3]]", "the file as a whole", "two different segments that exist"),
+        ("right_of = [[1, 2]]", "whole = [3]", "the file as a whole", "whole names segment 3, needed 1 to 2"),
+        ("[plausible]", "[valid.pet]\nrows = [9, 9]\n[plausible]", "the file as a whole", "[valid.pet] names an input"),
+        ("minimum_slices = 4", "minimum_slice = 4", "valid.minimum_slice", "did you mean minimum_slices?"),
+        ("minimum_slices = 4", "minimum_slices = { limit = 0 }", "valid.minimum_slices", "greater than or equal to 1"),
+        ("[plausible]", '[valid.ct]\nunit = ["1"]\n[plausible]', "valid.ct.unit", "did you mean units?"),
         ("number = 2", "number = 3", "the file as a whole", "numbered [1, 3], needed 1 to 2"),
         ("number = 2", "number = 1", "the file as a whole", "numbered [1, 1], needed 1 to 2"),
         ("[output]", "[ouput]", "ouput", "did you mean output?"),
@@ -103,9 +108,11 @@ def test_all_faults_are_told_at_once(bundle: Make) -> None:
     assert keys == {"tile.batch", "model.version", "input.ct.Modality.is"}
 
 
-def test_more_than_one_input_is_a_fault_for_now(bundle: Make) -> None:
-    with pytest.raises(ConfigError, match="input"):
-        bundle(edit=replaced(("[prepare]", '[input.pet]\nModality = "PT"\n[prepare]')))
+def test_several_inputs_come_in_the_order_in_which_they_are_written(bundle: Make) -> None:
+    spec = bundle(edit=replaced(("[input.ct]", '[input.pet]\nModality = "PT"\n[input.ct]')))
+    assert [one.name for one in spec.inputs] == ["pet", "ct"]
+    assert [one.conditions[0].operand for one in spec.inputs] == ["PT", "CT"]
+    assert spec.input.name == "pet"
 
 
 def test_a_file_that_is_no_toml_or_absent_is_a_fault(tmp_path: Path) -> None:
@@ -124,7 +131,7 @@ def test_a_broken_bundle_does_not_hide_the_others(bundle: Make, tmp_path: Path) 
     found, broken = find_bundles(tmp_path / "models")
     assert list(found) == ["good"]
     assert list(broken) == ["bad"]
-    assert {fault.key for fault in broken["bad"].faults} >= {"bad/model.toml: model", "bad/model.toml: segment"}
+    assert {fault.key for fault in broken["bad"].faults} >= {"bad/model.toml: model", "bad/model.toml: input"}
 
 
 def test_two_bundles_of_one_name_are_a_fault_of_the_second(bundle: Make, tmp_path: Path) -> None:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 from onnxruntime.capi import onnxruntime_pybind11_state as state
 
-from dicomnode.domain.errors import ModelError
+from dicomnode.domain.errors import ConfigError, ModelError
 from dicomnode.domain.model import ModelSpec
-from dicomnode.infer.network.session import RUNTIME_ERRORS, Sessions, mapped, run
+from dicomnode.infer.network import device
+from dicomnode.infer.network.ensemble import Ensemble
+from dicomnode.infer.network.runtime import RUNTIME_ERRORS, mapped
+from dicomnode.infer.network.session import Sessions
 
 Make = Callable[..., ModelSpec]
 Network = Callable[..., bytes]
@@ -58,7 +63,7 @@ def test_bytes_that_are_no_network_are_a_model_error(bundle: Make) -> None:
     [
         ({"inputs": ("picture",)}, "has picture, needed image alone"),
         ({"inputs": ("image", "prior")}, "has image, prior, needed image alone"),
-        ({"output": "labels"}, "has labels, needed logits alone"),
+        ({"output": "labels"}, "has labels, needed logits"),
         ({"weights": (1.0, 2.0), "bias": (0.0, 0.0)}, "logits has channel 2, needed 3"),
         ({"tile": (8, 16, 32)}, "image has column 32, needed 16"),
         ({"batch": 2}, "image has batch 2, needed 1"),
@@ -69,6 +74,14 @@ def test_a_network_that_does_not_fit_its_description_is_refused(
 ) -> None:
     with pytest.raises(ModelError, match=said):
         Sessions().get(bundle(network(**made)))
+
+
+def test_names_that_a_foreign_network_gives_its_values_are_declared(bundle: Make, network: Network) -> None:
+    spec = bundle(
+        network(inputs=("x.1",), output="out"),
+        edit=lambda text: text + '[network]\ninput = "x.1"\noutput = "out"\n',
+    )
+    assert [value.name for value in Sessions().get(spec).get_inputs()] == ["x.1"]
 
 
 def test_the_fit_is_checked_for_every_bundle_that_shares_a_network(bundle: Make, network: Network) -> None:
@@ -98,13 +111,42 @@ def test_a_network_with_another_rank_or_type_is_refused(bundle: Make) -> None:
 
 def test_logits_that_are_not_finite_are_a_model_error(bundle: Make, network: Network) -> None:
     spec = bundle(network(weights=(0.0, np.inf, 0.0)))
-    session = Sessions().get(spec)
     with pytest.raises(ModelError, match="not finite"):
-        run(session, spec, np.ones((1, 1, 8, 16, 16), dtype=np.float32))
+        Ensemble(spec, Sessions()).run(spec.weights[0], np.ones((1, 1, 8, 16, 16), dtype=np.float32))
 
 
 def test_tiles_that_the_network_refuses_are_a_model_error(bundle: Make, network: Network) -> None:
     spec = bundle(network(tile=(8, 16, 16)))
-    session = Sessions().get(spec)
     with pytest.raises(ModelError, match="onnxruntime says"):
-        run(session, spec, np.ones((1, 1, 8, 16, 17), dtype=np.float32))
+        Ensemble(spec, Sessions()).run(spec.weights[0], np.ones((1, 1, 8, 16, 17), dtype=np.float32))
+
+
+def test_an_answer_of_another_shape_than_declared_is_a_model_error(bundle: Make, network: Network) -> None:
+    spec = bundle(network())
+    with pytest.raises(ModelError, match=r"logits of shape \(1, 3, 8, 16, 17\), needed \(1, 3, 8, 16, 16\)"):
+        Ensemble(spec, Sessions()).run(spec.weights[0], np.ones((1, 1, 8, 16, 17), dtype=np.float32))
+
+
+def test_a_device_that_does_not_exist_is_a_fault_with_a_remedy() -> None:
+    with pytest.raises(ConfigError, match="device = 'gpu': write one of auto, cpu, cuda, tensorrt"):
+        Sessions(device="gpu")
+
+
+@pytest.mark.parametrize("asked", ["cuda", "tensorrt"])
+def test_a_card_that_was_asked_for_and_is_not_there_is_told(
+    asked: str, bundle: Make, network: Network, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(device, "NVIDIA", tmp_path / "nvidiactl")
+    sessions = Sessions(device=asked)
+    assert sessions.on_cpu
+    told = Ensemble(bundle(network()), sessions).warnings
+    assert told == (f"computed on the CPU: {asked} was asked for, but no graphics card is visible to its driver",)
+    assert Ensemble(bundle(network()), Sessions(device="auto")).warnings == ()
+
+
+def test_a_runtime_without_the_provider_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "nvidiactl").touch()
+    monkeypatch.setattr(device, "NVIDIA", tmp_path / "nvidiactl")
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [device.CPU])
+    assert "has no CUDAExecutionProvider" in Sessions(device="cuda").lacking
+    assert Sessions(device="auto").lacking == ""

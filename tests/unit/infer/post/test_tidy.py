@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from dicomnode.domain.model import Step
-from dicomnode.infer.post.tidy import boxes_of, fill_holes, keep_largest, tidy
+from dicomnode.infer.post.pieces import keep_largest
+from dicomnode.infer.post.shape import fill_holes
+from dicomnode.infer.post.tidy import boxes_of, tidy
 
 
 def step(name: str, *segments: int) -> Step:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -201,9 +202,13 @@ def test_positions_rounded_to_a_tenth_of_a_millimetre_are_accepted(
     assert read_series(saved(images)).volume.spacing[0] == pytest.approx(1.25, abs=0.01)
 
 
-def _tilt(images: list[Dataset]) -> None:
+def _sway(images: list[Dataset]) -> None:
+    images[7].ImagePositionPatient[1] += 3
+
+
+def _slide(images: list[Dataset]) -> None:
     for index, ds in enumerate(images):
-        ds.ImagePositionPatient[1] += 0.5 * index
+        ds.ImagePositionPatient[1] += 3 * index
 
 
 def _jitter(images: list[Dataset]) -> None:
@@ -225,20 +230,23 @@ def _without(keyword: str) -> Callable[[list[Dataset]], None]:
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (_tilt, r"displaced in plane by up to 6\.5 mm, as by a gantry tilt of 14\.0°"),
-        (_jitter, r"orientation \[.*\] in 1 of 14 images, needed"),
+        (_sway, r"slice 8 of 14 is displaced in plane by 3\.0 mm, .* off the even steps of a gantry tilt"),
+        (_slide, r"slices follow each other at 56\.3° to their normal, needed a gantry tilt of 45° or less"),
+        (_jitter, r"slice gap 4 mm at position 3 .*axial.*images at 1 position, needed 2 or more"),
         (_colour, "RGB with 3 samples per pixel, needed greyscale"),
-        (_set("Columns", 29), "images of 24 × 29 and 24 × 30 rows and columns, needed one size"),
-        (_set("PixelSpacing", [1.5, 1.3]), r"pixel spacings 1\.5 × 1\.25 and 1\.5 × 1\.3 mm"),
-        (_set("FrameOfReferenceUID", "1.2.9"), "2 different values of FrameOfReferenceUID"),
+        (_set("Columns", 29), r"slice gap 4 mm .*\(axial 24 × 30\); .*images at 1 position.*\(axial 24 × 29\)"),
+        (_set("PixelSpacing", [1.5, 1.3]), "slice gap 4 mm .*images at 1 position"),
+        (_set("FrameOfReferenceUID", "1.2.9"), r"slice gap 4 mm .*frame of reference 1\.2\.9\)"),
         (_set("StudyInstanceUID", "1.2.9"), "2 different values of StudyInstanceUID"),
         (_set("PatientID", "SECRET-2"), "2 different values of PatientID"),
-        (_set("NumberOfFrames", 4), r"multi-frame image \(4 frames\), needed single-frame"),
-        (_set("SharedFunctionalGroupsSequence", [Dataset()]), "multi-frame image"),
+        (_set("NumberOfFrames", 4), "4 frames without functional groups"),
+        (_set("PerFrameFunctionalGroupsSequence", [Dataset(), Dataset()]), "2 functional groups for 1 frames"),
+        (_set("ImageType", ["ORIGINAL", "PRIMARY", "M", "ND", "MOSAIC"]), "a mosaic of many slices in one image"),
+        (_set("BitsAllocated", 1), "1 bits per pixel, needed 8 to 64"),
         (_set("RescaleSlope", 0), r"rescale slope 0\.0"),
         (_set("BitsStored", 17), "17 bits up to bit 15 of 16"),
         (_set("PixelData", b"\0" * 100), "100 bytes of pixel data, needed 1440"),
-        (_set("ModalityLUTSequence", [Dataset()]), "modality look-up table"),
+        (_set("ModalityLUTSequence", [Dataset()]), "needed a readable header"),
         (_set("ImageOrientationPatient", [1, 0, 0, 0, 1]), "5 direction cosines and 3 coordinates"),
         (_set("PixelSpacing", [0, 1]), "needed positive numbers"),
         (_without("ImagePositionPatient"), "no ImagePositionPatient, needed for its place in the patient"),
@@ -292,6 +300,36 @@ def test_a_file_that_is_not_dicom_is_refused(tmp_path: Path) -> None:
         read_series([path])
 
 
+@pytest.mark.filterwarnings("ignore:Invalid value for VR")
+@pytest.mark.parametrize(
+    ("keyword", "vr", "value", "broken", "said"),
+    [
+        ("EchoTime", "DS", "10.257", b"1x.257", ""),
+        ("AcquisitionNumber", "IS", "475931", b"4x5931", ""),
+        ("SpacingBetweenSlices", "DS", "2.0257", b"2x0257", ""),
+        ("PixelSpacing", "DS", [1.503, 1.253], b"1.503x", "needed a readable header"),
+        ("RescaleSlope", "DS", "1.0257", b"1x0257", "needed a readable header"),
+    ],
+)
+def test_a_number_that_is_none_is_refused_where_the_volume_needs_it(
+    phantom: Volume, slices: Slices, saved: Saved, keyword: str, vr: str, value: Any, broken: bytes, said: str
+) -> None:
+    images = slices(phantom)
+    for ds in images:
+        ds.add_new(keyword, vr, value)
+    paths = saved(images)
+    good = (value if isinstance(value, str) else "\\".join(map(str, value))).encode()
+    for path in paths:
+        content = path.read_bytes()
+        assert good in content
+        path.write_bytes(content.replace(good, broken.ljust(len(good))))
+    if said:
+        with pytest.raises(Unsuitable, match=said):
+            read_series(paths)
+    else:
+        assert np.array_equal(read_series(paths).volume.array, phantom.array)
+
+
 def test_a_disk_that_fails_is_not_blamed_on_the_series(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         read_series([tmp_path / "gone"])
@@ -310,18 +348,21 @@ def test_a_wrong_spacing_between_slices_is_mentioned_and_not_used(
     assert "compressed with loss" in found.warnings[1]
 
 
-def test_padding_values_stay_as_they_are(phantom: Volume, slices: Slices, saved: Saved) -> None:
-    padded = phantom.array.copy()
-    padded[:, 0, :] = -2000
-    images = slices(phantom.with_array(padded))
-    for ds in images:
-        ds.PixelPaddingValue = -2000
-    found = read_series(saved(images))
-    assert np.array_equal(found.volume.array, padded)
-    assert found.datasets[0].PixelPaddingValue == -2000
-
-
 def test_a_file_read_back_is_the_one_that_was_written(phantom: Volume, slices: Slices, saved: Saved) -> None:
     paths = saved(slices(phantom))
     found = read_series(paths)
     assert {ds.SOPInstanceUID for ds in found.datasets} == {dcmread(path).SOPInstanceUID for path in paths}
+
+
+def test_a_series_that_names_no_frame_of_reference_gets_one_of_its_own(
+    phantom: Volume, slices: Slices, saved: Saved
+) -> None:
+    images = slices(phantom)
+    for ds in images:
+        del ds.FrameOfReferenceUID
+    first, second = (read_series(saved(images)) for _ in range(2))
+    assert np.array_equal(first.volume.array, phantom.array)
+    assert "the series names no frame of reference" in first.warnings[0]
+    (uid,) = {ds.FrameOfReferenceUID for ds in first.datasets}
+    assert uid == first.volume.frame_of_reference_uid == second.volume.frame_of_reference_uid
+    assert uid.startswith("2.25.")

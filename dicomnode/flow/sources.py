@@ -1,0 +1,60 @@
+"""Reads the series that feed a model, in the unit that its bundle asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from dicomnode.domain.finding import SourceSeries
+from dicomnode.domain.model import InputSpec, ModelSpec
+from dicomnode.infer.read.suv import UNITS
+from dicomnode.infer.read.volume import read_series
+
+_BODY_WEIGHT = "bw"
+
+
+def read(
+    inputs: Mapping[str, Sequence[Path]], model: ModelSpec, progress: Callable[[int, int], None]
+) -> list[SourceSeries]:
+    """The series in the order of the model's inputs.
+
+    Parameters
+    ----------
+    inputs
+        Name of every input of the model → the instances that feed it.
+    progress
+        Told (series read, series in all).
+
+    Raises
+    ------
+    Unsuitable
+        If a series cannot be read.
+    """
+    sources = []
+    for number, fed in enumerate(model.inputs, start=1):
+        sources.append(read_series(inputs[fed.name], suv=_suv(fed, model)))
+        progress(number, len(model.inputs))
+    return sources
+
+
+def subject(sources: Sequence[SourceSeries]) -> str:
+    """How messages call them."""
+    return "series " + " and ".join(str(source.datasets[0].get("SeriesInstanceUID", "")) for source in sources)
+
+
+def remarks(sources: Sequence[SourceSeries], model: ModelSpec) -> Iterator[str]:
+    """What was unusual about the series, with the name of the input where there are several."""
+    for fed, source in zip(model.inputs, sources, strict=True):
+        for text in source.warnings:
+            yield f"{fed.name}: {text}" if len(sources) > 1 else text
+
+
+def _suv(fed: InputSpec, model: ModelSpec) -> str:
+    """The kind of SUV that the limit `units` of an input asks for; PET images become one in any case."""
+    wanted = (
+        unit
+        for check in model.valid
+        if check.rule == "units" and (check.input or model.input.name) == fed.name
+        for unit in check.limit
+    )
+    return next((kind for unit in wanted for kind, code in UNITS.items() if code == unit), _BODY_WEIGHT)

@@ -1,0 +1,28 @@
+"""Splits what was sent as one series into the stacks that rules and models look at."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from dicomnode.domain.study import Series, Study
+from dicomnode.infer.read.stacks import stacks_of
+
+
+def in_stacks(study: Study) -> Study:
+    """The same study with every stack as a series of its own, under the Series Instance UID that it was sent with.
+
+    So a condition holds for every instance of a stack, and a localizer inside a series does not decide.
+    """
+    return replace(study, series=tuple(stack for series in study.series for stack in _stacks(series)))
+
+
+def _stacks(series: Series) -> tuple[Series, ...]:
+    if not any("Rows" in instance.header for instance in series.instances):
+        return (series,)
+    groups = stacks_of([instance.header for instance in series.instances])
+    if len(groups) < 2:
+        return (series,)
+    return tuple(
+        replace(series, instances=tuple(series.instances[index] for index in group.indices), stack=group.label)
+        for group in groups
+    )

@@ -1,0 +1,145 @@
+"""Runs a model of any task on its inputs: cascade, preparation, network, steps after it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dicomnode.domain.errors import ModelError
+from dicomnode.domain.finding import Classification, Detection, Measurement, Segmentation, SourceSeries
+from dicomnode.domain.model import Cascade, ModelSpec, Task
+from dicomnode.infer.classify import classified
+from dicomnode.infer.detect import detected
+from dicomnode.infer.mask import mask
+from dicomnode.infer.network.ensemble import Ensemble
+from dicomnode.infer.network.session import Sessions
+from dicomnode.infer.pool import pooled
+from dicomnode.infer.post.tidy import boxes_of, tidy
+from dicomnode.infer.prepare.grid import Box
+from dicomnode.infer.prepare.pipeline import prepare
+from dicomnode.infer.score import scored
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a model says about its inputs.
+
+    Attributes
+    ----------
+    segmentation
+        On the grid of the first input; empty and without segments where the task is not to segment.
+    detections
+        By falling score.
+    measurements
+        The scores of a model that gives numbers; they concern the whole series (segment 0).
+    warnings
+        What a reader has to know: nowhere to look, pieces left out, a graphics card that failed.
+    """
+
+    segmentation: Segmentation
+    detections: tuple[Detection, ...] = ()
+    classifications: tuple[Classification, ...] = ()
+    measurements: tuple[Measurement, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def answer(
+    sources: Sequence[SourceSeries],
+    spec: ModelSpec,
+    sessions: Sessions,
+    *,
+    progress: Progress | None = None,
+    features: Mapping[str, float] | None = None,
+) -> Answer:
+    """Run a model.
+
+    Parameters
+    ----------
+    sources
+        In the order of `spec.inputs`; results lie on the grid of the first. `quality.gate` says whether they suit.
+    progress
+        Told (tiles done, tiles in all); the coarse model of a cascade counts first and on its own.
+    features
+        Numbers that the model takes beside the images, by their names in `spec.features`.
+
+    Raises
+    ------
+    Unsuitable
+        If the series cannot be prepared, holds no body, or a feature is missing.
+    ModelError
+        If a network is not the declared one or fails.
+    """
+    if len(sources) != len(spec.inputs):
+        names = ", ".join(each.name for each in spec.inputs)
+        raise ModelError(f"model {spec.name}: {len(sources)} series, needed one for each of {names}")
+    # Before the coarse model runs, so that what is missing is told at once.
+    ensemble = Ensemble(spec, sessions, features)
+    box: Box | None = None
+    warnings: tuple[str, ...] = ()
+    if spec.cascade is not None:
+        box, warnings = _region(sources, spec, spec.cascade, sessions, progress)
+        if box is None:
+            return Answer(segmentation=_empty(sources[0], spec), warnings=warnings)
+    found = _found(sources, ensemble, box, progress)
+    # A coarse model that fell back to the CPU said so already.
+    told = tuple(dict.fromkeys((*warnings, *ensemble.warnings, *found.warnings)))
+    return Answer(
+        segmentation=found.segmentation,
+        detections=found.detections,
+        classifications=found.classifications,
+        measurements=found.measurements,
+        warnings=told,
+    )
+
+
+def _found(sources: Sequence[SourceSeries], ensemble: Ensemble, box: Box | None, progress: Progress | None) -> Answer:
+    """The answer to the task, inside `box` of the first source."""
+    spec, volumes = ensemble.spec, [source.volume for source in sources]
+    if spec.task is Task.SEGMENT:
+        labels = mask(volumes, ensemble, box, progress)
+        slices_mm, rows_mm, columns_mm = volumes[0].spacing
+        warnings = tidy(labels, spec.post, (slices_mm, rows_mm, columns_mm), spec.segments)
+        segmentation = Segmentation(volume=volumes[0].with_array(labels), segments=spec.segments)
+        return Answer(segmentation=segmentation, warnings=warnings)
+    empty = _empty(sources[0], spec)
+    prepared = prepare(volumes, spec, box)
+    if spec.task is Task.DETECT:
+        return Answer(segmentation=empty, detections=detected(prepared, ensemble, progress))
+    vector = pooled(prepared.array, ensemble, progress)
+    if spec.task is Task.CLASSIFY:
+        return Answer(segmentation=empty, classifications=(classified(vector, spec),))
+    return Answer(segmentation=empty, measurements=scored(vector, spec))
+
+
+def _region(
+    sources: Sequence[SourceSeries], spec: ModelSpec, cascade: Cascade, sessions: Sessions, progress: Progress | None
+) -> tuple[Box | None, tuple[str, ...]]:
+    """Where the fine model looks, in indices of the first source, and the coarse model's warnings."""
+    by_name = {each.name: source for each, source in zip(spec.inputs, sources, strict=True)}
+    coarse = cascade.model
+    found = answer([by_name[each.name] for each in coarse.inputs], coarse, sessions, progress=progress)
+    volume = found.segmentation.volume
+    sought = [one for one in coarse.segments if one.number in cascade.segments or not cascade.segments]
+    present = boxes_of(volume.array)
+    boxes = [present[one.number] for one in sought if one.number in present]
+    if not boxes:
+        labels = " and ".join(one.label for one in sought)
+        return None, (*found.warnings, f"{spec.title}: {labels} not found, so there was nowhere to look")
+    sides = []
+    for axis, (length, step_mm) in enumerate(zip(volume.spatial_shape, volume.spacing, strict=True)):
+        margin = int(np.ceil(cascade.margin_mm / step_mm))
+        first = min(box[axis].start for box in boxes) - margin
+        last = max(box[axis].stop for box in boxes) + margin
+        sides.append((max(0, first), min(length, last)))
+    return (sides[0], sides[1], sides[2]), found.warnings
+
+
+def _empty(source: SourceSeries, spec: ModelSpec) -> Segmentation:
+    """A mask without a voxel; its segments are those of the task."""
+    labels = np.zeros(source.volume.spatial_shape, dtype=np.uint8)
+    segments = spec.segments if spec.task is Task.SEGMENT else ()
+    return Segmentation(volume=source.volume.with_array(labels), segments=segments)

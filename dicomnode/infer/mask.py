@@ -1,0 +1,111 @@
+"""Segments volumes: preparation, tiles, network, back to the source grid, one label per voxel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+from highdicom import Volume
+
+from dicomnode.infer.network.activation import SOFTMAX, Floats, activated
+from dicomnode.infer.network.blend import predict
+from dicomnode.infer.network.ensemble import Ensemble
+from dicomnode.infer.network.fit import label_count
+from dicomnode.infer.network.plan import Halves, room_for
+from dicomnode.infer.network.tiles import cut
+from dicomnode.infer.post.decide import decide, decision_of
+from dicomnode.infer.prepare.grid import Box
+from dicomnode.infer.prepare.pipeline import prepare
+
+Progress = Callable[[int, int], None]
+
+
+def mask(
+    volumes: Sequence[Volume], ensemble: Ensemble, box: Box | None = None, progress: Progress | None = None
+) -> npt.NDArray[np.uint8]:
+    """Labels on the grid of the first volume, (slice, row, column), before the steps that tidy them.
+
+    Parameters
+    ----------
+    volumes
+        In the order of the model's inputs.
+    box
+        Where to look, half-open ranges of indices of the first volume.
+    progress
+        Told (tiles done, tiles in all).
+
+    Raises
+    ------
+    Unsuitable
+        If preparation cannot be done on these values.
+    ModelError
+        If the network fails, or memory and disk are too small for its answer.
+    """
+    spec = ensemble.spec
+    prepared = prepare(volumes, spec, box)
+    blended, background = probabilities(prepared.array, ensemble, progress)
+    # What the network saw is as large as two volumes and of no more use.
+    prepared = replace(prepared, array=np.empty((0, 0, 0, 0), dtype=np.float32))
+    step = decision_of(spec.post, label_count(spec), background)
+    labels = np.zeros(prepared.source.shape, dtype=np.uint8)
+    # Without a channel for the background it is what the labels leave.
+    exclusive = spec.activation == SOFTMAX or not background
+    for part, found in prepared.on_source(blended, exclusive=exclusive):
+        decide(found, step, labels[part])
+    return labels
+
+
+def probabilities(array: Floats, ensemble: Ensemble, progress: Progress | None = None) -> tuple[Halves, bool]:
+    """Blended probabilities on the prepared grid, (channel, slice, row, column), and whether there is a background.
+
+    Channel 0 is the background. It is left unwritten, and takes no memory, where the labels tell it (softmax) or the
+    network has none.
+
+    Parameters
+    ----------
+    array
+        (input, slice, row, column).
+    """
+    spec = ensemble.spec
+    labels = label_count(spec)
+    background = ensemble.channels == labels + 1
+    kept = labels + (background and spec.activation != SOFTMAX)
+    blended = room_for(spec, labels + 1, kept, array.shape[1:], ensemble.scratch)
+    predict(
+        array,
+        spec.tile,
+        _Mean(ensemble),
+        blended[labels + 1 - kept :],
+        batch=ensemble.batch(lambda: cut(array, (0, 0, 0), spec.tile)),
+        blank=(1.0, *(0.0,) * labels) if kept > labels else (),
+        progress=progress,
+    )
+    return blended, background
+
+
+class _Mean:
+    """From batches of tiles to probabilities: the mean over folds and mirrors, without a background that is told."""
+
+    def __init__(self, ensemble: Ensemble) -> None:
+        self._ensemble = ensemble
+
+    def __call__(self, batches: Iterable[Floats]) -> Iterator[Floats]:
+        activation = self._ensemble.spec.activation
+        total: Floats | None = None
+        for reply in self._ensemble.stream(batches):
+            found = activated(reply.values[0], activation)
+            if activation == SOFTMAX:
+                found = found[:, 1:]
+            if reply.flips:
+                found = np.flip(found, reply.flips)
+            if total is None:
+                total = found
+            else:
+                total += found
+            if reply.last:
+                if self._ensemble.replies > 1:
+                    total /= self._ensemble.replies
+                yield total
+                total = None

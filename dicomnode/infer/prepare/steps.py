@@ -1,0 +1,50 @@
+"""Which function does which step of `[[prepare]]`; a step's settings are the function's keywords."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from dicomnode.infer.prepare import body, histogram, intensity, lungs, normalise, smooth, spatial
+from dicomnode.infer.prepare.grid import Grid
+from dicomnode.infer.prepare.image import Image
+
+#: Masks that steps find, and that later steps name as `over` or `around`.
+MASKS = frozenset({"body", "lungs"})
+
+#: Steps that change the grid: the new one, found on the first input that the step treats.
+GRIDS: Mapping[str, Callable[..., Grid]] = MappingProxyType(
+    {
+        "align": spatial.align,
+        "crop_or_pad": spatial.crop_or_pad,
+        "crop_to_mask": spatial.crop_to_mask,
+        "reorient": spatial.reorient,
+        "resample": spatial.resample,
+        "resize": spatial.resize,
+    }
+)
+
+#: Steps that change values or find masks.
+VALUES: Mapping[str, Callable[..., Image]] = MappingProxyType(
+    {
+        "bias_field": smooth.bias_field,
+        "bins": intensity.bins,
+        "body_mask": body.body_mask,
+        "clip": intensity.clip,
+        "clip_percentiles": normalise.clip_percentiles,
+        "equalise": histogram.equalise,
+        "equalise_locally": histogram.equalise_locally,
+        "fill": intensity.fill,
+        "gamma": intensity.gamma,
+        "gaussian": smooth.gaussian,
+        "log": intensity.log,
+        "lungs": lungs.lungs,
+        "match_histogram": histogram.match_histogram,
+        "median": smooth.median,
+        "minmax": normalise.minmax,
+        "scale": intensity.scale,
+        "set_outside": body.set_outside,
+        "window": intensity.window,
+        "zscore": normalise.zscore,
+    }
+)

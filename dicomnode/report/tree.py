@@ -1,0 +1,66 @@
+"""The trunk of a measurement report: observer, procedure, image library and groups."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from highdicom.sr import MeasurementReport
+from pydicom import Dataset
+from pydicom.sr.codedict import codes
+
+from dicomnode.domain.finding import Findings, Provenance
+from dicomnode.report.content import language, observation_context, procedure
+from dicomnode.report.groups import Group
+from dicomnode.report.identity import guard_study
+from dicomnode.report.library import image_library
+from dicomnode.report.normalise import normalised
+
+
+def measurement_report(
+    findings: Findings,
+    provenance: Provenance,
+    header: Dataset,
+    groups: Sequence[Group],
+    entries: Sequence[Dataset],
+    shown: Sequence[int],
+) -> MeasurementReport:
+    """TID 1500 titled "Imaging Measurement Report", the one title whose contours viewers draw (standards section 2.4).
+
+    Parameters
+    ----------
+    header
+        A normalised header of the source.
+    entries, shown
+        Normalised headers and indices of the planes for the image library; of every companion series its middle
+        plane is added.
+    """
+    report = MeasurementReport(
+        observation_context=observation_context(provenance),
+        procedure_reported=procedure(header),
+        imaging_measurements=groups,
+        title=codes.DCM.ImagingMeasurementReport,
+        language_of_content_item_and_descendants=language(),
+    )
+    source = findings.source
+    library = image_library(entries, [source.planes[index] for index in shown])
+    for companion in findings.companions:
+        middle = len(companion.planes) // 2
+        more = image_library(normalised(companion, (middle,)), [companion.planes[middle]])
+        library[0].ContentSequence.extend(more[0].ContentSequence)
+    children = report[0].ContentSequence
+    # TID 1500 has the library in front of the measurements (rows 5 and 6).
+    children.insert(len(children) - 1, library[0])
+    return report
+
+
+def sources_of(findings: Findings) -> tuple[Dataset, ...]:
+    """Headers of all objects that were analysed, the main series first.
+
+    Raises
+    ------
+    EncodingError
+        If they are of several patients or studies.
+    """
+    datasets = tuple(ds for source in (findings.source, *findings.companions) for ds in source.datasets)
+    guard_study(datasets)
+    return datasets

@@ -1,0 +1,89 @@
+"""Reference objects of IBSI, vendors' headers and real PET series: SUV agree with what is published."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import SimpleITK
+from pydicom import Dataset, dcmread
+
+from dicomnode.infer.read.decay import earliest_acquisition
+from dicomnode.infer.read.suv import suv
+
+# Real headers break the standard here and there, and pydicom warns of it.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+#: Factors that cornerstone's calculate-suv states for its sample data.
+FACTORS = {
+    "PHILIPS_BQML": 0.0007463747013889488,
+    "PHILIPS_CNTS_AND_BQML_SUV": 0.000551,
+    "PHILIPS_CNTS_AND_SUV": 0.000728,
+    "SIEMENS": 0.00042748316187197236,
+    "GE_MEDICAL_AND_BQML": 0.0005367387681819742,
+    "BQML_AC_DT_lessThan_S_DT_SIEMENS": 0.0004069156854009332,
+    "CPS_AND_BQML_AC_DT_-_S_DT": 0.00026503312764157046,
+    "RADIOPHARM_DATETIME_UNDEFINED": 0.0003721089202818729,
+}
+OBJECTS = ("0_0", "1_0", "2_0", "2_4", "3_0", "3_1", "4_0", "4_1")
+TRACER = (
+    "RadionuclideTotalDose",
+    "RadionuclideHalfLife",
+    "RadiopharmaceuticalStartTime",
+    "RadiopharmaceuticalStartDateTime",
+)
+
+
+def header_of(case: Mapping[str, Any]) -> Dataset:
+    """A header from the case's plain keywords."""
+    ds, tracer = Dataset(), Dataset()
+    ds.SOPInstanceUID = "1.2.3"
+    for keyword, value in case.items():
+        if keyword in TRACER:
+            setattr(tracer, keyword, value)
+        elif keyword == "PhilipsPETPrivateGroup":
+            block = ds.private_block(0x7053, "Philips PET Private Group", create=True)
+            for element, name in ((0x00, "SUVScaleFactor"), (0x09, "ActivityConcentrationScaleFactor")):
+                if name in value:
+                    block.add_new(element, "DS", value[name])
+        else:
+            setattr(ds, keyword, value)
+    ds.RadiopharmaceuticalInformationSequence = [tracer]
+    return ds
+
+
+@pytest.mark.parametrize("name", OBJECTS)
+def test_reference_objects_have_their_nominal_suv(real_data: Path, name: str) -> None:
+    folder = real_data / "ibsi_suv_dro/DRO" / f"DRO_{name}"
+    images = [dcmread(path) for path in (folder / "PT").rglob("*.dcm")]
+    images.sort(key=lambda ds: float(ds.ImagePositionPatient[2]))
+    values = np.stack([ds.pixel_array * float(ds.RescaleSlope) * suv(ds).factor for ds in images])
+    mask = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(next((folder / "mask").rglob("*.nii.gz"))))) > 0
+    assert mask.shape == values.shape
+    assert values[mask].min() == pytest.approx(0.20, rel=1e-3)
+    assert np.median(values[mask]) == pytest.approx(1.00, rel=1e-3)
+    assert values[mask].max() == pytest.approx(4.00, rel=1e-3)
+
+
+@pytest.mark.parametrize("name", sorted(FACTORS))
+def test_headers_of_every_vendor_give_the_published_factor(real_data: Path, name: str) -> None:
+    path = real_data / "suv_metadata_cases/metadata" / f"{name}-instances.json"
+    headers = [header_of(case) for case in json.loads(path.read_text())]
+    factors = [suv(header, earliest=earliest_acquisition(headers)).factor for header in headers]
+    assert factors == pytest.approx([FACTORS[name]] * len(factors), rel=1e-4)
+
+
+@pytest.mark.parametrize("patient", ["STS_002", "STS_005", "STS_010"])
+def test_a_series_in_grams_per_millilitre_is_suv_already(real_data: Path, patient: str) -> None:
+    folder = real_data / "sts_ibsi_validation" / patient / "dicom" / patient / "PET/image"
+    headers = [dcmread(path, stop_before_pixels=True) for path in folder.rglob("*.dcm")]
+    assert headers
+    assert {suv(header).factor for header in headers} == {1.0}
+    # Janmahasatian's lean mass is between 40 and 80 % of these patients' weight.
+    lean = {suv(header, "lbm").factor for header in headers}
+    assert len(lean) == 1
+    assert 0.4 < lean.pop() < 0.8
