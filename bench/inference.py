@@ -3,8 +3,8 @@
     .venv/bin/python bench/inference.py --slices 300 --runs 5
 
 Prints the ratio of wall times and of processor times (everything from the prepared volume to blended probabilities,
-over onnxruntime alone on tiles that were cut before), and the peak resident memory of a whole answer above idle in units
-of the int16 volume.
+over onnxruntime alone on tiles that were cut before), and the peak resident memory of a whole answer above idle in
+units of the int16 volume.
 """
 
 from __future__ import annotations

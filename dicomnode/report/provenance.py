@@ -39,6 +39,8 @@ ROLES = {
     "sr": Role(offset=2, title="AI SR"),
     "radiomics": Role(offset=3, title="AI radiomics"),
     "refusal": Role(offset=4, title="AI not analysed"),
+    "rtstruct": Role(offset=5, title="AI contours"),
+    "pm": Role(offset=6, title="AI map"),
 }
 
 

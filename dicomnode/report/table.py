@@ -52,14 +52,14 @@ def table_of(findings: Findings) -> Table:
 
 def lines_about(findings: Findings, segment: Segment) -> list[str]:
     """The measurements of one segment, one to a line."""
-    return [f"{measurement_name(one)}: {measurement_text(one)}" for one in _about(findings.measurements, segment.number)]
+    return [
+        f"{measurement_name(one)}: {measurement_text(one)}" for one in _about(findings.measurements, segment.number)
+    ]
 
 
 def answers(findings: Findings) -> list[str]:
     """Boxes with their scores, then answers of classifiers with the probability of each, one to a line."""
-    lines = [
-        f"{one.segment.label} {one.number}: score {probability_text(one.score)}" for one in findings.detections
-    ]
+    lines = [f"{one.segment.label} {one.number}: score {probability_text(one.score)}" for one in findings.detections]
     for found in findings.classifications:
         others = ", ".join(answer_text(answer, probability) for answer, probability in found.probabilities)
         lines.append(f"{found.question.meaning}: {found.answer.meaning} ({others})")

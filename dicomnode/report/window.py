@@ -60,7 +60,9 @@ def window_for(source: SourceSeries, segment: Segment | None, box: tuple[slice, 
     array = source.volume.array
     modality = str(source.datasets[0].get("Modality") or "")
     if modality == "CT" or source.unit == "[hnsf'U]":
-        codes = {segment.type.value, segment.anatomic_region.value if segment.anatomic_region else ""} if segment else set()
+        codes = (
+            {segment.type.value, segment.anatomic_region.value if segment.anatomic_region else ""} if segment else set()
+        )
         around = array[box] if box else array[::_STRIDE, ::_STRIDE, ::_STRIDE]
         aerated = box is not None and float(np.median(around)) < _AERATED_HU
         centre, width = _LUNG_HU if codes & _LUNGS or aerated else _SOFT_TISSUE_HU
@@ -72,4 +74,6 @@ def window_for(source: SourceSeries, segment: Segment | None, box: tuple[slice, 
     low, high = np.percentile(sample, _SHOWN_PERCENT) if sample.size else (0.0, 1.0)
     inverted = modality in ("PT", "NM")
     # A series that is one value all over is shown grey, not divided by nothing.
-    return Window(low=0.0 if inverted else float(low), high=float(max(high, low + 1e-6 * max(1.0, abs(low)))), inverted=inverted)
+    return Window(
+        low=0.0 if inverted else float(low), high=float(max(high, low + 1e-6 * max(1.0, abs(low)))), inverted=inverted
+    )

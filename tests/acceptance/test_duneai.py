@@ -148,7 +148,7 @@ def processed(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Processe
     line = [*command, "--out", folder / "out", "--json"]
     started = time.perf_counter()
     done = subprocess.run(
-        [sys.executable, "-c", MEASURED, folder / "peak", *line],
+        [sys.executable, "-c", MEASURED, folder / "peak", *map(str, line)],
         capture_output=True, text=True, timeout=600, check=False, env={**os.environ, "NO_COLOR": "1"},
     )  # fmt: skip
     seconds = time.perf_counter() - started

@@ -256,7 +256,7 @@ def same_places(segmentation: Dataset, mask: Any) -> None:
     """The voxels of a SEG are those of a mask on the grid of the marker's CT, to 0.01 mm."""
     points, expected = points_of(segmentation), SCAN.centres_mm()[mask]
     assert len(points) == len(expected)
-    assert cKDTree(points).query(expected)[0].max() < 0.01
+    assert np.max(cKDTree(points).query(expected)[0]) < 0.01
 
 
 def test_pet_and_ct_feed_one_model_and_the_mask_lies_on_the_ct(returned: Returned) -> None:

@@ -66,7 +66,7 @@ def serialized(
 def threshold(level: float, *, channels: Sequence[float] = (1.0,), axes: int = 3) -> bytes:
     """A network that labels where the weighted sum of its prepared channels is above a level; 2D or 3D."""
     onnx = pytest.importorskip("onnx")
-    shape: list[int | str] = ["slice", "row", "column"][3 - axes :]
+    shape: list[int | str] = [*("slice", "row", "column")[3 - axes :]]
     return serialized(
         [onnx.helper.make_node("Conv", ["image", "w", "b"], ["logits"])],
         {"image": ["batch", len(channels), *shape]},

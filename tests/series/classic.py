@@ -10,7 +10,7 @@ import numpy as np
 from pydicom import Dataset
 from pydicom.uid import CTImageStorage, MRImageStorage, PositronEmissionTomographyImageStorage
 
-from tests.series.header import Place, apply, code, decimal, decimals, new_object, pixels, uid
+from tests.series.header import Place, apply, code, decimal, decimals, name, new_object, pixels, uid
 from tests.series.scan import Scan
 
 #: Dose, weight and times of `pet`: SUV by body weight is the activity concentration times weight over decayed dose.
@@ -38,8 +38,7 @@ def mr(scan: Scan, place: Place, *, echo_time_ms: float = 10.0, echo_number: int
     made = []
     for index, values in enumerate(scan.values):
         ds = _slice(scan, place, index, MRImageStorage, "MR")
-        ds.SOPInstanceUID = uid(place.study, place.series, "echo", echo_number, index)
-        ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
+        name(ds, uid(place.study, place.series, "echo", echo_number, index))
         ds.ImageType = ["ORIGINAL", "PRIMARY", "M", "SE"]
         ds.ScanningSequence, ds.SequenceVariant, ds.ScanOptions, ds.MRAcquisitionType = "SE", "NONE", "", "2D"
         ds.EchoTime, ds.EchoNumbers, ds.EchoTrainLength = decimal(echo_time_ms), echo_number, 1
@@ -100,7 +99,7 @@ def duplicated(datasets: Sequence[Dataset], indices: Iterable[int]) -> list[Data
     again = []
     for index in indices:
         ds = deepcopy(datasets[index])
-        ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = uid(ds.SOPInstanceUID, "again")
+        name(ds, uid(ds.SOPInstanceUID, "again"))
         again.append(ds)
     return [*datasets, *again]
 
@@ -109,7 +108,7 @@ def localizer(scan: Scan, place: Place, index: int = 0) -> Dataset:
     """A scout view that came into the series of `place`: the first slice of a scan that lies across the others."""
     ds = ct(scan, place)[index]
     ds.ImageType = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
-    ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = uid(place.study, place.series, "localizer", index)
+    name(ds, uid(place.study, place.series, "localizer", index))
     ds.InstanceNumber = 1000 + index
     return ds
 

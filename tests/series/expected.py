@@ -118,7 +118,7 @@ READS: dict[str, Reads] = {
     "ibsi_suv_dro/DRO/DRO_4_1/PT:PT": Reads(shape=(20, 256, 256), spacing_mm=(4.0, 4.0, 4.0), unit=SUV),
     "lung1/LUNG1-002_20180526_CT:CT": Reads(shape=(111, 512, 512), spacing_mm=(3.0, 0.977, 0.977), unit=HU),
     "mr_enh_dcm_qa_enh/Philips:MR": Reads(
-        shape=(32, 64, 64), spacing_mm=(4.0, 4.0, 4.0), warns=(r"T1\\\\M\) was used, not .*FIELD_MAP",)
+        shape=(32, 64, 64), spacing_mm=(4.0, 4.0, 4.0), warns=(r"T1\\M\) was used, not .*FIELD_MAP",)
     ),
     "mr_t1_philips_mprage:MR": Reads(shape=(170, 256, 256), spacing_mm=(1.0, 1.0, 1.0)),
     "nm_qc_mediso/Jaszack.dcm": Reads(

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRLittleEndian
 from pydicom.valuerep import DSfloat
 
 from tests.acceptance.phantom import PATIENT_ID, PATIENT_NAME
@@ -57,7 +57,7 @@ def new_object(place: Place, sop_class_uid: str, modality: str, role: object) ->
     day, time = f"{now:%Y%m%d}", "101500"
     ds = Dataset()
     ds.SpecificCharacterSet = "ISO_IR 100"
-    ds.SOPClassUID, ds.SOPInstanceUID = sop_class_uid, uid(place.study, place.series, role)
+    ds.SOPClassUID = sop_class_uid
     ds.PatientName, ds.PatientID, ds.PatientBirthDate, ds.PatientSex = PATIENT_NAME, PATIENT_ID, "19600101", "F"
     ds.PatientWeight = "70"
     ds.StudyInstanceUID, ds.SeriesInstanceUID = place.study_instance_uid, place.series_instance_uid
@@ -71,9 +71,15 @@ def new_object(place: Place, sop_class_uid: str, modality: str, role: object) ->
     ds.DeviceSerialNumber, ds.SoftwareVersions = "0", "1"
     ds.AcquisitionNumber = 1
     ds.file_meta = FileMetaDataset()
-    ds.file_meta.MediaStorageSOPClassUID, ds.file_meta.MediaStorageSOPInstanceUID = sop_class_uid, ds.SOPInstanceUID
+    ds.file_meta.MediaStorageSOPClassUID = UID(sop_class_uid)
+    name(ds, uid(place.study, place.series, role))
     ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     return ds
+
+
+def name(ds: Dataset, sop_instance_uid: str) -> None:
+    """Give an object another SOP Instance UID."""
+    ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = UID(sop_instance_uid)
 
 
 def pixels(ds: Dataset, stored: npt.NDArray[np.int16] | npt.NDArray[np.uint16]) -> None:

@@ -21,6 +21,7 @@ def send(datasets: Sequence[Dataset], port: int, *, calling: str = "ORTHANC", ca
     association = ae.associate("127.0.0.1", port, ae_title=called)
     assert association.is_established
     assert association.dul.socket is not None
+    assert association.dul.socket.socket is not None
     # Otherwise every message waits 40 ms for an acknowledgement on loopback.
     association.dul.socket.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     statuses = {int(association.send_c_store(ds).Status) for ds in datasets}

@@ -1,0 +1,157 @@
+"""A black page of 1024 pixels each way that is written on from the top, with its bands above and below."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from dicomnode.report.banner import Banner
+from dicomnode.report.lettering import cut, drawable, font, wrapped
+from dicomnode.report.panel import BLACK, GREY, WHITE
+from dicomnode.report.provenance import DISCLAIMER
+
+Colour = tuple[int, int, int]
+
+AMBER: Colour = (255, 190, 60)
+RED: Colour = (255, 110, 100)
+_BAND: Colour = (28, 34, 44)
+
+#: Pixels: the page, where its middle part begins and ends, and the margin of text.
+WIDTH, HEIGHT = 1024, 1024
+BODY, BOTTOM = 138, 962
+SIDE = 12
+
+_SMALL, _NAME = 18, 24
+_SPACING = 1.35
+_SWATCH = 18
+
+
+class Canvas:
+    """A page in the making.
+
+    Attributes
+    ----------
+    y
+        Where the next line begins.
+    """
+
+    def __init__(self) -> None:
+        self.picture = Image.new("RGB", (WIDTH, HEIGHT), BLACK)
+        self.y = BODY
+        self._draw = ImageDraw.Draw(self.picture)
+
+    def array(self) -> NDArray[np.uint8]:
+        """The page as RGB, shape (row, column, 3)."""
+        return np.asarray(self.picture)
+
+    def line(
+        self,
+        text: str,
+        *,
+        size: int,
+        bold: bool = False,
+        fill: Colour = WHITE,
+        swatch: Colour | None = None,
+        width: int = WIDTH - 2 * SIDE,
+    ) -> None:
+        """One line, cut where it is too long; nothing where the page is full."""
+        height = round(size * _SPACING)
+        if self.y + height > BOTTOM:
+            return
+        left = SIDE
+        if swatch:
+            self._patch(left, self.y + (height - _SWATCH) // 2, swatch)
+            left += _SWATCH + 8
+        face = font(size, bold=bold)
+        text = cut(drawable(text), width - (left - SIDE), face)
+        self._draw.text((left, self.y + height / 2), text, font=face, fill=fill, anchor="lm")
+        self.y += height
+
+    def paragraph(self, text: str, *, size: int, bold: bool = False, fill: Colour = WHITE, most: int = 3) -> None:
+        """Text broken into at most so many lines."""
+        for line in wrapped(drawable(text), WIDTH - 2 * SIDE, font(size, bold=bold), most):
+            self.line(line, size=size, bold=bold, fill=fill)
+
+    def gap(self) -> None:
+        """Some room before what comes next."""
+        self.y += 10
+
+    def grid(
+        self,
+        heads: Sequence[str],
+        rows: Sequence[Sequence[str]],
+        fills: Sequence[Colour],
+        *,
+        swatches: Sequence[Colour | None] = (),
+        parts: Sequence[float] = (),
+    ) -> None:
+        """A table over the whole width; rows that find no room are counted below it.
+
+        Parameters
+        ----------
+        swatches
+            A patch of colour before each row.
+        parts
+            Widths of the columns as parts of the whole; else the first is wide and the others share the rest.
+        """
+        room = WIDTH - 2 * SIDE
+        others = len(heads) - 1
+        parts = parts or [max(0.24, 1 - 0.2 * others), *([min(0.2, 0.76 / max(1, others))] * others)]
+        edges = SIDE + np.concatenate([[0.0], np.cumsum(parts)]) * room
+        face, bold = font(_SMALL), font(_SMALL, bold=True)
+        height = round(_SMALL * _SPACING)
+        titles = [
+            wrapped(drawable(head), width - 8, bold, 4) for head, width in zip(heads, np.diff(edges), strict=True)
+        ]
+        for title, left in zip(titles, edges, strict=False):
+            for place, text in enumerate(title):
+                self._draw.text((left, self.y + place * height), text, font=bold, fill=GREY)
+        self.y += height * max(len(title) for title in titles)
+        self._draw.line((SIDE, self.y + 2, WIDTH - SIDE, self.y + 2), fill=GREY)
+        self.y += 8
+        for number, (row, fill) in enumerate(zip(rows, fills, strict=True)):
+            cells = [
+                wrapped(drawable(cell), width - 34 if place == 0 and swatches else width - 8, face, 3)
+                for place, (cell, width) in enumerate(zip(row, np.diff(edges), strict=True))
+            ]
+            needed = height * max(1, *(len(cell) for cell in cells)) + 4
+            # The last line is kept for the count of what is left out, unless nothing comes after this row.
+            if self.y + needed + (0 if number == len(rows) - 1 else height) > BOTTOM:
+                self.line(f"{len(rows) - number} more in the structured report", size=_SMALL, fill=GREY)
+                return
+            swatch = swatches[number] if swatches else None
+            if swatch:
+                self._patch(SIDE, self.y + 2, swatch)
+            for column, (cell, left) in enumerate(zip(cells, edges, strict=False)):
+                inset = _SWATCH + 8 if column == 0 and swatches else 0
+                for place, text in enumerate(cell):
+                    self._draw.text((left + inset, self.y + place * height), text, font=face, fill=fill)
+            self.y += needed
+
+    def frame(self, head: Banner, warnings: Sequence[str], number: str) -> None:
+        """The bands: who and what above, warnings and what the picture is not below."""
+        draw = self._draw
+        draw.rectangle((0, 0, WIDTH, BODY - 6), fill=_BAND)
+        name, small = font(_NAME, bold=True), font(_SMALL)
+        badge = f"AI {number}"
+        room = WIDTH - 2 * SIDE - name.getlength(badge) - 16
+        draw.text((SIDE, 6), cut(head.patient, room, name), font=name, fill=WHITE)
+        draw.text((WIDTH - SIDE, 6), badge, font=name, fill=AMBER, anchor="ra")
+        for place, text in enumerate(head.lines):
+            fill = AMBER if text.startswith("SUPERSEDES") else WHITE
+            draw.text((SIDE, 38 + 23 * place), cut(text, WIDTH - 2 * SIDE, small), font=small, fill=fill)
+        draw.rectangle((0, BOTTOM, WIDTH, HEIGHT), fill=_BAND)
+        if warnings:
+            more = f" (and {len(warnings) - 1} more)" if len(warnings) > 1 else ""
+            text = cut(drawable(warnings[0]), WIDTH - 2 * SIDE - small.getlength(more), small) + more
+            draw.text((SIDE, BOTTOM + 6), text, font=small, fill=AMBER)
+        size = 20
+        while font(size, bold=True).getlength(DISCLAIMER) > WIDTH - 2 * SIDE:
+            size -= 1
+        draw.text((WIDTH / 2, HEIGHT - 8), DISCLAIMER, font=font(size, bold=True), fill=RED, anchor="mb")
+
+    def _patch(self, left: float, top: float, colour: Colour) -> None:
+        self._draw.rectangle((left, top, left + _SWATCH, top + _SWATCH), fill=colour, outline=WHITE)
