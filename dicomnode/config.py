@@ -24,8 +24,11 @@ from dicomnode.domain.work import Backoff
 #: Where the file is looked for when no `--config` says so; the first that exists.
 SEARCH = (Path("dicomnode.toml"), Path("/etc/dicomnode/dicomnode.toml"))
 
-#: Kinds of object that a rule may ask for; `radiomics` also switches the computation on.
-OUTPUTS = ("seg", "sr", "radiomics")
+#: Kinds of object that a rule may ask for and a peer may take; `radiomics` also switches the computation on.
+OUTPUTS = ("seg", "labelmap", "sr", "radiomics", "rtstruct", "picture", "pdf")
+
+#: What of the rule's kinds a peer gets is decided by what it accepts.
+AUTO = "auto"
 
 _AET = re.compile(r"[\x20-\x5b\x5d-\x7e]{1,16}")
 
@@ -132,6 +135,14 @@ class _PeerTable(_Table):
     addresses: tuple[str, ...] = ()
     results_to: str = ""
     accept_results: bool = False
+    outputs: Literal["auto"] | tuple[str, ...] = AUTO
+
+    @field_validator("outputs")
+    @classmethod
+    def _some(cls, outputs: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        if not outputs:
+            raise ValueError('name at least one kind, or write "auto"')
+        return outputs
 
     @field_validator("aet")
     @classmethod
@@ -259,8 +270,20 @@ def _list(document: Mapping[str, Any], key: str, faults: list[Fault]) -> list[An
 
 
 def _peer(table: Any, number: int, faults: list[Fault]) -> Peer | None:
-    read = _validated(_PeerTable, table, f"peer[{number}]", faults)
-    return None if read is None else Peer(**read.model_dump())
+    where = f"peer[{number}]"
+    read = _validated(_PeerTable, table, where, faults)
+    if read is None:
+        return None
+    outputs = () if read.outputs == AUTO else read.outputs
+    _check_kinds(outputs, where, faults)
+    return Peer(**{**read.model_dump(), "outputs": outputs})
+
+
+def _check_kinds(outputs: tuple[str, ...], where: str, faults: list[Fault]) -> None:
+    for output in outputs:
+        if output not in OUTPUTS:
+            remedy = _suggest(output, OUTPUTS, "no such kind of output")
+            faults.append(Fault(key=f"{where}.outputs", value=output, remedy=remedy))
 
 
 def _rule(table: Any, number: int, faults: list[Fault]) -> Rule | None:
@@ -268,9 +291,7 @@ def _rule(table: Any, number: int, faults: list[Fault]) -> Rule | None:
     read = _validated(_RuleTable, table, where, faults)
     if read is None:
         return None
-    for output in read.outputs:
-        if output not in OUTPUTS:
-            faults.append(Fault(key=f"{where}.outputs", value=output, remedy=_suggest(output, OUTPUTS)))
+    _check_kinds(read.outputs, where, faults)
     study = _conditions(read.study, f"{where}.study", faults, ASSOCIATION_KEYS)
     series = _conditions(read.series, f"{where}.series", faults)
     inputs = {name: _conditions(table, f"{where}.inputs.{name}", faults) for name, table in read.inputs.items()}
@@ -318,7 +339,18 @@ def _cross_faults(peers: tuple[Peer, ...], rules: tuple[Rule, ...]) -> list[Faul
             elif not by_name[destination].may_receive:
                 remedy = "this peer is a modality; set accept_results = true in its entry if it shall have results"
                 faults.append(Fault(key=f"rule {rule.name}.destinations", value=destination, remedy=remedy))
+            elif not _shared(rule, by_name[destination]):
+                remedy = (
+                    f"this peer takes only {', '.join(by_name[destination].outputs)}; have the rule make one of them"
+                )
+                faults.append(Fault(key=f"rule {rule.name}.outputs", value=destination, remedy=remedy))
     return faults
+
+
+def _shared(rule: Rule, peer: Peer) -> bool:
+    """Whether a rule makes anything that a peer takes; whatever makes a SEG makes a LABELMAP for who lists it."""
+    made = {*rule.outputs, *(("labelmap",) if "seg" in rule.outputs else ())}
+    return not peer.outputs or bool(made & set(peer.outputs))
 
 
 def _validated(model: Any, table: Any, where: str, faults: list[Fault]) -> Any:

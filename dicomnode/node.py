@@ -31,6 +31,7 @@ from dicomnode.domain.network import Peer
 from dicomnode.domain.work import Delivery, Receipt
 from dicomnode.flow import child
 from dicomnode.flow.dispatch import Dispatcher
+from dicomnode.flow.inquiry import asker
 from dicomnode.flow.intake import Intake
 from dicomnode.flow.loop import drive
 from dicomnode.flow.outbox import Outbox, Send
@@ -132,7 +133,7 @@ def deliver(settings: Settings, stop: Event) -> None:
         return open_store(settings)[0]
 
     def outbox(db: Database) -> Outbox:
-        return Outbox(db, files, settings, sender(settings), name)
+        return Outbox(db, files, settings, sender(settings), name, asker(settings))
 
     child.say_ready()
     Dispatcher(connect, outbox, stop).run()

@@ -18,8 +18,9 @@ from pynetdicom.presentation import PresentationContext
 from dicomnode.deliver.association import Conversation, Timeouts, conversation
 from dicomnode.deliver.echo import echo
 from dicomnode.deliver.outcome import CONTEXT_RESULTS, Verdict, status_text, verdict_of
+from dicomnode.deliver.verification import holds
 from dicomnode.domain.errors import DeliveryError
-from dicomnode.domain.network import Peer
+from dicomnode.domain.network import CONVERTIBLE, Peer
 from dicomnode.domain.work import Receipt
 
 __all__ = ["Outgoing", "Timeouts", "echo", "send"]
@@ -27,9 +28,15 @@ __all__ = ["Outgoing", "Timeouts", "echo", "send"]
 #: Odd identifiers from 1 to 255 (PS3.8 9.3.2.2).
 MOST_CONTEXTS = 128
 
-#: Syntaxes that turn into each other without loss; the first is the one to prefer.
+#: What an uncompressed object may be converted to; the first is the one to prefer.
 FALLBACKS = (str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian))
-CONVERTIBLE = frozenset({*FALLBACKS, str(DeflatedExplicitVRLittleEndian)})
+
+#: What a C-FIND says about an object that the peer calls a duplicate.
+_THERE = {
+    True: "already there, verified by C-FIND",
+    None: "already there, not verified",
+    False: "but C-FIND does not find it there",
+}
 
 _PRIORITY_MEDIUM = 0
 _MOST_MESSAGE_IDS = 65535
@@ -114,12 +121,19 @@ def _send_one(talk: Conversation, file: Outgoing, message_id: int) -> Receipt:
     if "Status" not in answer:
         raise talk.lost(monotonic() - began)
     verdict = verdict_of(answer.Status)
+    text = status_text(answer.Status, str(answer.get("ErrorComment") or ""))
+    if verdict is Verdict.DUPLICATE:
+        # Our UIDs are derived from what was analysed, so nobody else gives them to another object: it is ours, sent
+        # before its answer got lost. Only a peer that says it has no such object is not believed.
+        there = holds(talk.peer, file.path, calling_aet=talk.association.requestor.ae_title, timeouts=talk.timeouts)
+        verdict = Verdict.REFUSED if there is False else Verdict.STORED
+        text = f"{text}; {_THERE[there]}"
     return Receipt(
         sop_instance_uid=file.sop_instance_uid,
         status=answer.Status,
         stored=verdict is Verdict.STORED,
         final=verdict is Verdict.REFUSED,
-        text=status_text(answer.Status, str(answer.get("ErrorComment") or "")),
+        text=text,
     )
 
 

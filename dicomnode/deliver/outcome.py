@@ -52,6 +52,11 @@ class Verdict(StrEnum):
     STORED = "stored"
     BUSY = "busy"
     REFUSED = "refused"
+    DUPLICATE = "duplicate"
+
+
+#: "Duplicate SOP Instance" (PS3.7 C.5.7).
+_DUPLICATE = 0x0111
 
 
 def rejection_text(answer: A_ASSOCIATE) -> str:
@@ -73,13 +78,16 @@ def verdict_of(status: int) -> Verdict:
     """Whether the peer has the object, will perhaps have it later, or never.
 
     Success and the warnings Bxxx mean stored (PS3.4 B.2.3). A7xx "out of resources", 0110
-    "processing failure" and 0213 "resource limitation" pass. Everything else is an answer to the object itself, which
-    the same bytes would get again.
+    "processing failure" and 0213 "resource limitation" pass. 0111 says that an object of this UID is there
+    already; whether it is this one has to be asked. Everything else is an answer to the object itself, which the same
+    bytes would get again.
     """
     if status == 0x0000 or status >> 12 == 0xB:
         return Verdict.STORED
     if status >> 8 == 0xA7 or status in (0x0110, 0x0213):
         return Verdict.BUSY
+    if status == _DUPLICATE:
+        return Verdict.DUPLICATE
     return Verdict.REFUSED
 
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from ipaddress import IPv6Address, ip_address, ip_network
+
+#: Transfer syntaxes that turn into each other without loss (PS3.5 Annex A): Explicit, Implicit and Deflated VR LE.
+CONVERTIBLE = frozenset({"1.2.840.10008.1.2.1", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1.99"})
 
 LOOPBACK_NAMES = frozenset({"localhost", "ip6-localhost"})
 
@@ -29,6 +34,8 @@ class Peer:
         Name of the peer that takes the results of studies which this one sends; empty means itself.
     accept_results
         Whether a peer of role modality may be sent results all the same.
+    outputs
+        Kinds of result that it takes (`config.OUTPUTS`); empty leaves the choice to what it accepts.
     """
 
     name: str
@@ -39,6 +46,12 @@ class Peer:
     addresses: tuple[str, ...] = ()
     results_to: str = ""
     accept_results: bool = False
+    outputs: tuple[str, ...] = ()
+
+    @property
+    def address(self) -> str:
+        """Who is asked what it accepts; another answer may come from elsewhere."""
+        return f"{self.aet}@{self.host}:{self.port}"
 
     @property
     def may_receive(self) -> bool:
@@ -73,3 +86,27 @@ class Association:
     called_aet: str
     address: str
     peer: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acceptance:
+    """What a peer answered when every kind of result was proposed to it.
+
+    Attributes
+    ----------
+    results
+        (SOP class, transfer syntax) → result of the presentation context (PS3.8 Table 9-18); 0 is acceptance.
+    """
+
+    asked_at: datetime
+    results: Mapping[tuple[str, str], int] = field(repr=False)
+
+    def takes(self, sop_class_uid: str, transfer_syntax_uid: str) -> bool:
+        """Whether an object of this class can be sent, as it is or converted without loss; so is one never proposed."""
+        proposed = {
+            syntax: result for (sop_class, syntax), result in self.results.items() if sop_class == sop_class_uid
+        }
+        if not proposed:
+            return True
+        able = CONVERTIBLE if transfer_syntax_uid in CONVERTIBLE else {transfer_syntax_uid}
+        return any(result == 0 for syntax, result in proposed.items() if syntax in able)

@@ -90,6 +90,38 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """One object that a job has made, as one destination sees it.
+
+    Several forms say the same: a report that refers to the SEG, one that does not, one of an older SOP class. A
+    destination gets one of them.
+
+    Attributes
+    ----------
+    role
+        Unique within the job.
+    kind
+        What it is to a reader: one of `config.OUTPUTS`, or a refusal (`refusal`, `refusal-picture`).
+    refers_to
+        Role of the form that has to be stored before it; empty for none.
+    state
+        Of the delivery to that destination; empty when none is owed.
+    attempts
+        Claims of that delivery that were not handed back untried.
+    """
+
+    result_id: int
+    role: str
+    kind: str
+    refers_to: str
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+    state: str = ""
+    attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
     """One result object that one destination shall have."""
 

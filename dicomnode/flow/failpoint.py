@@ -8,9 +8,11 @@ import signal
 #: `name=marker`: the process dies once at `name`, and the file `marker` remembers that it did.
 VARIABLE = "DICOMNODE_FAILPOINT"
 
-#: Every place there is: before and after each of the four commits.
+#: Every place there is: before and after each commit of the four loops.
 NAMES = tuple(
-    f"{loop}.{moment}_commit" for loop in ("intake", "settle", "work", "outbox") for moment in ("before", "after")
+    f"{loop}.{moment}_commit"
+    for loop in ("intake", "settle", "work", "outbox", "inquiry")
+    for moment in ("before", "after")
 )
 
 

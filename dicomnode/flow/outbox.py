@@ -12,7 +12,10 @@ from dicomnode.config import Settings
 from dicomnode.domain.errors import DeliveryError, PeerUnreachable
 from dicomnode.domain.network import Peer
 from dicomnode.domain.work import Delivery, Receipt
+from dicomnode.flow.choice import Choice
 from dicomnode.flow.failpoint import failpoint
+from dicomnode.flow.inquiry import Ask, inquire
+from dicomnode.store.acceptances import Acceptances
 from dicomnode.store.database import Database
 from dicomnode.store.deliveries import Deliveries
 from dicomnode.store.files import Files
@@ -30,14 +33,21 @@ class Outbox:
     ----------
     name
         Identifies the leases of this process; its supervisor writes the heartbeat under the same name.
+    ask
+        None asks no peer, and believes that each accepts everything until it refuses.
     """
 
-    def __init__(self, db: Database, files: Files, settings: Settings, send: Send, name: str) -> None:
+    def __init__(
+        self, db: Database, files: Files, settings: Settings, send: Send, name: str, ask: Ask | None = None
+    ) -> None:
         self._db = db
         self._settings = settings
         self._send = send
+        self._ask = ask
         self._name = name
         self._deliveries = Deliveries(db, files)
+        self._acceptances = Acceptances(db)
+        self._choice = Choice(db, files)
         self._lease = timedelta(seconds=settings.work.lease_seconds)
 
     def destinations(self) -> list[str]:
@@ -46,15 +56,17 @@ class Outbox:
 
     def run_once(self, destination: str) -> bool:
         """Send what one job owes one destination; whether there was anything."""
-        with self._db.transaction():
-            # One thread sends to a destination: what is still held is a delivery whose answer could not be written.
-            why = "its answer could not be written"
-            self._deliveries.hand_back(self._name, why, destination=destination, counts=False)
-            batch = self._deliveries.claim(destination, self._name, self._lease)
-        if not batch:
-            return False
-        log = _log.bind(destination=destination, study_instance_uid=batch[0].study_instance_uid)
         peer = self._settings.peer(destination)
+        log = _log.bind(destination=destination)
+        try:
+            batch = self._claimed(destination, peer)
+        except PeerUnreachable as error:
+            self._hand_back(destination, str(error))
+            log.warning("peer unreachable", reason=str(error))
+            return True
+        if not batch:
+            return batch is not None
+        log = log.bind(study_instance_uid=batch[0].study_instance_uid)
         if peer is None:
             self._fail_all(batch, f"no peer is named {destination} in the configuration any more")
             log.error("delivery failed", reason="the peer is no longer configured")
@@ -69,6 +81,25 @@ class Outbox:
             log.error("delivery failed", reason=str(error))
         return True
 
+    def _claimed(self, destination: str, peer: Peer | None) -> list[Delivery] | None:
+        """What one job owes a destination, chosen by what it accepts as of today; None if nothing is owed now."""
+        with self._db.transaction():
+            # One thread sends to a destination: what is still held is a delivery whose answer could not be written.
+            why = "its answer could not be written"
+            self._deliveries.hand_back(self._name, why, destination=destination, counts=False)
+            job = self._deliveries.due(destination)
+            unknown = peer is not None and self._acceptances.due(peer)
+        if job is None:
+            return None
+        if unknown and peer is not None and self._ask is not None:
+            inquire(self._db, peer, self._ask)
+        with self._db.transaction():
+            job = self._deliveries.due(destination)
+            if job is None:
+                return None
+            self._choice.revise(job, destination, peer)
+            return self._deliveries.claim(job, destination, self._name, self._lease)
+
     def _deliver(self, peer: Peer, batch: Sequence[Delivery], log: structlog.typing.FilteringBoundLogger) -> None:
         # Closing the answers ends the association, also when we stop listening to them half-way.
         with closing(self._send(peer, batch)) as answers:
@@ -79,20 +110,27 @@ class Outbox:
                     ours = self._deliveries.record(delivery, receipt)
                     if receipt.stored:
                         self._deliveries.reached(peer.name)
+                    elif ours:
+                        self._held_up(peer, delivery, receipt)
                 failpoint("outbox.after_commit")
                 log.info("delivery answered", sop_instance_uid=receipt.sop_instance_uid, answer=receipt.text)
-                if not ours:
-                    return
-                if not receipt.stored:
-                    # What follows may refer to this object; it is claimed anew and judged by what became of this one.
-                    self._hand_back(peer.name, f"held up: {receipt.text}", busy=not receipt.final)
+                if not ours or not receipt.stored:
                     return
 
-    def _hand_back(self, destination: str, reason: str, *, busy: bool = True) -> None:
+    def _held_up(self, peer: Peer, delivery: Delivery, receipt: Receipt) -> None:
+        """What follows may refer to this object: it waits, or gives way to a form that does without."""
+        reason = f"held up: {receipt.text}"
+        self._deliveries.hand_back(self._name, reason, destination=peer.name, counts=False)
+        if receipt.final:
+            self._acceptances.doubt(peer.name)
+            self._choice.revise(delivery.job_id, peer.name, peer)
+        else:
+            self._deliveries.back_off(peer.name, reason, self._settings.deliver.backoff)
+
+    def _hand_back(self, destination: str, reason: str) -> None:
         with self._db.transaction():
             self._deliveries.hand_back(self._name, reason, destination=destination, counts=False)
-            if busy:
-                self._deliveries.back_off(destination, reason, self._settings.deliver.backoff)
+            self._deliveries.back_off(destination, reason, self._settings.deliver.backoff)
 
     def _fail_all(self, batch: Sequence[Delivery], reason: str) -> None:
         with self._db.transaction():

@@ -103,8 +103,8 @@ def _writing(folder: Path) -> Iterator[None]:
 def _write(analysis: Analysis, folder: Path) -> tuple[Path, ...]:
     written = []
     for output in analysis.outputs:
-        if "-without-" in output.role:
-            continue  # for destinations that refuse the SEG; a folder takes everything
+        if output.stands_in:
+            continue  # for destinations that refuse another; a folder takes everything
         path = folder / f"{output.role}.dcm"
         with _writing(folder):
             path.write_bytes(output.data)

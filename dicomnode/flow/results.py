@@ -18,11 +18,10 @@ from dicomnode.domain.model import ModelSpec, unavailable
 from dicomnode.domain.uid import ResultUids
 from dicomnode.domain.work import Job
 from dicomnode.flow.analyse import analyse
-from dicomnode.flow.encode import Output
+from dicomnode.flow.encode import Output, refused
 from dicomnode.flow.recipe import recipe_digest
 from dicomnode.infer.bundle.load import find_bundles
 from dicomnode.infer.network.session import Sessions
-from dicomnode.report import encode, refusal
 
 _log = structlog.get_logger(__name__)
 
@@ -71,8 +70,8 @@ class Results:
         started_at: datetime,
         predecessor: PriorReport | None,
         checks: Sequence[Check] = (),
-    ) -> Output:
-        """The report "not analysed: reason", with what the quality gate looked at.
+    ) -> Sequence[Output]:
+        """What says "not analysed: reason" to the reader, with what the quality gate looked at.
 
         Raises
         ------
@@ -82,8 +81,7 @@ class Results:
         bundles, _broken = find_bundles(self._settings.models.folder)
         spec = bundles.get(job.model) or unavailable(job.model)
         provenance = self._provenance(job, spec, started_at, predecessor)
-        report = refusal.write(self._headers(job), reason, provenance, result_uids(job), checks)
-        return Output(role="refusal", dataset=report, data=encode.to_bytes(report))
+        return tuple(refused(self._headers(job), reason, provenance, result_uids(job), checks))
 
     def _bundle(self, name: str) -> ModelSpec:
         bundles, broken = find_bundles(self._settings.models.folder)

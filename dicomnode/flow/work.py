@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import TypeVar
 
@@ -12,12 +12,13 @@ from dicomnode.config import Settings
 from dicomnode.domain.errors import DicomNodeError, EncodingError, LeaseLost, Outdated, OutOfResources, Unsuitable
 from dicomnode.domain.finding import Check
 from dicomnode.domain.work import Job
+from dicomnode.flow.choice import Choice
 from dicomnode.flow.encode import Output
 from dicomnode.flow.failpoint import failpoint
+from dicomnode.flow.keep import keep
 from dicomnode.flow.results import Results
 from dicomnode.infer.network.session import Sessions
 from dicomnode.store.database import Database
-from dicomnode.store.deliveries import Deliveries
 from dicomnode.store.files import Files
 from dicomnode.store.jobs import Jobs, Made
 from dicomnode.store.studies import Studies
@@ -32,11 +33,12 @@ class Worker:
     def __init__(self, db: Database, files: Files, settings: Settings, sessions: Sessions, name: str) -> None:
         self._db = db
         self._files = files
+        self._settings = settings
         self._limits = settings.work
         self._results = Results(settings, sessions)
         self._name = name
         self._jobs = Jobs(db, files)
-        self._deliveries = Deliveries(db, files)
+        self._choice = Choice(db, files)
         self._studies = Studies(db, files)
 
     def run_once(self) -> bool:
@@ -95,16 +97,20 @@ class Worker:
     def _commit(self, job: Job, made: Sequence[Made], words: str) -> None:
         failpoint("work.before_commit")
         with self._db.transaction():
-            rows = self._jobs.finish(job, made, words)
-            self._deliveries.add(job, rows, job.destinations)
+            self._jobs.finish(job, made, words)
+            self._owe(job)
         failpoint("work.after_commit")
+
+    def _owe(self, job: Job) -> None:
+        for destination in job.destinations:
+            self._choice.owe(job.job_id, destination, self._settings.peer(destination))
 
     def _refuse(
         self, job: Job, reason: str, log: structlog.typing.FilteringBoundLogger, checks: Sequence[Check] = ()
     ) -> None:
         """Give up the job and owe the reader one report that says why."""
         now, predecessor = self._db.clock(), self._jobs.predecessor(job)
-        report = self._tried(lambda: [self._keep(job, self._results.refusal(job, reason, now, predecessor, checks))])
+        report = self._tried(lambda: self._kept(job, self._results.refusal(job, reason, now, predecessor, checks)))
         if isinstance(report, OutOfResources):
             self._put_off(job, str(report), counts=False)
             return
@@ -112,8 +118,8 @@ class Worker:
             reason, report = f"{reason}; and no report could be written: {_words(report)}", []
         failpoint("work.before_commit")
         with self._db.transaction():
-            rows = self._jobs.fail(job, report, f"not analysed: {reason}")
-            self._deliveries.add(job, rows, job.destinations)
+            self._jobs.fail(job, report, f"not analysed: {reason}")
+            self._owe(job)
         failpoint("work.after_commit")
         log.warning("not analysed", reason=reason)
 
@@ -124,21 +130,10 @@ class Worker:
 
     def _compute(self, job: Job) -> tuple[list[Made], str]:
         outputs, words = self._results.of(job, self._db.clock(), self._jobs.predecessor(job))
-        return [self._keep(job, output) for output in outputs], words
+        return self._kept(job, outputs), words
 
-    def _keep(self, job: Job, output: Output) -> Made:
-        uid = str(output.dataset.SOPInstanceUID)
-        path, digest = self._files.keep_result(job.study_instance_uid, uid, output.data)
-        return Made(
-            role=output.role,
-            sop_class_uid=str(output.dataset.SOPClassUID),
-            sop_instance_uid=uid,
-            series_instance_uid=str(output.dataset.SeriesInstanceUID),
-            transfer_syntax_uid=str(output.dataset.file_meta.TransferSyntaxUID),
-            digest=digest,
-            size_bytes=len(output.data),
-            path=path,
-        )
+    def _kept(self, job: Job, outputs: Iterable[Output]) -> list[Made]:
+        return [keep(self._files, job.study_instance_uid, output) for output in outputs]
 
     def _put_off(self, job: Job, reason: str, *, counts: bool) -> None:
         wait = timedelta(seconds=self._limits.retry_seconds)

@@ -54,7 +54,8 @@ def detected(
         Detection(
             number=number,
             segment=segments[int(label)],
-            score=float(score),
+            # Six digits are what a network's float32 holds; more would print 0.9 as 0.899999976158142.
+            score=float(f"{score:.6g}"),
             low=_corner(low[row]),
             high=_corner(high[row]),
         )

@@ -6,8 +6,12 @@ from collections.abc import Sequence
 
 from highdicom.sr import (
     AlgorithmIdentification,
+    CodedConcept,
+    ContainerContentItem,
+    ContentSequence,
     MeasurementsAndQualitativeEvaluations,
     QualitativeEvaluation,
+    RelationshipTypeValues,
     TrackingIdentifier,
 )
 from highdicom.sr import Measurement as MeasurementItem
@@ -20,8 +24,10 @@ from dicomnode.report.code import coded
 from dicomnode.report.content import comment, rows
 from dicomnode.report.provenance import DISCLAIMER, shortened
 
-#: Segments count from 1, so 0 and below are free for what belongs to none of them.
-_REMARKS, _SCORES, _CLASSES = 0, -1, -2
+QUALITATIVE_EVALUATIONS = CodedConcept("C0034375", "UMLS", "Qualitative Evaluations")
+
+#: Segments count from 1, so what is below is free for what belongs to none of them.
+_SCORES, _CLASSES = -1, -2
 
 #: What measurements about the whole series are numbered.
 WHOLE_SERIES = 0
@@ -65,21 +71,17 @@ def score_group(
     ]
 
 
-def remarks(
-    texts: Sequence[str],
-    uids: ResultUids,
-    algorithm: AlgorithmIdentification,
-    evaluations: Sequence[QualitativeEvaluation] = (),
-) -> MeasurementsAndQualitativeEvaluations:
-    """A group without region (TID 1501) with a comment per text, for what concerns the whole analysis."""
-    group = MeasurementsAndQualitativeEvaluations(
-        tracking_identifier=TrackingIdentifier(uid=uids.tracking(_REMARKS), identifier="Remarks on the analysis"),
-        algorithm_id=algorithm,
-        qualitative_evaluations=evaluations,
+def remarks(texts: Sequence[str], evaluations: Sequence[QualitativeEvaluation] = ()) -> ContainerContentItem:
+    """What concerns the whole analysis: "Qualitative Evaluations" of TID 1500, beside the measurements.
+
+    Not a measurement group: OHIF 3.13 takes every group for one with coordinates and shows none at all if one has not.
+    """
+    container = ContainerContentItem(
+        name=QUALITATIVE_EVALUATIONS, is_content_continuous=False, relationship_type=RelationshipTypeValues.CONTAINS
     )
-    for text in dict.fromkeys(texts):
-        group[0].ContentSequence.append(comment(text))
-    return group
+    items = [item for evaluation in evaluations for item in evaluation]
+    container.ContentSequence = ContentSequence([*items, *(comment(text) for text in dict.fromkeys(texts))])
+    return container
 
 
 def remark_texts(findings: Findings, provenance: Provenance, *, empty: bool) -> list[str]:

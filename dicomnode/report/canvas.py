@@ -27,6 +27,8 @@ SIDE = 12
 _SMALL, _NAME = 18, 24
 _SPACING = 1.35
 _SWATCH = 18
+_INDENT = _SWATCH + 8
+_LINE = round(_SMALL * _SPACING)
 
 
 class Canvas:
@@ -64,7 +66,7 @@ class Canvas:
         left = SIDE
         if swatch:
             self._patch(left, self.y + (height - _SWATCH) // 2, swatch)
-            left += _SWATCH + 8
+            left += _INDENT
         face = font(size, bold=bold)
         text = cut(drawable(text), width - (left - SIDE), face)
         self._draw.text((left, self.y + height / 2), text, font=face, fill=fill, anchor="lm")
@@ -83,60 +85,75 @@ class Canvas:
         self,
         heads: Sequence[str],
         rows: Sequence[Sequence[str]],
-        fills: Sequence[Colour],
         *,
+        fills: Sequence[Colour] = (),
         swatches: Sequence[Colour | None] = (),
+        head_swatches: Sequence[Colour | None] = (),
         parts: Sequence[float] = (),
     ) -> None:
         """A table over the whole width; rows that find no room are counted below it.
 
         Parameters
         ----------
-        swatches
-            A patch of colour before each row.
+        fills
+            Colour of each row's text.
+        swatches, head_swatches
+            A patch of colour before each row, each head.
         parts
             Widths of the columns as parts of the whole; else the first is wide and the others share the rest.
         """
-        room = WIDTH - 2 * SIDE
-        others = len(heads) - 1
-        parts = parts or [max(0.24, 1 - 0.2 * others), *([min(0.2, 0.76 / max(1, others))] * others)]
-        edges = SIDE + np.concatenate([[0.0], np.cumsum(parts)]) * room
-        face, bold = font(_SMALL), font(_SMALL, bold=True)
-        height = round(_SMALL * _SPACING)
-        titles = [
-            wrapped(drawable(head), width - 8, bold, 4) for head, width in zip(heads, np.diff(edges), strict=True)
-        ]
-        for title, left in zip(titles, edges, strict=False):
-            for place, text in enumerate(title):
-                self._draw.text((left, self.y + place * height), text, font=bold, fill=GREY)
-        self.y += height * max(len(title) for title in titles)
-        self._draw.line((SIDE, self.y + 2, WIDTH - SIDE, self.y + 2), fill=GREY)
-        self.y += 8
-        for number, (row, fill) in enumerate(zip(rows, fills, strict=True)):
-            cells = [
-                wrapped(drawable(cell), width - 34 if place == 0 and swatches else width - 8, face, 3)
-                for place, (cell, width) in enumerate(zip(row, np.diff(edges), strict=True))
-            ]
-            needed = height * max(1, *(len(cell) for cell in cells)) + 4
+        others = max(1, len(heads) - 1)
+        each = min(0.2, 0.76 / others)
+        widths = np.array(parts or [1 - others * each, *[each] * others]) * (WIDTH - 2 * SIDE)
+        edges = SIDE + np.concatenate([[0.0], np.cumsum(widths)[:-1]])
+        patches = [False] * len(heads) if not head_swatches else [one is not None for one in head_swatches]
+        titles = self._cells(heads, widths, patches, bold=True)
+        self._row(titles, edges, head_swatches or [None] * len(heads), GREY, bold=True)
+        self._draw.line((SIDE, self.y, WIDTH - SIDE, self.y), fill=GREY)
+        self.y += 6
+        for number, row in enumerate(rows):
+            patches = [bool(swatches), *[False] * others]
+            cells = self._cells(row, widths, patches)
             # The last line is kept for the count of what is left out, unless nothing comes after this row.
-            if self.y + needed + (0 if number == len(rows) - 1 else height) > BOTTOM:
+            rest = 0 if number == len(rows) - 1 else _LINE
+            if self.y + _LINE * max(len(cell) for cell in cells) + rest > BOTTOM:
                 self.line(f"{len(rows) - number} more in the structured report", size=_SMALL, fill=GREY)
                 return
             swatch = swatches[number] if swatches else None
+            self._row(cells, edges, [swatch, *[None] * others], fills[number] if fills else WHITE)
+
+    def _cells(
+        self, texts: Sequence[str], widths: NDArray[np.float64], patches: Sequence[bool], *, bold: bool = False
+    ) -> list[list[str]]:
+        face = font(_SMALL, bold=bold)
+        return [
+            wrapped(drawable(text), float(width) - 8 - (_INDENT if patch else 0), face, 4) or [""]
+            for text, width, patch in zip(texts, widths, patches, strict=True)
+        ]
+
+    def _row(
+        self,
+        cells: Sequence[Sequence[str]],
+        edges: NDArray[np.float64],
+        swatches: Sequence[Colour | None],
+        fill: Colour,
+        *,
+        bold: bool = False,
+    ) -> None:
+        for cell, left, swatch in zip(cells, edges, swatches, strict=True):
             if swatch:
-                self._patch(SIDE, self.y + 2, swatch)
-            for column, (cell, left) in enumerate(zip(cells, edges, strict=False)):
-                inset = _SWATCH + 8 if column == 0 and swatches else 0
-                for place, text in enumerate(cell):
-                    self._draw.text((left + inset, self.y + place * height), text, font=face, fill=fill)
-            self.y += needed
+                self._patch(float(left), self.y + 2, swatch)
+            for place, text in enumerate(cell):
+                at = (float(left) + (_INDENT if swatch else 0), self.y + place * _LINE)
+                self._draw.text(at, text, font=font(_SMALL, bold=bold), fill=fill)
+        self.y += _LINE * max(len(cell) for cell in cells) + 4
 
     def frame(self, head: Banner, warnings: Sequence[str], number: str) -> None:
         """The bands: who and what above, warnings and what the picture is not below."""
         draw = self._draw
         draw.rectangle((0, 0, WIDTH, BODY - 6), fill=_BAND)
         name, small = font(_NAME, bold=True), font(_SMALL)
-        badge = f"AI {number}"
+        badge = f"AI {number}".strip()
         room = WIDTH - 2 * SIDE - name.getlength(badge) - 16
         draw.text((SIDE, 6), cut(head.patient, room, name), font=name, fill=WHITE)
         draw.text((WIDTH - SIDE, 6), badge, font=name, fill=AMBER, anchor="ra")

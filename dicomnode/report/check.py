@@ -87,7 +87,7 @@ def verify(encoded: bytes, findings: Findings) -> None:
     for number, place in numbers.items():
         _check_code(items[place], segments[number])
     with encoding("SEG read back"):
-        slack_mm = _slack_mm(findings)
+        slack_mm = deviation_mm(findings)
         _check_references(seg, findings)
         steps = list(_steps(seg))
         _check_orientation(steps, seg, findings, slack_mm)
@@ -96,7 +96,7 @@ def verify(encoded: bytes, findings: Findings) -> None:
         _compare(segments[number], written.get(place, _Measured()), _needed(findings, number), slack_mm)
 
 
-def _slack_mm(findings: Findings) -> float:
+def deviation_mm(findings: Findings) -> float:
     """How far the corners of the source images, by their own headers, lie from the grid that the mask is compared on.
 
     Scanners write positions with one decimal and cosines with three, and a slight shear is accepted at reading; the

@@ -11,9 +11,6 @@ from numpy.typing import NDArray
 #: Vertices as (column, row), the corner of the first pixel at (0, 0) and its centre at (0.5, 0.5).
 Polygon = NDArray[np.int32]
 
-#: A vertex on which a hole hangs, and the spans of vertices round the hole, from its top and back to it.
-_Hung = tuple[int, list[slice]]
-
 
 def polygons(mask: NDArray[np.bool_], most_vertices: int | None = None) -> list[Polygon]:
     """Closed polygons that hold the pixels of a mask and no others; their area is that of the pixels.
@@ -112,16 +109,32 @@ def _paths(mask: NDArray[np.bool_]) -> Iterator[Polygon]:
     keep[tops[holes]] = keep[hooks] = True
     places = np.concatenate([[0], np.cumsum(keep)])
     vertices, begins = steps[keep], places[offsets].tolist()
-    hung: dict[int, list[_Hung]] = {}
-    # From the lowest up, so that the path round a hole holds the holes that hang on it already.
-    for index in np.argsort(-y[tops[holes]], kind="stable").tolist():
-        hole, top, hook = int(holes[index]), int(places[tops[holes[index]]]), int(hooks[index])
-        own = hung.pop(hole, [])
-        around = _walk(top, begins[hole + 1], own) + _walk(begins[hole], top + 1, own)
-        above = int(np.searchsorted(starts, hook, side="right")) - 1
-        hung.setdefault(above, []).append((int(places[hook]), around))
+    above = np.searchsorted(starts, hooks, side="right") - 1
+    hung: dict[int, list[tuple[int, int]]] = {}
+    for ring, place, hole in sorted(zip(above.tolist(), places[hooks].tolist(), holes.tolist(), strict=True)):
+        hung.setdefault(ring, []).append((place, hole))
+    first = dict(zip(holes.tolist(), places[tops[holes]].tolist(), strict=True))
+
+    def around(ring: int) -> Iterator[slice | int]:
+        begin, end, detours = begins[ring], begins[ring + 1], hung.get(ring, [])
+        if ring in first:
+            yield from _walk(first[ring], end, detours)
+            yield from _walk(begin, first[ring] + 1, detours)
+        else:
+            yield from _walk(begin, end, detours)
+
     for ring in np.flatnonzero(areas > 0).tolist():
-        spans = _walk(begins[ring], begins[ring + 1], hung.get(ring, []))
+        spans: list[slice] = []
+        # A stack of our own, as holes hang on holes as often as an image has rows.
+        pending = [around(ring)]
+        while pending:
+            step = next(pending[-1], None)
+            if step is None:
+                pending.pop()
+            elif isinstance(step, slice):
+                spans.append(step)
+            else:
+                pending.append(around(step))
         yield np.concatenate([vertices[span] for span in spans])
 
 
@@ -142,13 +155,20 @@ def _hooks(steps: Polygon, tops: NDArray[np.intp], shape: tuple[int, ...]) -> ND
     return found
 
 
-def _walk(begin: int, end: int, hung: Sequence[_Hung]) -> list[slice]:
-    """Spans of vertices from `begin` to before `end`, with a detour, from and to one vertex, round each hole there."""
-    spans, at = [], begin
-    for place, around in sorted((one for one in hung if begin <= one[0] < end), key=lambda one: one[0]):
-        spans += [slice(at, place + 1), *around]
-        at = place
-    return [*spans, slice(at, end)]
+def _walk(begin: int, end: int, detours: Sequence[tuple[int, int]]) -> Iterator[slice | int]:
+    """Spans of vertices from `begin` to before `end`; where a hole hangs, its number between two that share a vertex.
+
+    Parameters
+    ----------
+    detours
+        Vertex and hole, by rising vertex.
+    """
+    for place, hole in detours:
+        if begin <= place < end:
+            yield slice(begin, place + 1)
+            yield hole
+            begin = place
+    yield slice(begin, end)
 
 
 def _traced(mask: NDArray[np.bool_]) -> tuple[Polygon, NDArray[np.intp]]:

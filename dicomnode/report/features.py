@@ -9,7 +9,7 @@ from dicomnode.domain.finding import FeatureSet, Findings, Provenance
 from dicomnode.domain.uid import ResultUids
 from dicomnode.report.answers import remark_texts, remarks
 from dicomnode.report.boundary import encoding
-from dicomnode.report.content import model_algorithm, rows
+from dicomnode.report.content import rows
 from dicomnode.report.document import document
 from dicomnode.report.extent import extent_of
 from dicomnode.report.groups import Group, outline_groups, referenced_segment, segment_group
@@ -61,10 +61,9 @@ def write(findings: Findings, provenance: Provenance, uids: ResultUids, segmenta
             for features in described
         ]
         groups += outline_groups(extent, findings.source, uids, {features.segment_number for features in described})
-        groups.append(remarks(texts, uids, model_algorithm(provenance)))
         return document(
             Comprehensive3DSR,
-            measurement_report(findings, provenance, header, groups, entries, shown),
+            measurement_report(findings, provenance, header, groups, entries, shown, remarks(texts)),
             header,
             sources_of(findings),
             provenance,

@@ -64,10 +64,10 @@ def write(
     shown = key_slices(findings, extent)
     header, *entries = normalised(findings.source, (0, *shown))
     with encoding(f"SR of series {header.SeriesInstanceUID}"):
-        groups = _groups(findings, extent, provenance, uids, segmentation)
+        groups, said = _groups(findings, extent, provenance, uids, segmentation)
         return document(
             kind,
-            measurement_report(findings, provenance, header, groups, entries, shown),
+            measurement_report(findings, provenance, header, groups, entries, shown, said),
             header,
             sources_of(findings),
             provenance,
@@ -90,7 +90,7 @@ def key_slices(findings: Findings, extent: Extent) -> tuple[int, ...]:
 
 def _groups(
     findings: Findings, extent: Extent, provenance: Provenance, uids: ResultUids, segmentation: Dataset | None
-) -> list[Group]:
+) -> tuple[list[Group], Dataset]:
     algorithm = model_algorithm(provenance)
     header, numbers = findings.source.datasets[0], extent.numbers
     groups: list[Group] = [
@@ -113,7 +113,7 @@ def _groups(
     empty = not groups if located else not answers
     groups += answers
     evaluations = _not_detected(findings, provenance) if empty and located else ()
-    return [*groups, remarks(remark_texts(findings, provenance, empty=empty), uids, algorithm, evaluations)]
+    return groups, remarks(remark_texts(findings, provenance, empty=empty), evaluations)
 
 
 def _not_detected(findings: Findings, provenance: Provenance) -> Sequence[QualitativeEvaluation]:

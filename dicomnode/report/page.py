@@ -3,189 +3,135 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
-import numpy as np
-from numpy.typing import NDArray
-from pydicom import Dataset
-
-from dicomnode.domain.finding import Check, Findings, Provenance
-from dicomnode.domain.model import Severity
+from dicomnode.domain.finding import Findings, Provenance
+from dicomnode.domain.model import Task
 from dicomnode.report.answers import remark_texts
 from dicomnode.report.banner import banner
-from dicomnode.report.canvas import AMBER, BODY, BOTTOM, RED, SIDE, WIDTH, Canvas
-from dicomnode.report.focus import Focus, around, foci_of, middle
+from dicomnode.report.canvas import AMBER, BOTTOM, SIDE, WIDTH, Canvas
+from dicomnode.report.focus import Focus, foci_of, middle
 from dicomnode.report.panel import GREY, WHITE, Frame, Place, draw_view
+from dicomnode.report.picture import Picture
+from dicomnode.report.planes import caption_of, draw_planes, window_of
 from dicomnode.report.provenance import DISCLAIMER
-from dicomnode.report.table import answers, lines_about, table_of
-from dicomnode.report.view import across, along_slices
-from dicomnode.report.window import window_for
+from dicomnode.report.table import Table, answers, lines_about, table_of
+from dicomnode.report.view import along_slices
 
 #: Findings beyond these are in the table alone: nobody pages through hundreds of pictures.
 MOST_FINDINGS = 12
 
-#: Pixels: the slice itself, the planes beside it, and the room between pictures.
-_SLICE = 600
-_BETWEEN = 8
-_COLUMN = WIDTH - _SLICE - _BETWEEN
+#: Columns of values that find room beside each other.
+_MOST_COLUMNS = 5
 
-#: Key slices below the table, where there is room for them.
+#: Key slices below the table, where so many pixels are left for them.
 _MOST_BELOW = 3
-_LEAST_BELOW = 220
+_LEAST_BELOW = 200
+_BETWEEN = 8
 
-#: A finding that takes less than this part of the slice, either way, is shown enlarged, too.
-_SMALL = 1 / 3
-_MARGIN_MM = 10.0
+_LOCATING = frozenset({Task.SEGMENT, Task.DETECT})
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
-    """One picture for people.
-
-    Attributes
-    ----------
-    image
-        RGB, shape (row, column, 3).
-    places
-        Where the voxels of its views lie.
-    """
-
-    title: str
-    image: NDArray[np.uint8] = field(repr=False)
-    places: tuple[Place, ...] = ()
-
-    @property
-    def body(self) -> NDArray[np.uint8]:
-        """Without what stands above and below."""
-        return self.image[BODY:BOTTOM]
+#: A page with its title and the places of its views.
+_Page = tuple[str, Canvas, tuple[Place, ...]]
 
 
 def pictures_of(findings: Findings, provenance: Provenance) -> tuple[Picture, ...]:
-    """A page with the table, answers and warnings, then a page per finding, or one of the middle of the series."""
+    """A page with the table, answers and warnings, then a page per finding, or one of the middle of the series.
+
+    Raises
+    ------
+    EncodingError
+        If the fonts are missing.
+    """
     foci = foci_of(findings)
-    found_nothing = not foci and not findings.classifications and not findings.measurements
-    remarks = [text for text in remark_texts(findings, provenance, empty=found_nothing) if text != DISCLAIMER]
+    remarks = remarks_on(findings, provenance, foci)
     shown = foci[:MOST_FINDINGS]
     if len(foci) > len(shown):
         remarks.append(f"{len(foci)} findings; pictures of the first {len(shown)}.")
-    warnings = [text for text in remarks if text.startswith("Warning: ")]
     pages = [
-        _table_page(findings, provenance, remarks),
-        *(_focus_page(findings, one) for one in shown or [middle(findings)]),
+        _table_page(findings, provenance, remarks, shown),
+        *(_finding_page(findings, focus) for focus in shown or [middle(findings)]),
     ]
     head = banner(findings.source.datasets, provenance)
+    warnings = [text for text in remarks if is_warning(text)]
     for number, (_, canvas, _places) in enumerate(pages, start=1):
         canvas.frame(head, warnings, f"{number}/{len(pages)}")
     return tuple(Picture(title=title, image=canvas.array(), places=places) for title, canvas, places in pages)
 
 
-def refusal_picture(
-    datasets: Sequence[Dataset], reason: str, provenance: Provenance, checks: Sequence[Check] = (), heading: str = ""
-) -> Picture:
-    """One page that says why there is no result, with what was checked, failures first."""
-    canvas = Canvas()
-    heading = heading or "NOT ANALYSED"
-    canvas.line(heading, size=44, bold=True, fill=AMBER)
-    canvas.paragraph(reason, size=26, most=8)
-    canvas.gap()
-    canvas.paragraph(f"{provenance.model.title}: nothing is said about the images.", size=20, fill=GREY)
-    canvas.gap()
-    ordered = sorted(checks, key=lambda check: (check.passed, check.severity is not Severity.BLOCK))
-    if ordered:
-        rows = [(_verdict(check), check.rule.replace("_", " "), check.found, check.limit) for check in ordered]
-        colours = [GREY if check.passed else RED if check.severity is Severity.BLOCK else AMBER for check in ordered]
-        canvas.grid(("", "Check", "Found", "Needed"), rows, colours, parts=(0.14, 0.26, 0.3, 0.3))
-    canvas.frame(banner(datasets, provenance), [], "1/1")
-    return Picture(title=heading, image=canvas.array())
+def remarks_on(findings: Findings, provenance: Provenance, foci: Sequence[Focus]) -> list[str]:
+    """What the reader has to know beside the numbers, as in the structured report; the disclaimer stands elsewhere."""
+    if provenance.model.task in _LOCATING:
+        empty = not foci
+    else:
+        empty = not findings.classifications and not findings.measurements
+    return [text for text in remark_texts(findings, provenance, empty=empty) if text != DISCLAIMER]
 
 
-def _verdict(check: Check) -> str:
-    if check.passed:
-        return "passed"
-    return "FAILED" if check.severity is Severity.BLOCK else "warning"
+def is_warning(remark: str) -> bool:
+    """Whether a remark is a reservation about the result."""
+    return remark.startswith("Warning: ")
 
 
-def _table_page(
-    findings: Findings, provenance: Provenance, remarks: Sequence[str]
-) -> tuple[str, Canvas, tuple[Place, ...]]:
+def _table_page(findings: Findings, provenance: Provenance, remarks: Sequence[str], foci: Sequence[Focus]) -> _Page:
     canvas = Canvas()
     title = provenance.model.title
     canvas.paragraph(title, size=26, bold=True, most=2)
     for text in remarks:
-        canvas.paragraph(text, size=20, fill=AMBER if text.startswith("Warning: ") else WHITE, most=4)
+        canvas.paragraph(text, size=20, fill=AMBER if is_warning(text) else WHITE, most=4)
     canvas.gap()
     for text in answers(findings):
         canvas.paragraph(text, size=20, most=3)
-    table = table_of(findings)
-    if table.rows:
-        rows = [(row.subject, *row.cells) for row in table.rows]
-        swatches = [row.color_rgb for row in table.rows]
-        canvas.grid(("", *table.columns), rows, [WHITE] * len(rows), swatches=swatches)
-    return title, canvas, ()
+    _draw_table(canvas, table_of(findings))
+    return title, canvas, _key_slices(canvas, findings, foci)
 
 
-def _focus_page(findings: Findings, focus: Focus) -> tuple[str, Canvas, tuple[Place, ...]]:
+def _draw_table(canvas: Canvas, table: Table) -> None:
+    """A column per subject where these are few, so that long names of quantities have room; else a row per subject."""
+    if not table.rows:
+        return
+    if len(table.rows) <= _MOST_COLUMNS:
+        heads = ("", *(row.subject for row in table.rows))
+        rows = [(name, *(row.cells[place] for row in table.rows)) for place, name in enumerate(table.columns)]
+        canvas.grid(heads, rows, head_swatches=(None, *(row.color_rgb for row in table.rows)))
+        return
+    shown = table.columns[:_MOST_COLUMNS]
+    rows = [(row.subject, *row.cells[: len(shown)]) for row in table.rows]
+    canvas.grid(("", *shown), rows, swatches=[row.color_rgb for row in table.rows])
+    left_out = table.columns[_MOST_COLUMNS:]
+    if left_out:
+        canvas.paragraph(f"In the structured report also: {'; '.join(left_out)}", size=18, fill=GREY, most=2)
+
+
+def _key_slices(canvas: Canvas, findings: Findings, foci: Sequence[Focus]) -> tuple[Place, ...]:
+    """The slices of the first findings, each once."""
+    by_slice: dict[int, list[Focus]] = {}
+    for focus in foci:
+        by_slice.setdefault(focus.centre[0], []).append(focus)
+    chosen = list(by_slice.values())[:_MOST_BELOW]
+    top = canvas.y + 2 * _BETWEEN
+    if not chosen or BOTTOM - top < _LEAST_BELOW:
+        return ()
+    width = (WIDTH - (len(chosen) - 1) * _BETWEEN) // len(chosen)
+    places = []
+    for number, together in enumerate(chosen):
+        focus = together[0]
+        frame = Frame(left=number * (width + _BETWEEN), top=top, width=width, height=BOTTOM - top)
+        view = along_slices(findings.source.volume, focus.centre[0])
+        caption = ", ".join(one.title for one in together)
+        window = window_of(findings, focus)
+        places.append(draw_view(canvas.picture, frame, view, findings, window, caption=caption, focus=focus))
+    return tuple(places)
+
+
+def _finding_page(findings: Findings, focus: Focus) -> _Page:
     canvas = Canvas()
-    title_colour = focus.segment.color_rgb if focus.segment else None
-    canvas.line(focus.title, size=26, bold=True, swatch=title_colour)
-    volume = findings.source.volume
-    margin = tuple(int(np.ceil(_MARGIN_MM / spacing)) for spacing in volume.spacing)
-    near = around(focus, volume.array.shape, (margin[0], margin[1], margin[2]))
-    window = window_for(findings.source, focus.segment, near if focus.segment else None)
-    slice_view = along_slices(volume, focus.centre[0])
-    caption = f"{slice_view.plane}, {_image_of(findings, focus.centre[0])}"
-    top = canvas.y
-    places = [
-        draw_view(
-            canvas.picture,
-            Frame(left=0, top=top, width=_SLICE, height=_SLICE),
-            slice_view,
-            findings,
-            window,
-            caption=caption,
-            focus=focus,
-        )
-    ]
-    small = focus.segment is not None and all(
-        (near[axis].stop - near[axis].start) < _SMALL * volume.array.shape[axis] for axis in (1, 2)
-    )
-    count = 3 if small else 2
-    height = (BOTTOM - top) // count
-    frames = [
-        Frame(left=_SLICE + _BETWEEN, top=top + place * height, width=_COLUMN, height=height - _BETWEEN)
-        for place in range(count)
-    ]
-    for frame, axis in zip(frames, (1, 2), strict=False):
-        view = across(volume, axis, focus.centre[axis])
-        places.append(draw_view(canvas.picture, frame, view, findings, window, caption=view.plane, focus=focus))
-    if small:
-        crop = (near[1].start, near[2].start, near[1].stop, near[2].stop)
-        places.append(
-            draw_view(
-                canvas.picture,
-                frames[2],
-                slice_view,
-                findings,
-                window,
-                caption=f"{slice_view.plane}, enlarged",
-                focus=focus,
-                crop=crop,
-            )
-        )
-    canvas.y = top + _SLICE + SIDE
-    if focus.segment and not focus.detection:
-        for text in lines_about(findings, focus.segment):
-            canvas.line(text, size=20, width=_SLICE - 2 * SIDE)
-    elif focus.detection:
-        canvas.line(answers(findings)[focus.detection.number - 1], size=20, width=_SLICE - 2 * SIDE)
-    return focus.title, canvas, tuple(places)
-
-
-def _image_of(findings: Findings, index: int) -> str:
-    """Which image of the series a slice is, by the numbers that viewers show."""
-    plane = findings.source.planes[index]
-    count = len(findings.source.planes)
-    if plane.frame_number is not None:
-        return f"frame {plane.frame_number} ({index + 1} of {count})"
-    number = plane.dataset.get("InstanceNumber")
-    return f"image {number} ({index + 1} of {count})" if number else f"slice {index + 1} of {count}"
+    canvas.line(focus.title, size=26, bold=True, swatch=focus.segment.color_rgb if focus.segment else None)
+    places, slice_frame = draw_planes(canvas.picture, canvas.y, BOTTOM, findings, focus, caption_of(findings, focus))
+    canvas.y = slice_frame.top + slice_frame.height + SIDE
+    if focus.detection:
+        lines = answers(findings)[focus.detection.number - 1 : focus.detection.number]
+    else:
+        lines = lines_about(findings, focus.segment) if focus.segment else answers(findings)
+    for text in lines:
+        canvas.line(text, size=20, width=slice_frame.width - 2 * SIDE)
+    return focus.title, canvas, places

@@ -134,14 +134,14 @@ def rings(mask: NDArray[np.bool_]) -> list[NDArray[np.float64]]:
 def _outlines(
     draw: ImageDraw.ImageDraw, place: Place, findings: Findings, labels: NDArray[np.uint8], focus: Focus | None
 ) -> None:
-    present = set(np.unique(labels).tolist())
+    sizes = np.bincount(labels.ravel(), minlength=256)
     first = np.array(place.crop[:2], dtype=float)
     looked_at = focus.segment if focus and not focus.detection else None
-    # What is looked at comes last and so lies above the others.
-    for segment in sorted(findings.segmentation.segments, key=lambda one: one == looked_at):
-        if segment.number not in present:
+    # The smallest come last: where two touch, the outline of what lies within the other is whole.
+    for segment in sorted(findings.segmentation.segments, key=lambda one: -int(sizes[one.number])):
+        if not sizes[segment.number]:
             continue
-        width = 3 if segment == looked_at else 2
+        width = 4 if segment == looked_at else 3
         lines = [
             [(float(x), float(y)) for x, y in place.pixels(ring + first)] for ring in rings(labels == segment.number)
         ]
@@ -174,9 +174,12 @@ def _annotate(draw: ImageDraw.ImageDraw, frame: Frame, place: Place, caption: st
     letter = font(_LETTER, bold=True)
     centre = frame.left + frame.width / 2, frame.top + frame.height / 2
     right, bottom = frame.left + frame.width - _INSET, frame.top + frame.height - _INSET
+    # Beside the image where there is room, else on it.
+    wide = [letter.getlength(text) + 2 * _INSET for text in place.view.letters[:2]]
+    outside = place.corner[0] - wide[0], place.corner[0] + place.size[0] + wide[1]
     at = (
-        ((frame.left + _INSET, centre[1]), "lm"),
-        ((right, centre[1]), "rm"),
+        ((max(frame.left + _INSET, outside[0]), centre[1]), "lm"),
+        ((min(right, outside[1]), centre[1]), "rm"),
         # Below the caption, which takes the upper edge.
         ((centre[0], frame.top + _CAPTION + 3 * _INSET), "mt"),
         ((centre[0], bottom), "mb"),

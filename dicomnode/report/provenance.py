@@ -39,6 +39,9 @@ ROLES = {
     "sr": Role(offset=2, title="AI SR"),
     "radiomics": Role(offset=3, title="AI radiomics"),
     "refusal": Role(offset=4, title="AI not analysed"),
+    "picture": Role(offset=7, title="AI pictures"),
+    "pdf": Role(offset=8, title="AI report"),
+    "notice": Role(offset=9, title="AI notice"),
     "rtstruct": Role(offset=5, title="AI contours"),
     "pm": Role(offset=6, title="AI map"),
 }

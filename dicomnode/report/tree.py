@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from highdicom.sr import MeasurementReport
+from highdicom import UID
+from highdicom.sr import MeasurementReport, MeasurementsAndQualitativeEvaluations, TrackingIdentifier
 from pydicom import Dataset
 from pydicom.sr.codedict import codes
 
@@ -23,6 +24,7 @@ def measurement_report(
     groups: Sequence[Group],
     entries: Sequence[Dataset],
     shown: Sequence[int],
+    remarks: Dataset,
 ) -> MeasurementReport:
     """TID 1500 titled "Imaging Measurement Report", the one title whose contours viewers draw (standards section 2.4).
 
@@ -33,11 +35,16 @@ def measurement_report(
     entries, shown
         Normalised headers and indices of the planes for the image library; of every companion series its middle
         plane is added.
+    groups
+        May be none; then the remarks stand alone (TID 1500 asks for one of both).
+    remarks
+        The container "Qualitative Evaluations".
     """
     report = MeasurementReport(
         observation_context=observation_context(provenance),
         procedure_reported=procedure(header),
-        imaging_measurements=groups,
+        # highdicom insists on a group; the container of one that stands in for none is taken out again.
+        imaging_measurements=groups or [_nothing()],
         title=codes.DCM.ImagingMeasurementReport,
         language_of_content_item_and_descendants=language(),
     )
@@ -50,7 +57,15 @@ def measurement_report(
     children = report[0].ContentSequence
     # TID 1500 has the library in front of the measurements (rows 5 and 6).
     children.insert(len(children) - 1, library[0])
+    if not groups:
+        del children[-1]
+    children.append(remarks)
     return report
+
+
+def _nothing() -> Group:
+    tracking = TrackingIdentifier(uid=UID("2.25.0"), identifier="none")
+    return MeasurementsAndQualitativeEvaluations(tracking_identifier=tracking)
 
 
 def sources_of(findings: Findings) -> tuple[Dataset, ...]:

@@ -27,8 +27,8 @@ _SUV_SHOWN = 10.0
 #: Percentiles that leave out a few hot or empty voxels.
 _SHOWN_PERCENT = (1.0, 99.5)
 
-#: Every so many voxels along each axis are enough for a percentile of a volume.
-_STRIDE = 4
+#: So many voxels along each axis are enough for a percentile of a volume.
+_SAMPLED = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,13 +63,13 @@ def window_for(source: SourceSeries, segment: Segment | None, box: tuple[slice, 
         codes = (
             {segment.type.value, segment.anatomic_region.value if segment.anatomic_region else ""} if segment else set()
         )
-        around = array[box] if box else array[::_STRIDE, ::_STRIDE, ::_STRIDE]
+        around = _sampled(array[box] if box else array)
         aerated = box is not None and float(np.median(around)) < _AERATED_HU
         centre, width = _LUNG_HU if codes & _LUNGS or aerated else _SOFT_TISSUE_HU
         return Window(low=centre - width / 2, high=centre + width / 2)
     if "SUV" in source.unit:
         return Window(low=0.0, high=_SUV_SHOWN, inverted=True)
-    sample = array[::_STRIDE, ::_STRIDE, ::_STRIDE]
+    sample = _sampled(array)
     sample = sample[np.isfinite(sample)]
     low, high = np.percentile(sample, _SHOWN_PERCENT) if sample.size else (0.0, 1.0)
     inverted = modality in ("PT", "NM")
@@ -77,3 +77,7 @@ def window_for(source: SourceSeries, segment: Segment | None, box: tuple[slice, 
     return Window(
         low=0.0 if inverted else float(low), high=float(max(high, low + 1e-6 * max(1.0, abs(low)))), inverted=inverted
     )
+
+
+def _sampled(array: NDArray[Any]) -> NDArray[Any]:
+    return array[tuple(slice(None, None, -(-length // _SAMPLED)) for length in array.shape)]

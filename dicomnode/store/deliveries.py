@@ -7,13 +7,9 @@ from datetime import timedelta
 from sqlite3 import Row
 
 from dicomnode.domain.clock import to_text
-from dicomnode.domain.work import Backoff, Delivery, Job, Receipt
+from dicomnode.domain.work import Backoff, Delivery, Form, Receipt
 from dicomnode.store.database import Database
 from dicomnode.store.files import Files
-from dicomnode.store.jobs import Made
-
-#: Ends the role of a result that takes the place of another where a destination refused the SEG.
-STAND_IN = "-without-seg"
 
 
 class Deliveries:
@@ -23,21 +19,50 @@ class Deliveries:
         self._db = db
         self._files = files
 
-    def add(self, job: Job, results: Sequence[tuple[int, Made]], destinations: Sequence[str]) -> None:
-        """Owe every result to every destination; what refers to the SEG waits for it."""
-        for destination in destinations:
-            segmentation: int | None = None
-            for result_id, result in sorted(results, key=lambda made: made[1].role != "seg"):
-                if result.role.endswith(STAND_IN):
-                    continue  # kept for a destination that refuses the SEG
-                delivery_id = self._db.insert(
-                    "INSERT INTO delivery (result_id, job_id, study_instance_uid, sop_instance_uid, destination,"
-                    " depends_on, changed_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    result_id, job.job_id, job.study_instance_uid, result.sop_instance_uid, destination, segmentation,
-                    self._db.now(),
-                )  # fmt: skip
-                if result.role == "seg":
-                    segmentation = delivery_id
+    def forms(self, job_id: int, destination: str) -> list[Form]:
+        """Everything a job has made, in the order in which it was made, with what became of it at a destination."""
+        rows = self._db.rows(
+            "SELECT result.result_id, role, COALESCE(NULLIF(kind, ''), role) AS kind, refers_to, sop_class_uid,"
+            " result.sop_instance_uid, transfer_syntax_uid, COALESCE(state, '') AS state,"
+            " COALESCE(attempts, 0) AS attempts FROM result"
+            " LEFT JOIN delivery ON delivery.result_id = result.result_id AND destination = ?"
+            " WHERE result.job_id = ? ORDER BY result.result_id",
+            destination, job_id,
+        )  # fmt: skip
+        return [Form(**dict(row)) for row in rows]
+
+    def owe(self, job_id: int, destination: str, forms: Sequence[Form]) -> None:
+        """Owe these objects to a destination, in this order; one that refers to another waits for it."""
+        for form in forms:
+            self._db.execute(
+                "INSERT INTO delivery (result_id, job_id, study_instance_uid, sop_instance_uid, destination,"
+                " depends_on, changed_at)"
+                " SELECT :result, job_id, study_instance_uid, :uid, :destination,"
+                "  (SELECT delivery_id FROM delivery JOIN result USING (result_id) WHERE delivery.job_id = :job"
+                "   AND destination = :destination AND role = :refers_to), :now FROM job WHERE job_id = :job"
+                " ON CONFLICT (destination, sop_instance_uid) DO NOTHING",
+                result=form.result_id, job=job_id, uid=form.sop_instance_uid, destination=destination,
+                refers_to=form.refers_to, now=self._db.now(),
+            )  # fmt: skip
+
+    def release(self, destination: str, form: Form) -> None:
+        """Owe this object no longer: another that says the same takes its place."""
+        # What depends on it is released too, or refers to something that is not owed in this order.
+        self._db.execute(
+            "UPDATE delivery SET depends_on = NULL WHERE depends_on IN"
+            " (SELECT delivery_id FROM delivery WHERE destination = ? AND result_id = ? AND state = 'waiting')",
+            destination, form.result_id,
+        )  # fmt: skip
+        self._db.execute(
+            "DELETE FROM delivery WHERE destination = ? AND result_id = ? AND state = 'waiting'",
+            destination, form.result_id,
+        )  # fmt: skip
+
+    def left_out(self, job_id: int, destination: str, role: str, reason: str) -> None:
+        """Tell the study's story that a destination does not get an object, and why."""
+        row = self._db.row("SELECT study_instance_uid FROM job WHERE job_id = ?", job_id)
+        if row is not None:
+            self._db.event(row["study_instance_uid"], "delivery", f"{role} to {destination}", "left out", reason)
 
     def destinations(self) -> list[str]:
         """Peers that something waits for now, those in back-off left out."""
@@ -51,10 +76,11 @@ class Deliveries:
         )  # fmt: skip
         return [row["destination"] for row in rows]
 
-    def claim(self, destination: str, worker: str, lease: timedelta) -> list[Delivery]:
-        """Take everything that waits for one destination from its oldest job, in the order it was owed.
+    def due(self, destination: str) -> int | None:
+        """The oldest job that owes this destination something now.
 
-        Nothing is taken for a peer that is to be left alone for a while.
+        None for a peer that is to be left alone for a while. What dead senders held waits again, and what was made
+        from inputs that were replaced is cancelled.
         """
         now = self._db.now()
         self._db.execute(
@@ -67,19 +93,27 @@ class Deliveries:
             " WHERE state = 'waiting' AND destination = ? AND job_id IN (SELECT job_id FROM job WHERE superseded = 1)",
             now, destination,
         )  # fmt: skip
-        self._fail_dependants(destination)
+        row = self._db.row(
+            "SELECT job_id FROM delivery JOIN study USING (study_instance_uid)"
+            " WHERE delivery.state = 'waiting' AND destination = ? AND study.state <> 'receiving' AND study.held = ''"
+            " AND NOT EXISTS (SELECT 1 FROM backoff WHERE peer = destination AND next_try_at > ?)"
+            " ORDER BY delivery_id LIMIT 1",
+            destination, now,
+        )  # fmt: skip
+        return None if row is None else int(row["job_id"])
+
+    def claim(self, job_id: int, destination: str, worker: str, lease: timedelta) -> list[Delivery]:
+        """Take everything that a job owes a destination; what others refer to comes first."""
         rows = self._db.rows(
             "UPDATE delivery SET state = 'running', reason = 'by ' || :worker, changed_at = :now,"
             " attempts = attempts + 1, lease = :worker, lease_expires_at = :expires"
-            " WHERE state = 'waiting' AND destination = :destination AND job_id ="
-            "  (SELECT job_id FROM delivery JOIN study USING (study_instance_uid)"
-            "   WHERE delivery.state = 'waiting' AND destination = :destination AND study.state <> 'receiving'"
-            "   AND study.held = '' ORDER BY delivery_id LIMIT 1)"
-            " AND NOT EXISTS (SELECT 1 FROM backoff WHERE peer = :destination AND next_try_at > :now)"
-            " RETURNING delivery_id",
-            worker=worker, now=now, destination=destination, expires=to_text(self._db.clock() + lease),
+            " WHERE state = 'waiting' AND destination = :destination AND job_id = :job"
+            " RETURNING delivery_id, depends_on",
+            worker=worker, now=self._db.now(), destination=destination, job=job_id,
+            expires=to_text(self._db.clock() + lease),
         )  # fmt: skip
-        return [self._delivery(row["delivery_id"]) for row in sorted(rows, key=lambda row: int(row["delivery_id"]))]
+        order = sorted(rows, key=lambda row: (row["depends_on"] is not None, int(row["delivery_id"])))
+        return [self._delivery(row["delivery_id"]) for row in order]
 
     def heartbeat(self, worker: str, lease: timedelta) -> None:
         """Prolong what a living sender holds; written by its supervisor."""
@@ -136,20 +170,25 @@ class Deliveries:
         self._db.execute("DELETE FROM backoff WHERE peer = ?", peer)
 
     def requeue(self, study_instance_uid: str) -> int:
-        """Send again what failed for one study; how many deliveries. The peers' back-off ends.
+        """Send again what failed for one study; how many deliveries.
 
-        A report that stood in for another does so again only if the SEG is refused again.
+        The peers' back-off ends, and they are asked anew what they accept. What stood in for another and failed too
+        is owed again only if that other is refused again.
         """
         now = self._db.now()
         self._db.execute(
             "DELETE FROM backoff WHERE peer IN (SELECT destination FROM delivery WHERE study_instance_uid = ?)",
             study_instance_uid,
         )
+        self._db.execute(
+            "UPDATE inquiry SET asked_at = '' WHERE peer IN"
+            " (SELECT destination FROM delivery WHERE state = 'failed' AND study_instance_uid = ?)",
+            study_instance_uid,
+        )
         return self._db.execute(
             "UPDATE delivery SET state = 'waiting', reason = 'by an operator', changed_at = ?, attempts = 0"
             " WHERE state = 'failed' AND study_instance_uid = ?"
-            " AND job_id IN (SELECT job_id FROM job WHERE superseded = 0)"
-            " AND result_id IN (SELECT result_id FROM result WHERE role NOT LIKE '%-without-seg')",
+            " AND job_id IN (SELECT job_id FROM job WHERE superseded = 0)",
             now, study_instance_uid,
         )  # fmt: skip
 
@@ -160,33 +199,6 @@ class Deliveries:
             " WHERE state = 'waiting' AND study_instance_uid = ?",
             self._db.now(), study_instance_uid,
         )  # fmt: skip
-
-    def _fail_dependants(self, destination: str) -> None:
-        """An SR whose SEG the destination refused would refer to nothing: another takes its place that does not."""
-        orphans = self._db.rows(
-            "SELECT delivery.delivery_id, delivery.job_id, delivery.study_instance_uid, result.role, before.reason"
-            " FROM delivery JOIN result USING (result_id) JOIN delivery AS before"
-            " ON before.delivery_id = delivery.depends_on WHERE delivery.state = 'waiting'"
-            " AND delivery.destination = ? AND before.state IN ('failed', 'cancelled')",
-            destination,
-        )
-        for orphan in orphans:
-            # Two steps, since only what runs can fail.
-            for state in ("running", "failed"):
-                self._db.execute(
-                    "UPDATE delivery SET state = ?, changed_at = ?, reason = ? WHERE delivery_id = ?",
-                    state, self._db.now(), f"what it refers to was not stored there: {orphan['reason']}",
-                    orphan["delivery_id"],
-                )  # fmt: skip
-            self._db.execute(
-                "INSERT INTO delivery (result_id, job_id, study_instance_uid, sop_instance_uid, destination,"
-                " changed_at)"
-                " SELECT result_id, job_id, ?, sop_instance_uid, ?, ? FROM result WHERE job_id = ? AND role = ?"
-                " ON CONFLICT (destination, sop_instance_uid) DO UPDATE SET state = 'waiting', depends_on = NULL,"
-                " reason = 'the SEG was refused again', changed_at = excluded.changed_at WHERE state = 'failed'",
-                orphan["study_instance_uid"], destination, self._db.now(), orphan["job_id"],
-                orphan["role"] + STAND_IN,
-            )  # fmt: skip
 
     def _delivery(self, delivery_id: int) -> Delivery:
         row: Row | None = self._db.row(

@@ -44,9 +44,10 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
-    """A result object as kept by the store, ready to be committed."""
+    """A result object as kept by the store, ready to be committed; `kind` and `refers_to` as in `domain.work.Form`."""
 
     role: str
+    kind: str
     sop_class_uid: str
     sop_instance_uid: str
     series_instance_uid: str
@@ -54,6 +55,7 @@ class Made:
     digest: str
     size_bytes: int
     path: str
+    refers_to: str = ""
 
 
 class Jobs:
@@ -132,8 +134,8 @@ class Jobs:
             why, self._db.now(), 0 if counts else 1, worker,
         )  # fmt: skip
 
-    def finish(self, job: Job, made: Sequence[Made], reason: str) -> list[tuple[int, Made]]:
-        """The job is done and has made these results; their row ids.
+    def finish(self, job: Job, made: Sequence[Made], reason: str) -> None:
+        """The job is done and has made these results.
 
         Raises
         ------
@@ -142,13 +144,13 @@ class Jobs:
         """
         self._fence(job)
         self._leave(job, "done", reason)
-        return self._results(job, made)
+        self._results(job, made)
 
-    def fail(self, job: Job, made: Sequence[Made], reason: str) -> list[tuple[int, Made]]:
+    def fail(self, job: Job, made: Sequence[Made], reason: str) -> None:
         """The job will not succeed; what is told to the reader is among `made`. Raises as `finish` does."""
         self._fence(job)
         self._leave(job, "failed", reason)
-        return self._results(job, made)
+        self._results(job, made)
 
     def put_off(self, job: Job, reason: str, wait: timedelta, *, counts: bool) -> None:
         """Try again after `wait`; an attempt that says nothing about the job does not count. Raises as `finish`."""
@@ -194,10 +196,10 @@ class Jobs:
         """The newest report on the same study, rule and frame of reference that another analysis made and sent."""
         row = self._db.row(
             "SELECT result.*, job.study_instance_uid FROM result JOIN job USING (job_id)"
-            " WHERE role IN ('sr', 'sr-without-seg', 'refusal') AND job.study_instance_uid = ? AND rule = ?"
+            " WHERE kind IN ('sr', 'refusal') AND job.study_instance_uid = ? AND rule = ?"
             " AND frame_of_reference_uid ="
             " (SELECT frame_of_reference_uid FROM job WHERE job_id = ?)"
-            " AND NOT (result.job_id = ? AND role LIKE 'sr%')"
+            " AND NOT (result.job_id = ? AND kind = 'sr')"
             " AND EXISTS (SELECT 1 FROM delivery WHERE delivery.result_id = result.result_id AND state = 'done')"
             " ORDER BY result_id DESC LIMIT 1",
             job.study_instance_uid, job.rule, job.job_id, job.job_id,
@@ -304,20 +306,17 @@ class Jobs:
             state, reason, self._db.now(), job.job_id,
         )  # fmt: skip
 
-    def _results(self, job: Job, made: Sequence[Made]) -> list[tuple[int, Made]]:
-        rows = []
+    def _results(self, job: Job, made: Sequence[Made]) -> None:
         for result in made:
             # A refused job that is tried again and refused again has told its reader already.
-            row_id = self._db.insert(
-                "INSERT INTO result (job_id, role, sop_class_uid, sop_instance_uid, series_instance_uid,"
-                " transfer_syntax_uid, digest, size_bytes, path, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-                " ON CONFLICT (sop_instance_uid) DO NOTHING",
-                job.job_id, result.role, result.sop_class_uid, result.sop_instance_uid, result.series_instance_uid,
+            self._db.execute(
+                "INSERT INTO result (job_id, role, kind, refers_to, sop_class_uid, sop_instance_uid,"
+                " series_instance_uid, transfer_syntax_uid, digest, size_bytes, path, created_at)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (sop_instance_uid) DO NOTHING",
+                job.job_id, result.role, result.kind, result.refers_to, result.sop_class_uid,
+                result.sop_instance_uid, result.series_instance_uid,
                 result.transfer_syntax_uid, result.digest, result.size_bytes, result.path, self._db.now(),
             )  # fmt: skip
-            if row_id:
-                rows.append((row_id, result))
-        return rows
 
     def _job(self, row: Row) -> Job:
         inputs = self._db.rows(

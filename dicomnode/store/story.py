@@ -68,13 +68,13 @@ class Story:
     def results(self, study_instance_uid: str) -> list[Sent]:
         """The results of a study and their deliveries; a result that is owed to nobody stands with an empty state.
 
-        Reports that only stand ready for a destination that refuses the SEG are left out.
+        Objects that only stand ready for a destination that refuses others are left out.
         """
         rows = self._db.rows(
             "SELECT role, result.sop_instance_uid, COALESCE(destination, '') AS destination,"
             " COALESCE(delivery.state, '') AS state, COALESCE(delivery.reason, '') AS reason"
             " FROM result JOIN job USING (job_id) LEFT JOIN delivery USING (result_id)"
-            " WHERE job.study_instance_uid = ? AND NOT (role LIKE '%-without-seg' AND delivery.state IS NULL)"
+            " WHERE job.study_instance_uid = ? AND (delivery.state IS NOT NULL OR role = kind)"
             " ORDER BY result_id, destination",
             study_instance_uid,
         )

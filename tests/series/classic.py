@@ -43,6 +43,7 @@ def mr(scan: Scan, place: Place, *, echo_time_ms: float = 10.0, echo_number: int
         ds.ScanningSequence, ds.SequenceVariant, ds.ScanOptions, ds.MRAcquisitionType = "SE", "NONE", "", "2D"
         ds.EchoTime, ds.EchoNumbers, ds.EchoTrainLength = decimal(echo_time_ms), echo_number, 1
         ds.RepetitionTime, ds.MagneticFieldStrength = "500", "1.5"
+        ds.WindowCenter, ds.WindowWidth = "400", "800"
         pixels(ds, values)
         made.append(apply(ds, place.more))
     return made

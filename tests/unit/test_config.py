@@ -85,11 +85,24 @@ def test_nothing_is_sent_to_a_modality_unless_its_entry_allows_it() -> None:
         ({"name": "sender"}, {}, "peer.name"),
         ({}, {"destinations": []}, "rule[0].destinations"),
         ({}, {"outputs": []}, "rule[0].outputs"),
+        ({"outputs": []}, {}, "peer[0].outputs"),
+        ({"outputs": ["segg"]}, {}, "peer[0].outputs"),
+        ({"outputs": ["rtstruct"]}, {"outputs": ["seg", "sr"], "destinations": ["CT1"]}, "rule r.outputs"),
         ({"role": "modality", "results_to": "CT1"}, {}, "peer CT1.results_to"),
     ],
 )
 def test_a_configuration_that_leads_nowhere_is_a_fault(peer: dict[str, Any], rule: dict[str, Any], key: str) -> None:
     assert key in faults({"peer": [{**PEER, **peer}], "rule": [{**RULE, **rule}]})
+
+
+def test_a_peer_takes_what_it_accepts_or_what_its_entry_lists() -> None:
+    peers = [PEER, {**PEER, "name": "A", "outputs": "auto"}, {**PEER, "name": "B", "outputs": ["labelmap", "sr"]}]
+    assert [peer.outputs for peer in parse({"peer": peers}).peers] == [(), (), ("labelmap", "sr")]
+
+
+def test_a_rule_that_makes_a_seg_fits_a_peer_that_takes_a_labelmap() -> None:
+    rule = {**RULE, "outputs": ["seg"], "destinations": ["CT1"]}
+    assert parse({"peer": [{**PEER, "outputs": ["labelmap"]}], "rule": [rule]}).rules
 
 
 def test_names_stand_once() -> None:

@@ -179,20 +179,20 @@ def _tolerance_mm(spacing: float) -> float:
 
 def _require_regular(depths: Vector, spacing: float, subject: str) -> None:
     gaps = np.diff(depths)
-    expected = float(np.median(gaps))
-    tolerance = _tolerance_mm(expected)
-    if abs(spacing - expected) <= tolerance:
+    usual = expected = float(np.median(gaps))
+    tolerance = _tolerance_mm(usual)
+    if abs(spacing - usual) <= tolerance:
         # Positions rounded to one decimal alternate around the mean; the median would sit on one side of it.
         expected = spacing
     odd = np.flatnonzero(np.abs(gaps - expected) > tolerance)
     if odd.size:
         first = int(odd[0])
         more = f" and {odd.size - 1} more such gaps" if odd.size > 1 else ""
-        missing = round(float(gaps[first]) / expected) - 1
+        missing = round(float(gaps[first]) / usual) - 1
         hint = f" ({missing} missing?)" if missing > 0 else ""
         raise Unsuitable(
             f"{subject}: slice gap {gaps[first]:.3g} mm at position {first + 1} of {len(depths)} "
-            f"({depths[first]:.1f} mm along the normal){more}, expected {expected:.3g} mm{hint}"
+            f"({depths[first]:.1f} mm along the normal){more}, expected {usual:.3g} mm{hint}"
         )
     drift = np.abs(depths - (depths[0] + spacing * np.arange(len(depths))))
     if drift.max() > tolerance:

@@ -141,7 +141,9 @@ CREATE INDEX job_input_by_instance ON job_input (instance_id);
 CREATE TABLE result (
     result_id           INTEGER PRIMARY KEY,
     job_id              INTEGER NOT NULL REFERENCES job ON DELETE CASCADE,
-    role                TEXT NOT NULL,
+    role                TEXT NOT NULL,                -- unique within the job
+    kind                TEXT NOT NULL DEFAULT '',     -- which kind of output it is; empty: named as the role
+    refers_to           TEXT NOT NULL DEFAULT '',     -- role of the result that has to be stored before it
     sop_class_uid       TEXT NOT NULL,
     sop_instance_uid    TEXT NOT NULL UNIQUE,
     series_instance_uid TEXT NOT NULL,
@@ -174,6 +176,22 @@ CREATE INDEX delivery_by_state ON delivery (state, destination);
 CREATE INDEX delivery_by_job ON delivery (job_id);
 CREATE INDEX delivery_by_result ON delivery (result_id);
 CREATE INDEX delivery_by_study ON delivery (study_instance_uid);
+
+-- When each peer was asked what it accepts, under which address, and what it answered. An inquiry that something has
+-- cast doubt on is due again at once (asked_at empty); its answers hold until then.
+CREATE TABLE inquiry (
+    peer     TEXT PRIMARY KEY,
+    address  TEXT NOT NULL,
+    asked_at TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE acceptance (
+    peer                TEXT NOT NULL REFERENCES inquiry ON DELETE CASCADE,
+    sop_class_uid       TEXT NOT NULL,
+    transfer_syntax_uid TEXT NOT NULL,
+    result              INTEGER NOT NULL,     -- of the presentation context (PS3.8 Table 9-18): 0 is acceptance
+    PRIMARY KEY (peer, sop_class_uid, transfer_syntax_uid)
+) STRICT;
 
 -- Peers that did not answer: when to try again.
 CREATE TABLE backoff (

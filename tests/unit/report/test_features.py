@@ -39,7 +39,7 @@ def test_the_algorithm_is_the_radiomics_software_with_its_settings(
     findings: Findings, provenance: Provenance, uids: ResultUids
 ) -> None:
     sr: Any = Comprehensive3DSR.from_dataset(reread(features.write(findings, provenance, uids, None)))
-    (group, _) = sr.content.get_image_measurement_groups()
+    (group,) = sr.content.get_image_measurement_groups()
     algorithm = {
         item.ConceptNameCodeSequence[0].CodeMeaning: item.TextValue
         for item in group[0].ContentSequence

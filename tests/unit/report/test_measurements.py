@@ -21,7 +21,7 @@ from dicomnode.report.extent import extent_of
 from dicomnode.report.provenance import DISCLAIMER
 
 from .conftest import SERIES, findings_in
-from .reading import referenced_instances, reread, texts
+from .reading import evaluations, referenced_instances, reread, texts
 
 #: highdicom takes every CODE of a group that it does not know for an evaluation.
 ALGORITHM_FAMILY = "111000"
@@ -102,12 +102,7 @@ def test_an_empty_mask_is_reported_as_not_detected_and_not_as_normal(
 ) -> None:
     sr = report(empty_findings, provenance, uids)
     assert sr.content.get_volumetric_roi_measurement_groups() == []
-    (group,) = sr.content.get_image_measurement_groups()
-    evaluations = [row for row in group.get_qualitative_evaluations() if row.name.value != ALGORITHM_FAMILY]
-    assert [(row.name.value, row.value.value) for row in evaluations] == [
-        ("39607008", "260415000"),
-        ("27925004", "260415000"),
-    ]
+    assert evaluations(sr) == [("39607008", "260415000"), ("27925004", "260415000")]
     assert texts(sr)[0] == "No candidate found by Chest CT segmentation 1.0.0; not a normal report."
 
 
@@ -117,9 +112,18 @@ def test_without_seg_the_values_stand_in_groups_without_region_and_nothing_is_ca
     sr = report(findings, provenance, uids, with_seg=False)
     assert sr.content.get_volumetric_roi_measurement_groups() == []
     groups = sr.content.get_image_measurement_groups()
-    assert [len(group.get_measurements()) for group in groups] == [3, 3, 3, 0]
+    assert [len(group.get_measurements()) for group in groups] == [3, 3, 3]
     assert not any("No candidate" in text for text in texts(sr))
     assert uids.instance("seg") not in referenced_instances(sr)
+
+
+def test_no_group_of_measurements_lacks_coordinates_beside_its_outline(
+    findings: Findings, provenance: Provenance, uids: ResultUids
+) -> None:
+    sr = report(findings, provenance, uids)
+    assert sr.content.get_image_measurement_groups() == [], "one group without coordinates blanks all others in OHIF"
+    outlined = {group.tracking_uid for group in sr.content.get_planar_roi_measurement_groups()}
+    assert outlined == {group.tracking_uid for group in sr.content.get_volumetric_roi_measurement_groups()} != set()
 
 
 def test_values_that_are_not_finite_are_left_out(findings: Findings, provenance: Provenance, uids: ResultUids) -> None:

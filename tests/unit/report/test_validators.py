@@ -30,7 +30,7 @@ from .conftest import measurements as measurements_of
 #: IHE AIR asks for this attribute in Contributing Equipment; the checker does not know it there.
 ACCEPTED_WARNING = "DeviceUID(0018,1002)> - Attribute is not present in standard DICOM IOD"
 
-RECOGNISED = {"Segmentation", "Comprehensive3DSR", "ComprehensiveSR", "EnhancedSR"}
+RECOGNISED = {"Segmentation", "Comprehensive3DSR", "ComprehensiveSR", "EnhancedSR", "RTStructureSet", "ParametricMap"}
 
 
 def tool(name: str) -> str:

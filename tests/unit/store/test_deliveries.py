@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from dicomnode.domain.work import Backoff, Delivery, Job, Receipt
+from dicomnode.flow.choice import Choice
 from dicomnode.store.database import Database
 from dicomnode.store.deliveries import Deliveries
 from dicomnode.store.files import Files
@@ -39,18 +40,24 @@ def job(db: Database, files: Files, make_arrival: MakeArrival) -> Job:
         assert job is not None
         made = [
             Made(
-                role=role, sop_class_uid="1", sop_instance_uid=f"9.{role}", series_instance_uid="9",
+                role=role, kind=role.split("-")[0], refers_to="seg" if role == "sr" else "", sop_class_uid=role, sop_instance_uid=f"9.{role}", series_instance_uid="9",
                 transfer_syntax_uid="1", digest="d", size_bytes=1, path=f"results/{role}",
             )
             for role in ("sr", "seg", "sr-without-seg")
         ]  # fmt: skip
-        Deliveries(db, files).add(job, jobs.finish(job, made, ""), job.destinations)
+        jobs.finish(job, made, "")
+        for destination in job.destinations:
+            Choice(db, files).owe(job.job_id, destination, None)
     return job
 
 
 def claim(db: Database, deliveries: Deliveries, destination: str, worker: str = "deliver-1") -> list[Delivery]:
     with db.transaction():
-        return deliveries.claim(destination, worker, LEASE)
+        job_id = deliveries.due(destination)
+        if job_id is None:
+            return []
+        Choice(db, deliveries._files).revise(job_id, destination, None)
+        return deliveries.claim(job_id, destination, worker, LEASE)
 
 
 def receipt(delivery: Delivery, *, stored: bool, final: bool = True, text: str = "answer") -> Receipt:
@@ -82,15 +89,18 @@ def test_where_the_seg_was_refused_a_report_that_does_not_refer_to_it_takes_the_
     deliveries.hand_back("deliver-1", "held up", counts=False)
     assert [one.sop_instance_uid for one in claim(db, deliveries, "A")] == ["9.sr-without-seg"]
     rows = db.rows("SELECT state, reason FROM delivery WHERE destination = 'A' ORDER BY delivery_id")
-    assert [row["state"] for row in rows] == ["failed", "failed", "running"]
-    assert "0122 SOP class not supported" in rows[1]["reason"]
+    assert [row["state"] for row in rows] == ["failed", "running"]
+    assert "0122 SOP class not supported" in rows[0]["reason"]
+    (told,) = db.rows("SELECT entity_id, detail FROM event WHERE arrow = 'left out'")
+    assert tuple(told) == ("sr to A", "what it refers to is not stored there")
 
 
 def test_an_operator_may_have_everything_that_failed_sent_again(db: Database, deliveries: Deliveries, job: Job) -> None:
     seg, _sr = claim(db, deliveries, "A")
     deliveries.record(seg, receipt(seg, stored=False))
     deliveries.hand_back("deliver-1", "held up", counts=False)
-    claim(db, deliveries, "A")
+    (alone,) = claim(db, deliveries, "A")
+    deliveries.record(alone, receipt(alone, stored=False))
     assert deliveries.requeue("1.2.3") == 2
     assert [one.sop_instance_uid for one in claim(db, deliveries, "A")] == ["9.seg", "9.sr"]
 

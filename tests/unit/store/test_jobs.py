@@ -10,8 +10,8 @@ import pytest
 from dicomnode.domain.errors import LeaseLost
 from dicomnode.domain.study import Instance
 from dicomnode.domain.work import Job
+from dicomnode.flow.choice import Choice
 from dicomnode.store.database import Database
-from dicomnode.store.deliveries import Deliveries
 from dicomnode.store.files import Files
 from dicomnode.store.jobs import Jobs, Made, Plan
 from dicomnode.store.studies import Standing, Studies
@@ -46,7 +46,7 @@ def plan(instances: tuple[Instance, ...], digest: str = "in", rule: str = "r", p
 
 def made(uid: str = "9.1", role: str = "seg") -> Made:
     return Made(
-        role=role, sop_class_uid="1", sop_instance_uid=uid, series_instance_uid="9", transfer_syntax_uid="1",
+        role=role, kind=role, sop_class_uid="1", sop_instance_uid=uid, series_instance_uid="9", transfer_syntax_uid="1",
         digest="d", size_bytes=1, path=f"results/{uid}",
     )  # fmt: skip
 
@@ -120,7 +120,8 @@ def test_a_job_whose_lease_ran_out_is_claimed_again_and_the_first_claimant_may_n
     with pytest.raises(LeaseLost), db.transaction():
         jobs.finish(first, [made()], "late")
     with db.transaction():
-        assert len(jobs.finish(second, [made()], "in time")) == 1
+        jobs.finish(second, [made()], "in time")
+    assert jobs.is_own("9.1")
 
 
 def test_a_heartbeat_keeps_the_lease(db: Database, jobs: Jobs, clock: Hands, instances: tuple[Instance, ...]) -> None:
@@ -165,8 +166,8 @@ def test_deliveries_of_replaced_inputs_that_wait_are_cancelled_and_those_done_st
     job = claim(db, jobs)
     assert job is not None
     with db.transaction():
-        rows = jobs.finish(job, [made("9.1"), made("9.2", "sr")], "")
-        Deliveries(db, files).add(job, rows, ["PACS"])
+        jobs.finish(job, [made("9.1"), made("9.2", "sr")], "")
+        Choice(db, files).owe(job.job_id, "PACS", None)
         db.execute("UPDATE delivery SET state = 'running' WHERE sop_instance_uid = '9.1'")
         db.execute("UPDATE delivery SET state = 'done' WHERE sop_instance_uid = '9.1'")
     jobs.add("1.2.3", 2, [plan(instances, "new")], forced=False)
@@ -190,7 +191,8 @@ def test_a_new_report_names_the_last_one_of_the_same_rule(
     first = claim(db, jobs)
     assert first is not None and jobs.predecessor(first) is None
     with db.transaction():
-        Deliveries(db, files).add(first, jobs.finish(first, [made("9.1"), made("9.2", "sr")], ""), ["PACS"])
+        jobs.finish(first, [made("9.1"), made("9.2", "sr")], "")
+        Choice(db, files).owe(first.job_id, "PACS", None)
     jobs.add("1.2.3", 2, [plan(instances, "new"), plan(instances, "new", rule="other")], forced=False)
     second, other = claim(db, jobs), claim(db, jobs)
     assert second is not None and other is not None
