@@ -11,7 +11,7 @@ from datetime import timedelta
 from difflib import get_close_matches
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -28,7 +28,7 @@ SEARCH = (Path("dicomnode.toml"), Path("/etc/dicomnode/dicomnode.toml"))
 OUTPUTS = ("seg", "labelmap", "sr", "radiomics", "rtstruct", "picture", "pdf")
 
 #: What of the rule's kinds a peer gets is decided by what it accepts.
-AUTO = "auto"
+AUTO: Final = "auto"
 
 _AET = re.compile(r"[\x20-\x5b\x5d-\x7e]{1,16}")
 

@@ -123,8 +123,8 @@ def _send_one(talk: Conversation, file: Outgoing, message_id: int) -> Receipt:
     verdict = verdict_of(answer.Status)
     text = status_text(answer.Status, str(answer.get("ErrorComment") or ""))
     if verdict is Verdict.DUPLICATE:
-        # Our UIDs are derived from what was analysed, so nobody else gives them to another object: it is ours, sent
-        # before its answer got lost. Only a peer that says it has no such object is not believed.
+        # UIDs of results are derived from what was analysed, so what is there is this object, whose answer got lost.
+        # Only a peer that does not find it itself is not believed.
         there = holds(talk.peer, file.path, calling_aet=talk.association.requestor.ae_title, timeouts=talk.timeouts)
         verdict = Verdict.REFUSED if there is False else Verdict.STORED
         text = f"{text}; {_THERE[there]}"

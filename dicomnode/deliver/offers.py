@@ -26,7 +26,7 @@ _PLAIN = (str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian))
 #: Kind of output → SOP classes that it comes in → transfer syntaxes that it can be sent in.
 OFFERS: dict[str, dict[str, tuple[str, ...]]] = {
     "seg": {str(SegmentationStorage): _PLAIN},
-    "labelmap": {str(LabelMapSegmentationStorage): (str(RLELossless), *_PLAIN)},
+    "labelmap": {str(LabelMapSegmentationStorage): (str(RLELossless),)},
     "sr": {
         str(Comprehensive3DSRStorage): _PLAIN,
         str(ComprehensiveSRStorage): _PLAIN,

@@ -6,9 +6,7 @@ from pathlib import Path
 
 from pydicom import Dataset, dcmread
 from pynetdicom import build_context
-from pynetdicom.sop_class import (  # type: ignore[attr-defined]
-    StudyRootQueryRetrieveInformationModelFind as STUDY_ROOT_FIND,
-)
+from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind as Find  # type: ignore[attr-defined]
 
 from dicomnode.deliver.association import Timeouts, conversation
 from dicomnode.domain.errors import DeliveryError
@@ -30,12 +28,12 @@ def holds(peer: Peer, path: Path, *, calling_aet: str, timeouts: Timeouts) -> bo
     query.QueryRetrieveLevel = "IMAGE"
     for keyword in _KEYS:
         setattr(query, keyword, header.get(keyword))
-    contexts = [build_context(STUDY_ROOT_FIND)]
+    contexts = [build_context(Find)]
     try:
         with conversation(peer, contexts, calling_aet=calling_aet, timeouts=timeouts) as talk:
             if not talk.association.is_established or not talk.association.accepted_contexts:
                 return None
-            return _found(talk.association.send_c_find(query, STUDY_ROOT_FIND), str(query.SOPInstanceUID))
+            return _found(talk.association.send_c_find(query, Find), str(query.SOPInstanceUID))
     except (DeliveryError, RuntimeError):
         return None
 

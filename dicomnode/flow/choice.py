@@ -79,8 +79,8 @@ def choose(forms: Sequence[Form], takes: Sequence[str], known: Acceptance | None
 
     Returns
     -------
-    Never nothing while there is a form that was not refused: a destination that accepts none is offered the report all
-    the same, so that its refusal is seen.
+    Never nothing while there is a report or picture that was not refused: a destination that accepts neither is
+    offered one all the same, so that its refusal is seen.
     """
     chosen = list(_masks(forms, takes, known))
     stored = {form.role for form in chosen}
@@ -98,8 +98,8 @@ def choose(forms: Sequence[Form], takes: Sequence[str], known: Acceptance | None
         if wanted or _offered(form):
             chosen.append(form)
     if not chosen:
-        alone = [form for kind in _REPORTS for form in forms if form.kind == kind and not form.refers_to]
-        chosen += _first(alone, known, insist=True)
+        reports = [form for kind in _REPORTS for form in forms if form.kind == kind and not form.refers_to]
+        chosen += _first([*reports, *(form for form in forms if form.kind in _PICTURES)], known, insist=True)
     return chosen
 
 

@@ -2,40 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
 
 from pydicom import Dataset
-from pydicom.uid import ComprehensiveSRStorage, EnhancedSRStorage
 
-from dicomnode.domain.errors import EncodingError
 from dicomnode.domain.finding import Check, Findings, Provenance
 from dicomnode.domain.uid import ResultUids
-from dicomnode.report import check, encode, features, measurements, refusal, segmentation
+from dicomnode.flow.output import Output, encode_as
+from dicomnode.flow.reports import reports
+from dicomnode.report import (
+    check,
+    contour_check,
+    features,
+    labelmap,
+    measurements,
+    onepage,
+    refusal,
+    rtstruct,
+    secondary,
+    segmentation,
+)
+from dicomnode.report.page import pictures_of
 
-#: SOP classes that the tree of our reports is legal in too (PS3.3 A.35.3, A.35.2), for destinations that take no
-#: Comprehensive 3D SR; the newer first.
-OLDER_CLASSES = {"comprehensive": ComprehensiveSRStorage, "enhanced": EnhancedSRStorage}
+__all__ = ["Output", "encoded", "refused"]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Output:
-    """One result object, encoded.
-
-    Attributes
-    ----------
-    role, kind, refers_to
-        As in `domain.work.Form`.
-    stands_in
-        Whether it says the same as another, for destinations that do not take that one.
-    """
-
-    role: str
-    kind: str
-    refers_to: str = ""
-    stands_in: bool = False
-    dataset: Dataset = field(repr=False)
-    data: bytes = field(repr=False)
+#: Kinds that are drawn into pixels or onto paper; they say something of every result, also an empty one.
+_DRAWN = frozenset({"picture", "pdf"})
 
 
 def encoded(findings: Findings, wanted: Sequence[str], provenance: Provenance, uids: ResultUids) -> Iterator[Output]:
@@ -55,65 +47,58 @@ def encoded(findings: Findings, wanted: Sequence[str], provenance: Provenance, u
     masks: dict[str, Dataset] = {}
     mask = segmentation.write(findings, provenance, uids) if "seg" in wanted else None
     if mask is not None:
-        output = _output("seg", "seg", mask)
+        output = encode_as("seg", "seg", mask)
         check.verify(output.data, findings)
         masks["seg"] = mask
         yield output
-    if "sr" in wanted or not (masks or findings.features):
-        yield from _reports("sr", lambda uids, mask: measurements.write(findings, provenance, uids, mask), uids, masks)
+    labels = labelmap.write(findings, provenance, uids) if "labelmap" in wanted else None
+    if labels is not None:
+        output = encode_as("labelmap", "labelmap", labels)
+        labelmap.verify(output.data, findings)
+        masks["labelmap"] = labels
+        yield output
+    contours = rtstruct.write(findings, provenance, uids) if "rtstruct" in wanted else None
+    if "sr" in wanted or not (masks or contours or findings.features or _DRAWN & set(wanted)):
+        yield from reports("sr", lambda uids, mask: measurements.write(findings, provenance, uids, mask), uids, masks)
     if findings.features:
-        yield from _reports(
+        yield from reports(
             "radiomics", lambda uids, mask: features.write(findings, provenance, uids, mask), uids, masks
         )
+    if contours is not None:
+        output = encode_as("rtstruct", "rtstruct", contours)
+        contour_check.verify(output.data, findings)
+        yield output
+    yield from _drawn(findings, wanted, provenance, uids)
+
+
+def _drawn(findings: Findings, wanted: Sequence[str], provenance: Provenance, uids: ResultUids) -> Iterator[Output]:
+    """What is drawn for people."""
+    if not _DRAWN & set(wanted):
+        return
+    pictures = pictures_of(findings, provenance)
+    if "picture" in wanted:
+        for number, image in enumerate(secondary.write(findings, provenance, uids, pictures), start=1):
+            yield encode_as(f"picture-{number}", "picture", image)
+    if "pdf" in wanted:
+        yield encode_as("pdf", "pdf", onepage.write(findings, provenance, uids, pictures))
 
 
 def refused(
-    headers: Sequence[Dataset], reason: str, provenance: Provenance, uids: ResultUids, checks: Sequence[Check]
+    headers: Sequence[Dataset],
+    reason: str,
+    wanted: Sequence[str],
+    provenance: Provenance,
+    uids: ResultUids,
+    checks: Sequence[Check],
 ) -> Iterator[Output]:
-    """What tells a reader why there is no result.
+    """What tells a reader why there is no result: a report, and a picture where the rule makes pictures.
 
     Raises
     ------
     EncodingError
-        As `report.refusal.write`.
+        As `report.refusal.write` and `report.secondary.refusal`.
     """
-    yield _output("refusal", "refusal", refusal.write(headers, reason, provenance, uids, checks))
-
-
-def _reports(
-    kind: str,
-    write: Callable[[ResultUids, Dataset | None], Dataset | None],
-    uids: ResultUids,
-    masks: Mapping[str, Dataset],
-) -> Iterator[Output]:
-    """A report for each mask that it can refer to and one that refers to none, each in all SOP classes."""
-    for place, mask in enumerate([*masks, ""]):
-        # The first is the report itself; the others say the same to destinations that have another mask, or none.
-        variant = "" if place == 0 else f"with-{mask}" if mask else "without-seg"
-        named = replace(uids, variant=variant)
-        dataset = write(named, masks.get(mask))
-        if dataset is None:
-            return
-        role = "-".join(filter(None, (kind, variant)))
-        yield replace(_output(role, kind, dataset, mask), stands_in=place > 0)
-        for name, sop_class in OLDER_CLASSES.items():
-            older = recast(dataset, sop_class, replace(uids, variant=f"{variant}-{name}").instance(kind))
-            yield replace(_output(f"{role}-{name}", kind, older, mask), stands_in=True)
-
-
-def recast(dataset: Dataset, sop_class_uid: str, sop_instance_uid: str) -> Dataset:
-    """The same report as another SOP class; the tree is shared, since no object is changed once it is made."""
-    result = Dataset()
-    for element in dataset:
-        result.add(element)
-    # Assignment would change the element that is shared with the original.
-    result.add_new("SOPClassUID", "UI", sop_class_uid)
-    result.add_new("SOPInstanceUID", "UI", sop_instance_uid)
-    return result
-
-
-def _output(role: str, kind: str, dataset: Dataset, refers_to: str = "") -> Output:
-    try:
-        return Output(role=role, kind=kind, refers_to=refers_to, dataset=dataset, data=encode.to_bytes(dataset))
-    except (ValueError, TypeError, AttributeError) as error:
-        raise EncodingError(f"{role}: the object cannot be written: {error}") from error
+    yield encode_as("refusal", "refusal", refusal.write(headers, reason, provenance, uids, checks))
+    if "picture" in wanted:
+        image = secondary.refusal(headers, reason, provenance, uids, checks)
+        yield encode_as("refusal-picture", "refusal-picture", image)

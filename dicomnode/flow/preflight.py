@@ -10,10 +10,8 @@ from collections.abc import Iterator
 from fcntl import LOCK_NB, LOCK_SH, flock
 
 from dicomnode.config import Settings
-from dicomnode.deliver import dimse
-from dicomnode.domain.errors import DicomNodeError
-from dicomnode.domain.network import Peer
 from dicomnode.flow.preflight_models import models
+from dicomnode.flow.preflight_peers import peers
 from dicomnode.flow.verdict import Check, Verdict
 from dicomnode.store.database import NETWORK_FILE_SYSTEMS, file_system
 
@@ -31,8 +29,7 @@ def check(settings: Settings) -> Iterator[Check]:
     yield _folder(settings)
     yield from models(settings)
     yield _port(settings)
-    for peer in settings.peers:
-        yield _peer(settings, peer)
+    yield from peers(settings)
 
 
 def _folder(settings: Settings) -> Check:
@@ -83,22 +80,3 @@ def _runs(settings: Settings) -> bool:
     except BlockingIOError:
         return True
     return False
-
-
-def _peer(settings: Settings, peer: Peer) -> Check:
-    subject = f"peer {peer.name} ({peer.aet} at {peer.host}:{peer.port})"
-    if not peer.may_receive:
-        return Check(subject=subject, verdict=Verdict.OK, found="modality; not asked, since it is sent nothing")
-    try:
-        seconds = dimse.echo(peer, calling_aet=settings.node.aet, timeouts=_timeouts(settings))
-    except DicomNodeError as error:
-        remedy = f"is it running, and does it know {settings.node.aet} with this machine's address?"
-        return Check(subject=subject, verdict=Verdict.FAIL, found=str(error), remedy=remedy)
-    return Check(subject=subject, verdict=Verdict.OK, found=f"answers C-ECHO in {seconds * 1000:.0f} ms")
-
-
-def _timeouts(settings: Settings) -> dimse.Timeouts:
-    return dimse.Timeouts(
-        connect_seconds=settings.deliver.connect_timeout_seconds,
-        dimse_seconds=settings.deliver.response_timeout_seconds,
-    )

@@ -59,7 +59,7 @@ class Results:
                 raise Unsuitable(f"{changed}, again and again; restart the node and `dicomnode rerun` the study")
             raise Outdated(changed)
         provenance = self._provenance(job, spec, started_at, predecessor)
-        analysis = analyse(_paths(job), job.outputs, provenance, result_uids(job), self._sessions)
+        analysis = analyse(_paths(job), self._wanted(job), provenance, result_uids(job), self._sessions)
         words = ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in analysis.seconds.items())
         return analysis.outputs, words
 
@@ -81,7 +81,13 @@ class Results:
         bundles, _broken = find_bundles(self._settings.models.folder)
         spec = bundles.get(job.model) or unavailable(job.model)
         provenance = self._provenance(job, spec, started_at, predecessor)
-        return tuple(refused(self._headers(job), reason, provenance, result_uids(job), checks))
+        return tuple(refused(self._headers(job), reason, job.outputs, provenance, result_uids(job), checks))
+
+    def _wanted(self, job: Job) -> tuple[str, ...]:
+        """What the rule asks for; a destination that lists the label map gets the SEG as one."""
+        peers = [self._settings.peer(name) for name in job.destinations]
+        listed = any(peer is not None and "labelmap" in peer.outputs for peer in peers)
+        return (*job.outputs, "labelmap") if listed and "seg" in job.outputs else job.outputs
 
     def _bundle(self, name: str) -> ModelSpec:
         bundles, broken = find_bundles(self._settings.models.folder)

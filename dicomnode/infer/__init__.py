@@ -1,1 +1,1 @@
-"""From a series to a segmentation: bundle, volume, preparation, tiles, network, and back to the source grid."""
+"""From series to an answer: bundle, volumes, quality gate, preparation, network, and back to the source grid."""

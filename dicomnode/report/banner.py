@@ -10,7 +10,7 @@ from pydicom.valuerep import DA
 
 from dicomnode.domain.finding import Provenance
 from dicomnode.report.identity import fit
-from dicomnode.report.lettering import SHAPES, drawable, name_text
+from dicomnode.report.lettering import LEFT_TO_RIGHT, SHAPES, drawable, name_text, right_to_left
 from dicomnode.report.provenance import MODEL_NAME, local
 
 
@@ -20,13 +20,14 @@ class Banner:
 
     Attributes
     ----------
-    patient
-        Name, ID, birth date, sex.
+    name, identity
+        Of the patient; ID, birth date and sex, which no long name may push off the page.
     lines
         Study; series; model, node and time; predecessor, if there is one.
     """
 
-    patient: str
+    name: str
+    identity: str
     lines: tuple[str, ...]
 
 
@@ -41,7 +42,8 @@ def banner(datasets: Sequence[Dataset], provenance: Provenance, *, shapes: bool 
         Whether whoever draws it can join and reorder letters.
     """
     header = fit(datasets[0])
-    patient = [name_text(header.get("PatientName"), shapes=shapes), f"ID {_text(header, 'PatientID') or 'none'}"]
+    name = name_text(header.get("PatientName"), shapes=shapes)
+    patient = [f"ID {_text(header, 'PatientID') or 'none'}"]
     if _date(header, "PatientBirthDate"):
         patient.append(f"born {_date(header, 'PatientBirthDate')}")
     patient.append(_text(header, "PatientSex"))
@@ -55,7 +57,8 @@ def banner(datasets: Sequence[Dataset], provenance: Provenance, *, shapes: bool 
             f"SUPERSEDES the earlier result of this rule (revision {provenance.revision}, run {provenance.run})"
         )
     return Banner(
-        patient=drawable(" · ".join(filter(None, patient)), shapes=shapes),
+        name=f"{LEFT_TO_RIGHT}{name}" if right_to_left(name) else name,
+        identity=drawable(" · ".join(filter(None, patient)), shapes=shapes),
         lines=tuple(drawable(line, shapes=shapes) for line in lines),
     )
 

@@ -155,7 +155,9 @@ class Canvas:
         name, small = font(_NAME, bold=True), font(_SMALL)
         badge = f"AI {number}".strip()
         room = WIDTH - 2 * SIDE - name.getlength(badge) - 16
-        draw.text((SIDE, 6), cut(head.patient, room, name), font=name, fill=WHITE)
+        identity = f" · {head.identity}"
+        shown = cut(head.name, max(room / 3, room - name.getlength(identity)), name)
+        draw.text((SIDE, 6), cut(f"{shown}{identity}", room, name), font=name, fill=WHITE)
         draw.text((WIDTH - SIDE, 6), badge, font=name, fill=AMBER, anchor="ra")
         for place, text in enumerate(head.lines):
             fill = AMBER if text.startswith("SUPERSEDES") else WHITE

@@ -112,10 +112,11 @@ def verify(encoded: bytes, findings: Findings) -> None:
 
 def covered(array: NDArray[_Value], tilt: Tilt | None, index: int) -> NDArray[_Value]:
     """What a slice of a volume holds where its source image lies; of a rectified volume the nearest voxels."""
+    plane: NDArray[_Value] = array[index]
     if tilt is None:
-        return array[index]
+        return plane
     top, left = (round(start) for start in tilt.starts[index])
-    return array[index, top : top + tilt.shape[0], left : left + tilt.shape[1]]
+    return plane[top : top + tilt.shape[0], left : left + tilt.shape[1]]
 
 
 def _check_frame_of_reference(structures: Dataset, findings: Findings) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import contourpy
 import numpy as np
@@ -175,12 +176,15 @@ def _traced(mask: NDArray[np.bool_]) -> tuple[Polygon, NDArray[np.intp]]:
     """Every boundary by unit steps, shape (step, 2), one after the other, and where each begins; last, the end.
 
     contourpy's line at half height passes every edge between a pixel in and a pixel out at its middle. Two such edges
-    in a row share a corner, which is the step. Inside lies to the right of outer boundaries and holes alike.
+    in a row share a corner, which is the step. Where pixels meet at a corner alone it keeps them apart, as their mean
+    is not above half height. Inside lies to the right, of outer boundaries and of holes.
     """
     padded = np.pad(mask, 1).astype(np.float32)
     generator = contourpy.contour_generator(z=padded, line_type=contourpy.LineType.ChunkCombinedOffset)
-    points, offsets = generator.lines(0.5)
-    middles, ends = np.asarray(points[0]), np.asarray(offsets[0], dtype=np.intp)
+    # One chunk, as none is asked for; the library's annotations do not follow the type of line.
+    lines: Any = generator.lines(0.5)
+    (points,), (offsets,) = lines
+    middles, ends = np.asarray(points), np.asarray(offsets, dtype=np.intp)
     last = np.zeros(len(middles), dtype=bool)
     last[ends[1:] - 1] = True
     following = np.roll(middles, -1, axis=0)

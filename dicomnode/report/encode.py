@@ -16,7 +16,7 @@ IMPLEMENTATION_VERSION_NAME = "DICOMNODE"
 
 
 def to_bytes(dataset: Dataset) -> bytes:
-    """`dataset` in the DICOM File Format (PS3.10 section 7), Explicit VR Little Endian.
+    """`dataset` in the DICOM File Format (PS3.10 section 7), Explicit VR Little Endian or as compressed.
 
     Raises
     ------
@@ -28,7 +28,9 @@ def to_bytes(dataset: Dataset) -> bytes:
         meta.FileMetaInformationVersion = b"\x00\x01"
         meta.MediaStorageSOPClassUID = dataset.SOPClassUID
         meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
-        meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        # Pixels that a writer has compressed stay so; everything else is plain.
+        made = dataset.file_meta.get("TransferSyntaxUID") if hasattr(dataset, "file_meta") else None
+        meta.TransferSyntaxUID = made if made and made.is_encapsulated else ExplicitVRLittleEndian
         meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
         meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
         dataset.file_meta = meta

@@ -16,6 +16,9 @@ from dicomnode.domain.errors import EncodingError
 NOT_SHOWN = "[other script]"
 NAME_NOT_SHOWN = "[name in another script]"
 
+#: Put before a line, it keeps the order of the line's parts where one of them is Arabic or Hebrew (UAX #9).
+LEFT_TO_RIGHT = "\N{LEFT-TO-RIGHT MARK}"
+
 #: A character of no font; Pillow draws the box for it.
 _NO_CHARACTER = "\uffff"
 
@@ -57,7 +60,7 @@ def drawable(text: str, *, shapes: bool = SHAPES) -> str:
     """
     parts: list[str] = []
     for character in unicodedata.normalize("NFC", " ".join(text.split())):
-        if _has(character) and (shapes or not _right_to_left(character)):
+        if _has(character) and (shapes or not right_to_left(character)):
             parts.append(character)
         elif not parts or parts[-1] != NOT_SHOWN:
             parts.append(NOT_SHOWN)
@@ -118,7 +121,7 @@ def wrapped(text: str, width: float, face: ImageFont.FreeTypeFont, most: int | N
 
 @lru_cache(maxsize=4096)
 def _has(character: str) -> bool:
-    if character == " ":
+    if character in (" ", LEFT_TO_RIGHT):
         return True
     face = font(20)
     return not unicodedata.category(character).startswith("C") and bytes(face.getmask(character)) != _box()
@@ -129,5 +132,6 @@ def _box() -> bytes:
     return bytes(font(20).getmask(_NO_CHARACTER))
 
 
-def _right_to_left(character: str) -> bool:
-    return unicodedata.bidirectional(character) in ("R", "AL")
+def right_to_left(text: str) -> bool:
+    """Whether some letter is of a script written from right to left."""
+    return any(unicodedata.bidirectional(character) in ("R", "AL") for character in text)

@@ -16,7 +16,6 @@ from dicomnode.report.code import coded
 from dicomnode.report.identity import fit, guard_study
 from dicomnode.report.picture import Picture
 from dicomnode.report.provenance import shortened
-from dicomnode.report.sheet import sheet
 from dicomnode.report.shown import ShownObject, refer_to_objects
 
 ROLE = "pdf"
@@ -44,6 +43,9 @@ def write(findings: Findings, provenance: Provenance, uids: ResultUids, pictures
     every = [*datasets, *(ds for companion in findings.companions for ds in companion.datasets)]
     guard_study(every)
     header = fit(datasets[0])
+    # It imports matplotlib, which takes a second and looks for a folder to write its cache to.
+    from dicomnode.report.sheet import sheet
+
     with encoding(f"PDF on series {header.SeriesInstanceUID}"):
         document = sheet(findings, provenance, pictures)
         result = ShownObject(

@@ -14,7 +14,7 @@ from dicomnode.report.focus import Focus
 from dicomnode.report.lettering import cut, drawable, font
 from dicomnode.report.view import View
 from dicomnode.report.window import Window
-from dicomnode.report.wording import probability_text
+from dicomnode.report.wording import number_text
 
 BLACK, WHITE, GREY = (0, 0, 0), (255, 255, 255), (150, 150, 150)
 
@@ -22,6 +22,9 @@ BLACK, WHITE, GREY = (0, 0, 0), (255, 255, 255), (150, 150, 150)
 _LETTER, _CAPTION = 22, 18
 _INSET = 6
 _HALO = 2
+
+#: Colours whose red, green and blue add up to less cannot be told from a black halo.
+_DARK = 200
 
 #: Lengths that scale bars may have; the bar takes at most this part of the width.
 _BARS_MM = (100, 50, 20, 10, 5, 2, 1)
@@ -145,8 +148,9 @@ def _outlines(
         lines = [
             [(float(x), float(y)) for x, y in place.pixels(ring + first)] for ring in rings(labels == segment.number)
         ]
+        halo = WHITE if sum(segment.color_rgb) < _DARK else BLACK
         for line in lines:
-            draw.line(line, fill=BLACK, width=width + 2)
+            draw.line(line, fill=halo, width=width + 2)
         for line in lines:
             draw.line(line, fill=segment.color_rgb, width=width)
 
@@ -161,7 +165,7 @@ def _box(draw: ImageDraw.ImageDraw, place: Place, detection: Detection, *, thick
     width = 3 if thick else 2
     draw.rectangle((x0 - 1, y0 - 1, x1 + 1, y1 + 1), outline=BLACK, width=width + 2)
     draw.rectangle((x0, y0, x1, y1), outline=colour, width=width)
-    text = f"{detection.number}: {probability_text(detection.score)}"
+    text = f"{detection.number}: {number_text(detection.score, 2)}"
     face = font(_CAPTION)
     x = max(0.0, min(x0, place.size[0] - face.getlength(text) - _HALO))
     above = y0 - _CAPTION - 6

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 from highdicom import PlanePositionSequence, VOILUTFunctionValues, VOILUTTransformation, Volume
@@ -174,14 +175,16 @@ def _role(concept: Code, segment: Segment | None) -> str:
 
 def _stored(
     values: NDArray[np.float32], low: float, high: float, stored: Stored
-) -> tuple[NDArray[np.float32] | NDArray[np.uint16], dict[str, object], tuple[float, float]]:
+) -> tuple[NDArray[np.float32] | NDArray[np.uint16], dict[str, Any], tuple[float, float]]:
     """Pixels, what maps them to values (as arguments of highdicom's), and the window, centre and width, of them all."""
     if stored is Stored.FLOAT32:
         # A window has to be wider than nothing (PS3.3 C.11.2.1.2.1).
         return values, {"value_range": (low, high)}, ((low + high) / 2, (high - low) or 1.0)
     slope = (high - low) / _MOST or 1.0
-    pixels = np.rint((values.astype(np.float64) - low) / slope).astype(np.uint16)
-    mapping: dict[str, object] = {"value_range": (0, _MOST), "slope": slope, "intercept": low}
+    pixels = np.empty(values.shape, dtype=np.uint16)
+    for plane, of_plane in zip(pixels, values, strict=True):
+        plane[...] = np.rint((of_plane.astype(np.float64) - low) / slope)
+    mapping: dict[str, Any] = {"value_range": (0, _MOST), "slope": slope, "intercept": low}
     return pixels, mapping, (_MOST / 2, float(_MOST))
 
 

@@ -35,6 +35,7 @@ class Role:
 
 #: The names are the roles of `ResultUids`.
 ROLES = {
+    "labelmap": Role(offset=0, title="AI SEG"),
     "seg": Role(offset=1, title="AI SEG"),
     "sr": Role(offset=2, title="AI SR"),
     "radiomics": Role(offset=3, title="AI radiomics"),

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import DataElement, Dataset
+from pydicom.charset import default_encoding
 from pydicom.dataelem import RawDataElement
 from pydicom.sequence import Sequence as Items
 from pydicom.tag import Tag
@@ -146,6 +147,8 @@ def _contour(points: NDArray[np.float64], count: int, plane: Plane) -> Dataset:
     text = "\\".join(map("%.10g".__mod__, points.ravel().tolist())).encode("ascii")
     text += b" " * (len(text) % 2)
     contour[_DATA] = RawDataElement(_DATA, "DS", len(text), text, 0, False, True)
+    # Else it would parse them on writing.
+    contour.set_original_encoding(False, True, default_encoding)
     return contour
 
 

@@ -11,7 +11,7 @@ from highdicom.seg import SegmentAlgorithmTypeValues, SegmentationTypeValues, Se
 from highdicom.seg import Segmentation as SegmentationObject
 from numpy.typing import NDArray
 from pydicom import Dataset
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 
 from dicomnode.domain.finding import Findings, Provenance
 from dicomnode.domain.model import Segment
@@ -30,14 +30,23 @@ __all__ = ["ROLE", "segment_numbers", "write"]
 ROLE = "seg"
 
 
-def write(findings: Findings, provenance: Provenance, uids: ResultUids) -> Dataset | None:
+def write(
+    findings: Findings, provenance: Provenance, uids: ResultUids, *, role: str = ROLE, labelmap: bool = False
+) -> Dataset | None:
     """A BINARY Segmentation (PS3.3 A.51) with one segment per present segment, empty frames left out.
 
     The same findings, provenance and UIDs give the same bytes.
 
+    Parameters
+    ----------
+    role
+        Which series and instance UID it gets.
+    labelmap
+        Write a Label Map Segmentation (PS3.3 A.51 as of 2024d) instead, with the background that it has to describe.
+
     Returns
     -------
-    The object in Explicit VR Little Endian, or None for an empty mask.
+    The object in Explicit VR Little Endian, a label map in RLE Lossless; or None for an empty mask.
 
     Raises
     ------
@@ -62,15 +71,15 @@ def write(findings: Findings, provenance: Provenance, uids: ResultUids) -> Datas
             source_images=[plain(header)],
             plane_positions=positions,
             pixel_array=_renumbered(mask[span.start : span.stop], segments),
-            segmentation_type=SegmentationTypeValues.BINARY,
+            segmentation_type=SegmentationTypeValues.LABELMAP if labelmap else SegmentationTypeValues.BINARY,
             segment_descriptions=[
                 _description(segment, place, provenance, uids) for place, segment in enumerate(segments, start=1)
             ],
-            series_instance_uid=uids.series(ROLE),
-            series_number=series_number(ROLE, provenance.rule),
-            sop_instance_uid=uids.instance(ROLE),
+            series_instance_uid=uids.series(role),
+            series_number=series_number(role, provenance.rule),
+            sop_instance_uid=uids.instance(role),
             instance_number=1,
-            transfer_syntax_uid=ExplicitVRLittleEndian,
+            transfer_syntax_uid=RLELossless if labelmap else ExplicitVRLittleEndian,
             content_label="AI_SEG",
             content_description="AI result, not for primary diagnosis",
             omit_empty_frames=True,
@@ -80,7 +89,7 @@ def write(findings: Findings, provenance: Provenance, uids: ResultUids) -> Datas
         refer_to_source(result, findings.source)
         frames = result.PerFrameFunctionalGroupsSequence
         derive_frames(frames, [planes[_point(frame.PlanePositionSequence[0])] for frame in frames])
-        stamp(result, header, provenance, ROLE)
+        stamp(result, header, provenance, role)
         if header.get("BodyPartExamined"):
             result.BodyPartExamined = header.BodyPartExamined
         _fix_dimension_organization(result)

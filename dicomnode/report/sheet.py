@@ -38,6 +38,10 @@ _LEAST_PICTURE_MM = 40.0
 _MOST_COLUMNS = 2
 _GAP_MM = 4.0
 
+#: In the table the names of quantities take this part of a column and stand a little to the right of the subject.
+_NAME_PART = 0.75
+_INDENT_MM = 3.0
+
 #: From this version on matplotlib joins and reorders Arabic and Hebrew letters.
 _SHAPES = tuple(int(part) for part in matplotlib.__version__.split(".")[:2]) >= (3, 11)
 
@@ -49,8 +53,9 @@ def sheet(findings: Findings, provenance: Provenance, pictures: Sequence[Picture
     page.text(f"AI result: {provenance.model.title}", _TITLE, bold=True)
     page.text(DISCLAIMER, _TEXT, bold=True)
     page.rule()
-    for number, line in enumerate((head.patient, *head.lines)):
-        page.text(line, _TEXT, bold=number == 0)
+    page.text(f"{head.name} · {head.identity}", _TEXT, bold=True)
+    for line in head.lines:
+        page.text(line, _TEXT)
     page.rule()
     foci = foci_of(findings)
     for text in remarks_on(findings, provenance, foci):
@@ -70,13 +75,13 @@ class _Page:
     def __init__(self) -> None:
         self.top_mm = _MARGIN_MM
         self._figure = Figure(figsize=(_WIDTH_MM / _INCH_MM, _HEIGHT_MM / _INCH_MM), facecolor="white")
-        self._canvas = FigureCanvasPdf(self._figure)
+        FigureCanvasPdf(self._figure)
 
     def text(self, text: str, points: float, *, bold: bool = False, most: int = 2) -> None:
         for line in _lines(text, _WIDTH_MM - 2 * _MARGIN_MM, points, bold=bold, most=most):
             if self.top_mm + points * _SPACING * _POINT_MM > _bottom_mm():
                 return
-            self._put(line, _MARGIN_MM, points, bold=bold)
+            self._put(line, _MARGIN_MM, points, top_mm=self.top_mm, bold=bold)
             self.top_mm += points * _SPACING * _POINT_MM
 
     def rule(self) -> None:
@@ -84,36 +89,31 @@ class _Page:
         self.top_mm += 2.5
 
     def table(self, table: Table, reserved_mm: float) -> None:
-        """A line per subject and quantity, in two columns where there are many; what finds no room is counted."""
-        entries = [
-            (row.subject, name, cell)
-            for row in table.rows
-            for name, cell in zip(table.columns, row.cells, strict=True)
-            if cell
-        ]
-        if not entries:
+        """Subjects with their values below, in two columns where there are many; what finds no room is counted."""
+        lines: list[tuple[str, str]] = []
+        for row in table.rows:
+            lines.append((row.subject, ""))
+            lines += [(name, cell) for name, cell in zip(table.columns, row.cells, strict=True) if cell]
+        if not lines:
             return
         self.top_mm += 2.0
         step = _SMALL * _SPACING * _POINT_MM
         room = max(4, int((_bottom_mm() - reserved_mm - self.top_mm) / step) - 1)
-        columns = 1 if len(entries) <= room else 2
-        width = (_WIDTH_MM - 2 * _MARGIN_MM) / columns
-        shown = entries[: columns * room]
+        columns = 1 if len(lines) <= room else _MOST_COLUMNS
+        width = (_WIDTH_MM - 2 * _MARGIN_MM - (columns - 1) * _GAP_MM) / columns
+        shown = lines[: columns * room]
         deep = -(-len(shown) // columns)
-        start = self.top_mm
-        for column in range(columns):
-            self.top_mm, before = start, ""
-            left = _MARGIN_MM + column * width
-            for subject, name, cell in shown[column * deep : (column + 1) * deep]:
-                if subject != before:
-                    self._put(_cut(subject, 0.3 * width - 2, bold=True), left, _SMALL, bold=True)
-                self._put(_cut(name, 0.5 * width - 2), left + 0.3 * width, _SMALL)
-                self._put(_cut(cell, 0.2 * width - 2), left + 0.8 * width, _SMALL)
-                before = subject
-                self.top_mm += step
-        self.top_mm = start + deep * step
-        if len(entries) > len(shown):
-            self.text(f"{len(entries) - len(shown)} further measurements in the structured report", _SMALL)
+        for place, (name, cell) in enumerate(shown):
+            left, top = _MARGIN_MM + place // deep * (width + _GAP_MM), self.top_mm + place % deep * step
+            if not cell:
+                self._put(_cut(name, width, bold=True), left, _SMALL, top_mm=top, bold=True)
+                continue
+            self._put(_cut(name, _NAME_PART * width - _INDENT_MM - 1), left + _INDENT_MM, _SMALL, top_mm=top)
+            self._put(_cut(cell, (1 - _NAME_PART) * width), left + _NAME_PART * width, _SMALL, top_mm=top)
+        self.top_mm += deep * step
+        left_out = sum(1 for _, cell in lines[len(shown) :] if cell)
+        if left_out:
+            self.text(f"{left_out} further measurements in the structured report", _SMALL)
 
     def pictures(self, pictures: Sequence[Picture]) -> None:
         """Below each other or in two columns, whichever makes them larger."""
@@ -149,13 +149,13 @@ class _Page:
         # A date would make every file another one.
         told = {"Title": drawable(title), "Creator": MODEL_NAME, "Producer": None, "CreationDate": None}
         with matplotlib.rc_context({"pdf.fonttype": 42, "pdf.compression": 6}):
-            self._canvas.print_pdf(out, metadata=told)
+            self._figure.savefig(out, format="pdf", metadata=told)
         return out.getvalue()
 
-    def _put(self, text: str, left_mm: float, points: float, *, bold: bool = False) -> None:
+    def _put(self, text: str, left_mm: float, points: float, *, top_mm: float, bold: bool = False) -> None:
         self._figure.text(
             left_mm / _WIDTH_MM,
-            1 - self.top_mm / _HEIGHT_MM,
+            1 - top_mm / _HEIGHT_MM,
             text,
             fontproperties=FontProperties(fname=str(font_file(bold=bold)), size=points),
             va="top",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from dicomnode.domain.finding import Findings, Measurement
 from dicomnode.domain.model import Segment
-from dicomnode.report.wording import answer_text, measurement_name, measurement_text, probability_text
+from dicomnode.report.wording import answer_text, measurement_name, measurement_text, number_text
 
 #: Measurements about the whole series bear this in place of a segment's number.
 _WHOLE_SERIES = 0
@@ -59,7 +59,7 @@ def lines_about(findings: Findings, segment: Segment) -> list[str]:
 
 def answers(findings: Findings) -> list[str]:
     """Boxes with their scores, then answers of classifiers with the probability of each, one to a line."""
-    lines = [f"{one.segment.label} {one.number}: score {probability_text(one.score)}" for one in findings.detections]
+    lines = [f"{one.segment.label} {one.number}: score {number_text(one.score, 2)}" for one in findings.detections]
     for found in findings.classifications:
         others = ", ".join(answer_text(answer, probability) for answer, probability in found.probabilities)
         lines.append(f"{found.question.meaning}: {found.answer.meaning} ({others})")

@@ -51,7 +51,8 @@ class View:
         plane = np.take(array, self.index, axis=self.axis)
         if self.axes[0] > self.axes[1]:
             plane = plane.T
-        return plane[:: -1 if self.flips[0] else 1, :: -1 if self.flips[1] else 1]
+        shown: NDArray[Any] = plane[:: -1 if self.flips[0] else 1, :: -1 if self.flips[1] else 1]
+        return shown
 
     def span(self, low: tuple[float, ...], high: tuple[float, ...]) -> tuple[float, float, float, float]:
         """A box of the volume in this plane: top, left, bottom, right in voxels from the upper left corner.

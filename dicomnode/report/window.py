@@ -42,8 +42,8 @@ class Window:
     def grey(self, image: NDArray[Any]) -> NDArray[np.uint8]:
         """Grey levels, 0 to 255, of the same shape."""
         scaled = (image.astype(np.float32) - self.low) * np.float32(255 / (self.high - self.low))
-        levels = np.clip(np.nan_to_num(scaled, nan=0.0), 0, 255).astype(np.uint8)
-        return 255 - levels if self.inverted else levels
+        levels: NDArray[np.uint8] = np.clip(np.nan_to_num(scaled, nan=0.0), 0, 255).astype(np.uint8)
+        return np.subtract(255, levels, dtype=np.uint8) if self.inverted else levels
 
 
 def window_for(source: SourceSeries, segment: Segment | None, box: tuple[slice, ...] | None) -> Window:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from dicomnode.domain.clock import from_text
 from dicomnode.domain.network import Acceptance, Peer
@@ -11,9 +11,6 @@ from dicomnode.store.database import Database
 
 #: An archive is upgraded over night: what it accepts is known for a day.
 VALID = timedelta(days=1)
-
-#: The time of an inquiry that something has cast doubt on.
-_LONG_AGO = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
 class Acceptances:
@@ -31,22 +28,24 @@ class Acceptances:
             "SELECT sop_class_uid, transfer_syntax_uid, result FROM acceptance WHERE peer = ?", peer.name
         )
         return Acceptance(
-            asked_at=from_text(row["asked_at"]) if row["asked_at"] else _LONG_AGO,
+            asked_at=from_text(row["asked_at"]),
             results={(one["sop_class_uid"], one["transfer_syntax_uid"]): one["result"] for one in rows},
         )
 
     def due(self, peer: Peer) -> bool:
         """Whether a peer is to be asked (again)."""
-        known = self.of(peer)
-        return known is None or self._db.clock() - known.asked_at >= VALID
+        row = self._db.row(
+            "SELECT asked_at FROM inquiry WHERE peer = ? AND address = ? AND doubtful = 0", peer.name, peer.address
+        )
+        return row is None or self._db.clock() - from_text(row["asked_at"]) >= VALID
 
     def remember(self, peer: Peer, results: Mapping[tuple[str, str], int]) -> None:
         """Write down what a peer has just answered, in place of what it answered before."""
         self._db.execute("DELETE FROM inquiry WHERE peer = ?", peer.name)
-        self._db.execute("INSERT INTO inquiry VALUES (?, ?, ?)", peer.name, peer.address, self._db.now())
+        self._db.execute("INSERT INTO inquiry VALUES (?, ?, ?, 0)", peer.name, peer.address, self._db.now())
         for (sop_class, syntax), result in results.items():
             self._db.execute("INSERT INTO acceptance VALUES (?, ?, ?, ?)", peer.name, sop_class, syntax, result)
 
     def doubt(self, peer: str) -> None:
         """Have a peer asked again before something is sent to it: it refused what it had accepted."""
-        self._db.execute("UPDATE inquiry SET asked_at = '' WHERE peer = ?", peer)
+        self._db.execute("UPDATE inquiry SET doubtful = 1 WHERE peer = ?", peer)

@@ -181,7 +181,7 @@ class Deliveries:
             study_instance_uid,
         )
         self._db.execute(
-            "UPDATE inquiry SET asked_at = '' WHERE peer IN"
+            "UPDATE inquiry SET doubtful = 1 WHERE peer IN"
             " (SELECT destination FROM delivery WHERE state = 'failed' AND study_instance_uid = ?)",
             study_instance_uid,
         )

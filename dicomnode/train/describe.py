@@ -94,6 +94,9 @@ slice_spacing_mm = [0.4, 6.0]
 pixel_spacing_mm = [0.4, 1.6]
 minimum_slices = 20
 orientations = ["axial"]
+body_parts = [                     # an absent Body Part Examined passes (PS3.16 Annex L)
+    "*ABD*", "*CHEST*", "*LUNG*", "*THORA*", "*TRUNK*", "HEART", "MEDIASTINUM", "RIB", "STERNUM", "TSPINE", "WHOLEBODY",
+]
 
 [plausible]
 right_of = [[1, 2]]                # segment 1 lies at smaller x (LPS) than segment 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from io import BytesIO
@@ -13,8 +13,8 @@ from time import monotonic, sleep
 from typing import Any
 
 from pydicom import Dataset, dcmread
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
-from pynetdicom import AE, AllStoragePresentationContexts, evt
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
+from pynetdicom import AE, AllStoragePresentationContexts, build_context, evt
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
 
@@ -23,7 +23,15 @@ from tests.acceptance.waiting import PATIENCE_SECONDS, free_port
 SEG = "1.2.840.10008.5.1.4.1.1.66.4"
 SR = "1.2.840.10008.5.1.4.1.1.88.34"
 REFUSAL = "1.2.840.10008.5.1.4.1.1.88.22"
+COMPREHENSIVE = "1.2.840.10008.5.1.4.1.1.88.33"
+LABELMAP = "1.2.840.10008.5.1.4.1.1.66.7"
+PICTURE = "1.2.840.10008.5.1.4.1.1.7"
 VERIFICATION = "1.2.840.10008.1.1"
+
+_STORAGE = [
+    *AllStoragePresentationContexts,
+    build_context(LABELMAP, [RLELossless, ExplicitVRLittleEndian, ImplicitVRLittleEndian]),
+]
 
 _SECONDS_BETWEEN_TRIES = 0.1
 
@@ -41,8 +49,10 @@ class Offer:
 class CountingPacs:
     """An archive that remembers every object as often as it comes."""
 
-    def __init__(self, aet: str = "ORTHANC") -> None:
+    def __init__(self, aet: str = "ORTHANC", refused: Collection[str] = ()) -> None:
         self.aet = aet
+        #: SOP classes of which it accepts no presentation context.
+        self.refused = set(refused)
         self.port = free_port()
         #: What it answers; only what it answered with Success is counted.
         self.status = 0x0000
@@ -55,7 +65,7 @@ class CountingPacs:
     def start(self) -> None:
         """Begin to listen."""
         ae = AE(ae_title=self.aet)
-        ae.supported_contexts = AllStoragePresentationContexts
+        ae.supported_contexts = [one for one in _STORAGE if one.abstract_syntax not in self.refused]
         ae.add_supported_context(VERIFICATION)
         handlers: list[evt.EventHandlerType] = [(evt.EVT_C_STORE, self._store), (evt.EVT_CONN_OPEN, self._opened)]
         self._server = ae.start_server(("127.0.0.1", self.port), block=False, evt_handlers=handlers)

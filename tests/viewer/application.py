@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import http.server
 import json
-import shutil
 import threading
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -92,6 +92,11 @@ def _handler(dist: Path, dicomweb: str) -> type[http.server.SimpleHTTPRequestHan
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
+        def handle(self) -> None:
+            # The browser may go, or no longer want what it asked for.
+            with suppress(ConnectionError):
+                super().handle()
+
         def end_headers(self) -> None:
             # Shared memory between workers is given to isolated pages only.
             self.send_header("Cross-Origin-Opener-Policy", "same-origin")
@@ -103,7 +108,9 @@ def _handler(dist: Path, dicomweb: str) -> type[http.server.SimpleHTTPRequestHan
             if path.startswith(f"{_DICOMWEB}/"):
                 self._forward()
             elif path == "/app-config.js":
-                self._answer(HTTPStatus.OK, "text/javascript", f"window.config = {json.dumps(_CONFIGURATION)};".encode())
+                self._answer(
+                    HTTPStatus.OK, "text/javascript", f"window.config = {json.dumps(_CONFIGURATION)};".encode()
+                )
             else:
                 # The application itself sorts out addresses that are no files.
                 self.path = path if (dist / path.lstrip("/")).is_file() else "/index.html"
@@ -126,11 +133,5 @@ def _handler(dist: Path, dicomweb: str) -> type[http.server.SimpleHTTPRequestHan
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
-
-        def copyfile(self, source: Any, outputfile: Any) -> None:
-            try:
-                shutil.copyfileobj(source, outputfile)
-            except BrokenPipeError:  # the browser no longer wants it
-                self.close_connection = True
 
     return Handler

@@ -87,7 +87,7 @@ class Chromium:
 
     def stop(self) -> None:
         """Kill it with all its children."""
-        with suppress(ProcessLookupError):
+        with suppress(ProcessLookupError):  # it has ended by itself
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait(timeout=30)
         os.close(self._to)

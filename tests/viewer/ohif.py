@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from tests.viewer.chromium import Chromium
 
 Colours = npt.NDArray[np.int16]
 
+_LARGE = 8
+
 #: Every script begins with the one viewport; it is none while the application is still loading.
 _VIEWPORT = "const viewport = window.cornerstone?.getRenderingEngines?.().flatMap(one => one.getViewports())[0];"
 
@@ -23,10 +26,8 @@ _SHOWN = _VIEWPORT + "return viewport?.getCurrentImageId?.()?.match(/instances[/
 _JUMP = (
     _VIEWPORT
     + """
-    const index = viewport.getImageIds().findIndex(one => one.includes(`/instances/${uid}/`));
-    if (index < 0) return false;
-    await window.cornerstone.utilities.jumpToSlice(viewport.element, {imageIndex: index});
-    return true;
+    const index = viewport?.getImageIds().findIndex(one => one.includes(`/instances/${uid}/`)) ?? -1;
+    if (index >= 0) await window.cornerstone.utilities.jumpToSlice(viewport.element, {imageIndex: index});
     """
 )
 
@@ -45,18 +46,22 @@ _PROJECTION = (
     """
 )
 
-_POLYLINES = (
+#: Colour and corners of all outlines drawn over the image, in pixels of the page.
+_OUTLINES = (
     _VIEWPORT
     + """
     const edge = viewport.element.getBoundingClientRect();
-    return [...viewport.element.querySelectorAll('.svg-layer polyline')].map(line =>
-        [...line.points].map(point => [point.x + edge.x, point.y + edge.y]));
+    const paths = [...viewport.element.querySelectorAll('.svg-layer polyline, .svg-layer path')].flatMap(drawn =>
+        (drawn.getAttribute('points') ?? drawn.getAttribute('d')).split('M').map(part => ({drawn, part})));
+    return paths.map(({drawn, part}) => ({
+        colour: drawn.getAttribute('stroke').match(/[0-9]+/g).slice(0, 3).map(Number),
+        corners: [...part.matchAll(/([0-9.-]+)[, ]+([0-9.-]+)/g)].map(one => [+one[1] + edge.x, +one[2] + edge.y]),
+    })).filter(one => one.corners.length > 2);
     """
 )
 
 _NOTES = (
-    _VIEWPORT
-    + "const lines = viewport?.element.querySelectorAll('.svg-layer tspan') ?? [];"
+    _VIEWPORT + "const lines = viewport?.element.querySelectorAll('.svg-layer tspan') ?? [];"
     "return [...lines].map(line => line.textContent.trim());"
 )
 
@@ -69,6 +74,14 @@ _MIDDLE = """
 """
 
 _TEXTS = "return [...document.querySelectorAll(selector)].map(one => one.innerText);"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outline:
+    """A closed line over the image: its colour, and which pixels have their centre inside it, shape (row, column)."""
+
+    colour_rgb: tuple[int, ...]
+    inside: npt.NDArray[np.bool_]
 
 
 class Ohif:
@@ -119,36 +132,49 @@ class Ohif:
         found: str | None = self._run(_SHOWN)
         return found
 
-    def go_to(self, sop_instance_uid: str) -> None:
-        """Scroll to an image of the series."""
-        assert self._run(_JUMP, uid=sop_instance_uid), f"image {sop_instance_uid} is not in the viewport"
-        eventually(lambda: self.shown() == sop_instance_uid, what=f"image {sop_instance_uid} in the viewport")
+    def at(self, sop_instance_uid: str) -> bool:
+        """Whether an image of the series is shown; scrolls to it if not, also where the viewer has gone back."""
+        if self.shown() == sop_instance_uid:
+            return True
+        self._run(_JUMP, uid=sop_instance_uid)
+        return False
 
-    def colours(self, shape: tuple[int, int]) -> Colours:
-        """What the page shows at the centres of the image's pixels.
+    def colours(self, shape: tuple[int, int], density: int = 1) -> Colours:
+        """What the page shows of the image.
+
+        Parameters
+        ----------
+        shape
+            Rows and columns of the image.
+        density
+            Samples along each side of a pixel; a single one is taken at its centre.
 
         Returns
         -------
-        Red, green and blue, shape (*shape, 3).
+        Red, green and blue, shape (rows × density, columns × density, 3).
         """
         page = np.asarray(Image.open(io.BytesIO(self._browser.screenshot())).convert("RGB"), dtype=np.int16)
-        rows, columns = np.indices(shape)
-        x, y = np.einsum("ij,j...->i...", self._projection(), np.stack([columns, rows, np.ones(shape)]))
-        found: Colours = page[np.floor(y).astype(int), np.floor(x).astype(int)]
+        rows, columns = (np.indices([length * density for length in shape]) + 0.5) / density - 0.5
+        x, y = np.einsum("ij,j...->i...", self._projection(), np.stack([columns, rows, np.ones_like(rows)]))
+        # What lies beyond the viewport is not shown.
+        y, x = (
+            np.clip(np.floor(one).astype(int), 0, length - 1) for one, length in zip((y, x), page.shape, strict=False)
+        )
+        found: Colours = page[y, x]
         return found
 
-    def outlined(self, shape: tuple[int, int]) -> list[npt.NDArray[np.bool_]]:
-        """The pixels whose centres lie inside each drawn polyline, shape (row, column)."""
+    def outlined(self, shape: tuple[int, int]) -> list[Outline]:
+        """The outlines drawn over the image."""
         matrix = self._projection()
         scale, offset = matrix[:, :2], matrix[:, 2]
         found = []
-        for line in self._run(_POLYLINES):
-            # Pillow draws what has its edge on whole numbers, so pixels are drawn large.
-            large = 8
-            points = (np.linalg.solve(scale, np.asarray(line).T - offset[:, None]).T + 0.5) * large
-            canvas = Image.new("1", (shape[1] * large, shape[0] * large))
-            ImageDraw.Draw(canvas).polygon([(float(x), float(y)) for x, y in points], fill=1)
-            found.append(np.asarray(canvas)[large // 2 :: large, large // 2 :: large])
+        for drawn in self._run(_OUTLINES):
+            corners = np.linalg.solve(scale, np.asarray(drawn["corners"]).T - offset[:, None]).T
+            # Pillow fills from whole number to whole number, so pixels are drawn large.
+            canvas = Image.new("1", (shape[1] * _LARGE, shape[0] * _LARGE))
+            ImageDraw.Draw(canvas).polygon([((x + 0.5) * _LARGE, (y + 0.5) * _LARGE) for x, y in corners], fill=1)
+            inside = np.asarray(canvas)[_LARGE // 2 :: _LARGE, _LARGE // 2 :: _LARGE]
+            found.append(Outline(colour_rgb=tuple(drawn["colour"]), inside=inside))
         return found
 
     def keep(self, name: str) -> None:

@@ -1,8 +1,9 @@
-"""A made CT with two dense bodies that no mirror image, turn or shift of it resembles, and a network that finds them."""
+"""A made CT with two dense bodies that looks different mirrored, turned or shifted, and a network that finds them."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -44,8 +45,8 @@ def labels() -> npt.NDArray[np.uint8]:
     return found
 
 
-def write_ct(folder: Path) -> tuple[str, tuple[str, ...], tuple[Path, ...]]:
-    """Write the CT, made today; its Study Instance UID, the SOP Instance UIDs of its slices, and its files."""
+def write_ct(folder: Path) -> tuple[str, tuple[str, ...]]:
+    """Write the CT, made today; its Study Instance UID, and the SOP Instance UIDs of its slices from feet to head."""
     found = labels()
     phantom = Phantom(
         hounsfield=np.array(HU, dtype=np.int16)[found],
@@ -59,11 +60,9 @@ def write_ct(folder: Path) -> tuple[str, tuple[str, ...], tuple[Path, ...]]:
         to_datasets(phantom, patient_name=PATIENT_NAME, patient_id=PATIENT_ID, study_date=datetime.now(UTC).date()),
         key=lambda ds: float(ds.ImagePositionPatient[2]),
     )
-    files = []
     for number, ds in enumerate(datasets):
-        files.append(folder / f"{number:03}.dcm")
-        ds.save_as(files[-1], enforce_file_format=True)
-    return str(datasets[0].StudyInstanceUID), tuple(str(ds.SOPInstanceUID) for ds in datasets), tuple(files)
+        ds.save_as(folder / f"{number:03}.dcm", enforce_file_format=True)
+    return str(datasets[0].StudyInstanceUID), tuple(str(ds.SOPInstanceUID) for ds in datasets)
 
 
 def write_model(folder: Path) -> None:
@@ -75,7 +74,7 @@ def _network() -> bytes:
     onnx = pytest.importorskip("onnx")
     helper, kind = onnx.helper, onnx.TensorProto.FLOAT
     # Half-way between neighbouring attenuations, as the bundle scales them.
-    first, second = ((low + high) / 2 / 2000 + 0.5 for low, high in zip(HU[:-1], HU[1:], strict=True))
+    first, second = ((low + high) / 2 / 2000 + 0.5 for low, high in pairwise(HU))
     axes = ["slice", "row", "column"]
     graph = helper.make_graph(
         [helper.make_node("Conv", ["image", "w", "b"], ["logits"])],

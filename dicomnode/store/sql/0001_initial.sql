@@ -178,11 +178,12 @@ CREATE INDEX delivery_by_result ON delivery (result_id);
 CREATE INDEX delivery_by_study ON delivery (study_instance_uid);
 
 -- When each peer was asked what it accepts, under which address, and what it answered. An inquiry that something has
--- cast doubt on is due again at once (asked_at empty); its answers hold until then.
+-- cast doubt on is due again at once; its answers hold until then.
 CREATE TABLE inquiry (
     peer     TEXT PRIMARY KEY,
     address  TEXT NOT NULL,
-    asked_at TEXT NOT NULL
+    asked_at TEXT NOT NULL,
+    doubtful INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 CREATE TABLE acceptance (

@@ -67,9 +67,7 @@ def test_a_peer_is_asked_once_a_day(db: Database, files: Files, outbox: Any, clo
     assert len(archive.offered) == 6
 
 
-def test_a_peer_is_asked_again_after_it_refused_what_it_had_accepted(
-    db: Database, files: Files, outbox: Any
-) -> None:
+def test_a_peer_is_asked_again_after_it_refused_what_it_had_accepted(db: Database, files: Files, outbox: Any) -> None:
     owe(db, files)
     archive = Archive()
     archive.answers["9.seg"] = 0xA900

@@ -250,7 +250,7 @@ def test_a_classifier_makes_a_report_and_no_mask(loops: Loops) -> None:
         for item in _items(came.results["sr"])
         if item.get("ValueType") == "CODE"
     ]
-    assert set(came.results) == {"sr"} and "Present" in codes
+    assert set(came.results) == {"sr", "sr-comprehensive", "sr-enhanced"} and "Present" in codes
 
 
 SCORE = (

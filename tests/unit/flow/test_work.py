@@ -109,6 +109,47 @@ def test_radiomics_come_in_a_report_of_their_own_where_the_rule_asks(
     assert set(it.results()) == {"seg", *reports}
 
 
+def test_every_kind_of_output_is_made_where_the_rule_asks(node: Callable[..., Node], ct: Any, receive: Any) -> None:
+    it = node(outputs=("seg", "sr", "rtstruct", "picture", "pdf"))
+    receive(it.intake, ct())
+    it.settled()
+    it.work_until_idle()
+    results = it.results()
+    assert it.job()["state"] == "done", it.job()["reason"]
+    reports = {*forms("sr"), *forms("sr-without-seg")}
+    assert set(results) - reports == {"seg", "rtstruct", "picture-1", "picture-2", "pdf"}
+    owed = it.db.rows("SELECT role FROM delivery JOIN result USING (result_id) ORDER BY delivery_id")
+    assert [row["role"] for row in owed] == ["seg", "sr", "rtstruct", "pdf"], "pictures wait for a refusal of the SEG"
+    assert len({ds.SOPInstanceUID for ds in results.values()}) == len(results)
+
+
+def test_a_report_as_an_older_class_differs_in_its_class_and_its_name_alone(
+    node: Callable[..., Node], ct: Any, receive: Any
+) -> None:
+    it = node()
+    receive(it.intake, ct())
+    it.settled()
+    it.work_until_idle()
+    results = it.results()
+    for role in ("sr", "sr-without-seg"):
+        for name, sop_class in (("comprehensive", "1.2.840.10008.5.1.4.1.1.88.33"), ("enhanced", ENHANCED_SR)):
+            older = results[f"{role}-{name}"]
+            assert older.SOPClassUID == older.file_meta.MediaStorageSOPClassUID == sop_class
+            assert older.SOPInstanceUID == older.file_meta.MediaStorageSOPInstanceUID
+            changed = [one.keyword for one in older if one != results[role][one.tag]]
+            assert changed == ["SOPClassUID", "SOPInstanceUID"]
+
+
+def test_a_rule_that_makes_pictures_shows_a_refusal_as_picture_too(
+    node: Callable[..., Node], ct: Any, receive: Any
+) -> None:
+    it = node(outputs=("seg", "picture"))
+    receive(it.intake, ct(range(3)))
+    it.settled()
+    it.work_until_idle()
+    assert it.job()["state"] == "failed" and set(it.results()) == {"refusal", "refusal-picture"}
+
+
 def test_a_repeated_job_makes_the_same_uids(node: Callable[..., Node], ct: Any, receive: Any) -> None:
     it = node()
     receive(it.intake, ct())

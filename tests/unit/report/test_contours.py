@@ -36,7 +36,8 @@ def winding(polygon: Polygon, mask: NDArray[np.bool_]) -> NDArray[np.int_]:
     to = polygon[:, None, None, :] - np.stack([columns + 0.5, rows + 0.5], axis=-1)
     angles = np.arctan2(to[..., 1], to[..., 0])
     turned = (np.roll(angles, -1, axis=0) - angles + np.pi) % (2 * np.pi) - np.pi
-    return np.rint(turned.sum(axis=0) / (2 * np.pi)).astype(int)
+    times: NDArray[np.int_] = np.rint(turned.sum(axis=0) / (2 * np.pi)).astype(int)
+    return times
 
 
 def test_one_pixel_is_its_four_corners() -> None:

@@ -30,7 +30,7 @@ from dicomnode.report.window import window_for
 from .conftest import ORIENTATIONS, SEGMENTS, SERIES, SHAPE, STUDY, findings_in, with_headers
 from .phantoms import SOURCES
 from .reading import referenced_instances, reread
-from .test_validators import ACCEPTED_WARNING, tool
+from .test_validators import ACCEPTED_WARNING, real_findings, tool
 
 #: An outline of the thickest kind is four pixels wide, so its pixels lie within two of the true edge, and a pixel's
 #: centre may be another half away.
@@ -63,7 +63,7 @@ def edges_of(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
     return np.concatenate([down, right])
 
 
-@pytest.mark.parametrize("name", [*ORIENTATIONS, "tilted CT", "enhanced MR"])
+@pytest.mark.parametrize("name", ["reversed", "sagittal", "tilted CT", "enhanced MR"])
 def test_the_outline_in_the_decoded_picture_is_the_edge_of_the_mask(
     name: str, provenance: Provenance, uids: ResultUids
 ) -> None:
@@ -83,10 +83,9 @@ def test_the_outline_in_the_decoded_picture_is_the_edge_of_the_mask(
             if len(edges):
                 scale = np.array(place.scale[::-1])
                 apart = np.linalg.norm((drawn[:, None] - edges[None]) * scale, axis=2)
-                # An outline half-way between voxels cuts the corners, by half a voxel's diagonal at most.
-                corner = np.linalg.norm(scale) / 4
+                # The outline goes straight from the middle of one edge to the next, at most a voxel further on.
                 assert apart.min(axis=1).max() <= OUTLINE_PIXELS + np.max(scale) / 2
-                assert apart.min(axis=0).max() <= OUTLINE_PIXELS + corner
+                assert apart.min(axis=0).max() <= OUTLINE_PIXELS
                 checked += 1
     assert checked >= 3
 
@@ -123,7 +122,7 @@ def test_nothing_is_drawn_outside_the_page_or_into_the_bands(findings: Findings,
             x, y = place.corner
             assert x >= 0
             assert x + place.size[0] <= 1024
-            assert BODY <= y
+            assert y >= BODY
             assert y + place.size[1] <= BODY + picture.body.shape[0]
 
 
@@ -334,7 +333,9 @@ def test_pet_is_black_on_white_and_lung_has_its_window(findings: Findings) -> No
     assert (tissue.low, tissue.high) == (-160, 240)
 
 
-@pytest.mark.parametrize("name", [*ORIENTATIONS, *SOURCES])
+@pytest.mark.parametrize(
+    "name", ["oblique", "tilted CT", "part of an enhanced CT", "legacy converted CT", "tomographic NM"]
+)
 def test_dciodvfy_finds_nothing_in_any_picture(
     name: str, replacing: Provenance, uids: ResultUids, tmp_path: Path
 ) -> None:
@@ -359,3 +360,15 @@ def test_a_picture_survives_as_png_of_half_its_size(findings: Findings, provenan
     half = np.asarray(Image.fromarray(picture.image).resize((512, 512), Image.Resampling.BILINEAR), dtype=int)
     red = np.abs(half - np.array(SEGMENTS[2].color_rgb)).sum(axis=2) < 120
     assert red.any()
+
+
+def test_pictures_of_a_real_thorax_ct_validate(
+    real_data: Path, provenance: Provenance, uids: ResultUids, tmp_path: Path
+) -> None:
+    findings = real_findings(real_data / "lung1" / "LUNG1-002_20180526_CT")
+    for ds in secondary.write(findings, provenance, uids):
+        file = tmp_path / f"{ds.InstanceNumber}.dcm"
+        file.write_bytes(to_bytes(ds))
+        done = subprocess.run([tool("dciodvfy"), "-new", str(file)], capture_output=True, text=True, check=False)
+        # The series itself draws warnings: a name without components, a private scheme for how it was de-identified.
+        assert [line for line in done.stderr.splitlines() if line and not line.startswith("Warning")] == ["SCImage"]

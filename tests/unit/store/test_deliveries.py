@@ -34,13 +34,15 @@ def job(db: Database, files: Files, make_arrival: MakeArrival) -> Job:
         assert study is not None
         jobs.add("1.2.3", 1, [Plan(
             rule="r", model="m", series_instance_uid="1.2.3.4", frame_of_reference_uid="", input_digest="i",
-            inputs={"ct": study.series[0].instances}, recipe_digest="r", priority=0, outputs=(), destinations=("A", "B"),
+            inputs={"ct": study.series[0].instances}, recipe_digest="r", priority=0, outputs=(),
+            destinations=("A", "B"),
         )], forced=False)  # fmt: skip
         job = jobs.claim("work-1", LEASE)
         assert job is not None
         made = [
             Made(
-                role=role, kind=role.split("-")[0], refers_to="seg" if role == "sr" else "", sop_class_uid=role, sop_instance_uid=f"9.{role}", series_instance_uid="9",
+                role=role, kind=role.split("-")[0], refers_to="seg" if role == "sr" else "", sop_class_uid="1",
+                sop_instance_uid=f"9.{role}", series_instance_uid="9",
                 transfer_syntax_uid="1", digest="d", size_bytes=1, path=f"results/{role}",
             )
             for role in ("sr", "seg", "sr-without-seg")

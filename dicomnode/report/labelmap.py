@@ -1,0 +1,70 @@
+"""The mask as a Label Map Segmentation, for destinations that list it, and its self-check."""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+import numpy as np
+from pydicom import Dataset, dcmread
+
+from dicomnode.domain.errors import EncodingError
+from dicomnode.domain.finding import Findings, Provenance
+from dicomnode.domain.uid import ResultUids
+from dicomnode.report import segmentation
+from dicomnode.report.boundary import encoding
+from dicomnode.report.extent import extent_of
+from dicomnode.report.frames import position
+
+ROLE = "labelmap"
+
+#: Number of the segment "Background", which every label map describes since all its pixel values have to be
+#: described (PS3.3 C.8.20.2).
+_BACKGROUND = 0
+
+
+def write(findings: Findings, provenance: Provenance, uids: ResultUids) -> Dataset | None:
+    """The mask with the segment numbers of the SEG as pixel values, in RLE Lossless; None for an empty mask.
+
+    Raises
+    ------
+    EncodingError
+        As `segmentation.write`.
+    """
+    return segmentation.write(findings, provenance, uids, role=ROLE, labelmap=True)
+
+
+def verify(encoded: bytes, findings: Findings) -> None:
+    """Compare a label map, frame by frame where its own positions say, with the mask that it should show.
+
+    Raises
+    ------
+    EncodingError
+        If a frame lies on no image of the source or differs from the mask there, if a part of the mask is in no frame,
+        or if other segments are described.
+    """
+    extent = extent_of(findings)
+    with encoding("label map read back"):
+        found = dcmread(BytesIO(encoded))
+        described = {int(item.SegmentNumber) for item in found.SegmentSequence}
+        frames = found.pixel_array.reshape(-1, found.Rows, found.Columns)
+        places = [item.PlanePositionSequence[0] for item in found.PerFrameFunctionalGroupsSequence]
+    if described != {_BACKGROUND, *extent.numbers.values()}:
+        raise EncodingError(f"label map: found segments {sorted(described)}, needed {sorted(extent.numbers.values())}")
+    planes = {_point(position(plane)): index for index, plane in enumerate(findings.source.planes)}
+    left = {int(index) for index in np.flatnonzero(extent.mask.any(axis=(1, 2)))}
+    for number, (frame, place) in enumerate(zip(frames, places, strict=True), start=1):
+        index = planes.get(_point(place.ImagePositionPatient))
+        if index is None:
+            raise EncodingError(f"label map: frame {number} lies on no image of the source series")
+        needed = np.zeros(frame.shape, dtype=frame.dtype)
+        for segment, value in extent.numbers.items():
+            needed[extent.mask[index] == segment] = value
+        if not np.array_equal(frame, needed):
+            raise EncodingError(f"label map: frame {number} differs from the mask on image {index + 1}")
+        left.discard(index)
+    if left:
+        raise EncodingError(f"label map: no frame shows the mask on {len(left)} images, first on {min(left) + 1}")
+
+
+def _point(coordinates: object) -> tuple[float, ...]:
+    return tuple(float(one) for one in coordinates)  # type: ignore[attr-defined]
