@@ -33,18 +33,18 @@ class Role:
     title: str
 
 
-#: The names are the roles of `ResultUids`.
+#: The names are the roles of `ResultUids`. No role has offset 0, so that of ten fills the place in the next block.
 ROLES = {
-    "labelmap": Role(offset=0, title="AI SEG"),
     "seg": Role(offset=1, title="AI SEG"),
     "sr": Role(offset=2, title="AI SR"),
     "radiomics": Role(offset=3, title="AI radiomics"),
     "refusal": Role(offset=4, title="AI not analysed"),
+    "rtstruct": Role(offset=5, title="AI contours"),
+    "pm": Role(offset=6, title="AI map"),
     "picture": Role(offset=7, title="AI pictures"),
     "pdf": Role(offset=8, title="AI report"),
     "notice": Role(offset=9, title="AI notice"),
-    "rtstruct": Role(offset=5, title="AI contours"),
-    "pm": Role(offset=6, title="AI map"),
+    "labelmap": Role(offset=10, title="AI SEG"),
 }
 
 
@@ -54,7 +54,7 @@ def shortened(text: str, length: int = 64) -> str:
 
 
 def series_number(role: str, rule: str) -> int:
-    """A number from 9001 to 9984 that stays the same for a role and a rule."""
+    """A number from 9001 to 9990 that stays the same for a role and a rule."""
     return 9000 + 10 * (zlib.crc32(rule.encode()) % 99) + ROLES[role].offset
 
 
