@@ -79,7 +79,7 @@ class SourceSeries:
     planes
         Where every slice came from.
     unit
-        UCUM unit of the intensities: `[hnsf'U]`, `{SUVbw}g/ml`, `Bq/ml`, `{counts}`, `1` (arbitrary) ….
+        UCUM unit of the intensities: `[hnsf'U]`, `g/ml{SUVbw}`, `Bq/ml`, `{counts}`, `1` (arbitrary) ….
     warnings
         What was unusual but acceptable, in words for the report.
     """

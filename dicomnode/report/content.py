@@ -25,6 +25,9 @@ from dicomnode.report.provenance import MANUFACTURER, MODEL_NAME, device_uid, pa
 
 COMMENT = CodedConcept("121106", "DCM", "Comment")
 
+#: Title of reports without contours (the concept is of TID 4000; CID 7021 is extensible): viewers show them as text.
+SUMMARY = CodedConcept("111065", "DCM", "Summary of Analyses")
+
 #: CID 100 "Quantitative Diagnostic Imaging Procedures".
 _PROCEDURES = {
     "CT": CodedConcept("25045-6", "LN", "CT unspecified body region"),

@@ -44,7 +44,7 @@ ROLES = {
     "picture": Role(offset=7, title="AI pictures"),
     "pdf": Role(offset=8, title="AI report"),
     "notice": Role(offset=9, title="AI notice"),
-    "labelmap": Role(offset=10, title="AI SEG"),
+    "labelmap": Role(offset=10, title="AI label map"),
 }
 
 

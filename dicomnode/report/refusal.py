@@ -21,15 +21,14 @@ from dicomnode.domain.finding import Check, Provenance
 from dicomnode.domain.model import Severity
 from dicomnode.domain.uid import ResultUids
 from dicomnode.report.boundary import encoding
-from dicomnode.report.content import comment, language, model_algorithm, observation_context, procedure
+from dicomnode.report.content import SUMMARY, comment, language, model_algorithm, observation_context, procedure
 from dicomnode.report.document import document
 from dicomnode.report.identity import fit, guard_study
 from dicomnode.report.provenance import DISCLAIMER
 
 ROLE = "refusal"
 
-#: "Summary of Analyses" (TID 4000) answered from CID 6042 "Status of Results".
-_SUMMARY = CodedConcept("111065", "DCM", "Summary of Analyses")
+#: From CID 6042 "Status of Results".
 _NOT_ATTEMPTED = CodedConcept("111225", "DCM", "Not Attempted")
 _SERIES = CodedConcept("112002", "DCM", "Series Instance UID")
 
@@ -63,7 +62,7 @@ def write(
     guard_study(datasets)
     header = fit(datasets[0])
     with encoding(f"refusal SR of study {header.StudyInstanceUID}"):
-        root = ContainerContentItem(name=_SUMMARY)
+        root = ContainerContentItem(name=SUMMARY)
         root.ContentSequence = ContentSequence()
         for items in _content(datasets, reason, provenance, header, checks):
             root.ContentSequence.extend(items)
@@ -85,7 +84,7 @@ def _content(
         )
     ]
     yield model_algorithm(provenance)
-    yield [CodeContentItem(name=_SUMMARY, value=_NOT_ATTEMPTED, relationship_type=contains)]
+    yield [CodeContentItem(name=SUMMARY, value=_NOT_ATTEMPTED, relationship_type=contains)]
     yield [comment(f"Not analysed: {reason}")]
     yield [comment(f"{model.title} {model.version} gave no result; nothing is said about the images. {DISCLAIMER}")]
     # What failed first: a reader looks for nothing else.

@@ -10,7 +10,7 @@ from pydicom import Dataset
 from pydicom.sr.codedict import codes
 
 from dicomnode.domain.finding import Findings, Provenance
-from dicomnode.report.content import language, observation_context, procedure
+from dicomnode.report.content import SUMMARY, language, observation_context, procedure
 from dicomnode.report.groups import Group
 from dicomnode.report.identity import guard_study
 from dicomnode.report.library import image_library
@@ -26,7 +26,9 @@ def measurement_report(
     shown: Sequence[int],
     remarks: Dataset,
 ) -> MeasurementReport:
-    """TID 1500 titled "Imaging Measurement Report", the one title whose contours viewers draw (standards section 2.4).
+    """TID 1500, titled "Imaging Measurement Report" where groups have contours, else by a title that is shown as text.
+
+    OHIF 3.12 and 3.13 draw contours for that one title only, and show a black viewport where it has none to draw.
 
     Parameters
     ----------
@@ -45,7 +47,7 @@ def measurement_report(
         procedure_reported=procedure(header),
         # highdicom insists on a group; the container of one that stands in for none is taken out again.
         imaging_measurements=groups or [_nothing()],
-        title=codes.DCM.ImagingMeasurementReport,
+        title=codes.DCM.ImagingMeasurementReport if any(map(_has_contour, groups)) else SUMMARY,
         language_of_content_item_and_descendants=language(),
     )
     source = findings.source
@@ -61,6 +63,15 @@ def measurement_report(
         del children[-1]
     children.append(remarks)
     return report
+
+
+def _has_contour(group: Group) -> bool:
+    """Whether a value of the group, or the group itself, has coordinates."""
+
+    def look(item: Dataset) -> bool:
+        return item.get("ValueType") == "SCOORD" or any(map(look, item.get("ContentSequence") or ()))
+
+    return any(map(look, group))
 
 
 def _nothing() -> Group:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 BY_FILE = ("dcmqi/segmentations", "fodicom_edge", "highdicom", "nm_qc_mediso", "pydicom_malformed")
 
 HU = "[hnsf'U]"
-SUV = "{SUVbw}g/ml"
+SUV = "g/ml{SUVbw}"
 
 #: Anonymisers took the frame of reference from the headers of dicom2nifti and others.
 FRAME = "no frame of reference"

@@ -18,11 +18,11 @@ from dicomnode.infer.read.petheader import PetHeader
 #: UCUM unit by kind (CID 85). `lbm` is Janmahasatian's lean body mass, which rises with weight throughout, whereas
 #: James' parabola (`lbmjames`) falls again in obese patients and ends below zero (Clin Pharmacokinet 2005;44:1051).
 UNITS: Mapping[str, str] = {
-    "bw": "{SUVbw}g/ml",
-    "lbm": "{SUVlbm(Janma)}g/ml",
-    "lbmjames": "{SUVlbm(James128)}g/ml",
-    "bsa": "{SUVbsa}cm2/ml",
-    "ibw": "{SUVibw}g/ml",
+    "bw": "g/ml{SUVbw}",
+    "lbm": "g/ml{SUVlbm(Janma)}",
+    "lbmjames": "g/ml{SUVlbm(James128)}",
+    "bsa": "cm2/ml{SUVbsa}",
+    "ibw": "g/ml{SUVibw}",
 }
 
 #: SUV Type (0054,1006) to the norm that was used; body weight where nothing is stated (PS3.3 C.8.9.1).

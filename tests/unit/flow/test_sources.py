@@ -35,10 +35,10 @@ def model(*names: str, **limit: Any) -> ModelSpec:
 @pytest.mark.parametrize(
     ("limit", "unit"),
     [
-        ({}, "{SUVbw}g/ml"),
-        ({"limit": ("{SUVbsa}cm2/ml",)}, "{SUVbsa}cm2/ml"),
-        ({"limit": ("{SUVlbm(Janma)}g/ml", "{SUVbw}g/ml")}, "{SUVlbm(Janma)}g/ml"),
-        ({"limit": ("{SUVbsa}cm2/ml",), "input": "ct"}, "{SUVbw}g/ml"),
+        ({}, "g/ml{SUVbw}"),
+        ({"limit": ("cm2/ml{SUVbsa}",)}, "cm2/ml{SUVbsa}"),
+        ({"limit": ("g/ml{SUVlbm(Janma)}", "g/ml{SUVbw}")}, "g/ml{SUVlbm(Janma)}"),
+        ({"limit": ("cm2/ml{SUVbsa}",), "input": "ct"}, "g/ml{SUVbw}"),
     ],
 )
 def test_pet_becomes_the_kind_of_suv_that_its_limit_names_first(

@@ -43,9 +43,7 @@ def texts(dataset: Dataset) -> list[str]:
 
 def evaluations(dataset: Dataset) -> list[tuple[str, str]]:
     """The coded items of "Qualitative Evaluations" (TID 1500) as pairs of question and answer, in order."""
-    (container,) = (
-        item for item in dataset.ContentSequence if item.ConceptNameCodeSequence[0].CodeValue == "C0034375"
-    )
+    (container,) = (item for item in dataset.ContentSequence if item.ConceptNameCodeSequence[0].CodeValue == "C0034375")
     return [
         (item.ConceptNameCodeSequence[0].CodeValue, item.ConceptCodeSequence[0].CodeValue)
         for item in container.ContentSequence

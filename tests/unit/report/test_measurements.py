@@ -103,6 +103,8 @@ def test_an_empty_mask_is_reported_as_not_detected_and_not_as_normal(
     sr = report(empty_findings, provenance, uids)
     assert sr.content.get_volumetric_roi_measurement_groups() == []
     assert evaluations(sr) == [("39607008", "260415000"), ("27925004", "260415000")]
+    title = sr.ConceptNameCodeSequence[0].CodeValue
+    assert title != "126000", "OHIF shows a report of that title without contours as a black viewport"
     assert texts(sr)[0] == "No candidate found by Chest CT segmentation 1.0.0; not a normal report."
 
 

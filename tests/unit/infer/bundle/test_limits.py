@@ -61,12 +61,12 @@ def test_a_wrong_side_blocks_and_an_unusual_volume_warns_unless_the_bundle_says_
 
 
 def test_a_subtable_holds_the_limits_of_the_input_that_it_is_named_for() -> None:
-    pet = {"units": ["{SUVbw}g/ml"], "minimum_slices": {"limit": 9, "otherwise": "warn"}}
+    pet = {"units": ["g/ml{SUVbw}"], "minimum_slices": {"limit": 9, "otherwise": "warn"}}
     checks = valid(minimum_slices=20, pet=pet)
     assert [(check.input, check.rule, check.limit, check.severity) for check in checks] == [
         ("", "minimum_slices", 20, Severity.BLOCK),
         ("pet", "minimum_slices", 9, Severity.WARN),
-        ("pet", "units", ("{SUVbw}g/ml",), Severity.BLOCK),
+        ("pet", "units", ("g/ml{SUVbw}",), Severity.BLOCK),
     ]
 
 

@@ -122,7 +122,7 @@ def test_every_input_is_held_against_its_own_limits(bundle: Make) -> None:
         inputs=(InputSpec(name="ct", conditions=()), InputSpec(name="pet", conditions=())),
         valid=(
             CheckSpec(rule="modality", limit=("CT",)),
-            CheckSpec(rule="units", limit=("{SUVbw}g/ml",), input="pet"),
+            CheckSpec(rule="units", limit=("g/ml{SUVbw}",), input="pet"),
             CheckSpec(rule="kvp", limit=(80, 140), input="ct"),
         ),
     )
@@ -132,7 +132,7 @@ def test_every_input_is_held_against_its_own_limits(bundle: Make) -> None:
     stated = [check.rule for check in checks if check.rule.split(": ")[1] in {"modality", "units", "kvp"}]
     assert stated == ["ct: modality", "ct: kvp", "pet: units"]
     assert [check.text for check in checks if not check.passed] == [
-        "pet: units: intensities in Bq/ml, needed {SUVbw}g/ml"
+        "pet: units: intensities in Bq/ml, needed g/ml{SUVbw}"
     ]
 
 
@@ -176,7 +176,7 @@ def test_a_real_chest_ct_is_what_the_lung_model_was_made_for(real_data: Path) ->
             "CT",
             {"slice_thickness_mm": "5 mm", "convolution_kernels": "STANDARD", "contrast": "contrast agent present"},
         ),
-        ("ibsi_suv_dro/DRO/DRO_0_0/PT", "PT", {"units": "intensities in {SUVbw}g/ml", "slice_gap_mm": "0 mm"}),
+        ("ibsi_suv_dro/DRO/DRO_0_0/PT", "PT", {"units": "intensities in g/ml{SUVbw}", "slice_gap_mm": "0 mm"}),
         (
             "mr_enh_dcm_qa_enh/Philips",
             "MR",
@@ -197,7 +197,7 @@ def test_rules_find_what_real_headers_say(real_data: Path, folder: str, modality
         "contrast": "present",
         "slice_thickness_mm": (1, 3),
         "slice_gap_mm": (0, 0.5),
-        "units": ("{SUVbw}g/ml",),
+        "units": ("g/ml{SUVbw}",),
         "magnetic_field_strength_tesla": (2.5, 3.5),
     }
     source = real(real_data / folder, modality)

@@ -113,15 +113,15 @@ def test_intensities_that_the_model_does_not_see_are_refused(seen: tuple[float, 
 
 
 def test_a_pet_without_suv_cannot_feed_a_model_that_needs_it() -> None:
-    limit = ("{SUVbw}g/ml",)
+    limit = ("g/ml{SUVbw}",)
     outcome = RULES["units"](series(Modality="PT", unit="Bq/ml"), limit)
-    assert (outcome.passed, outcome.found, outcome.needed) == (False, "intensities in Bq/ml", "{SUVbw}g/ml")
-    assert RULES["units"](series(Modality="PT", unit="{SUVbw}g/ml"), limit).passed
+    assert (outcome.passed, outcome.found, outcome.needed) == (False, "intensities in Bq/ml", "g/ml{SUVbw}")
+    assert RULES["units"](series(Modality="PT", unit="g/ml{SUVbw}"), limit).passed
 
 
 def test_the_reason_why_there_is_no_suv_is_told() -> None:
     source = replace(series(unit="Bq/ml"), warnings=("no SUV: no plausible weight: 0 kg", "something else"))
-    found = RULES["units"](source, ("{SUVbw}g/ml",)).found
+    found = RULES["units"](source, ("g/ml{SUVbw}",)).found
     assert found == "intensities in Bq/ml (no SUV: no plausible weight: 0 kg)"
 
 

@@ -210,7 +210,7 @@ def test_every_measure_that_applies_is_reported_by_name(trunk: Array, head: Call
     assert set(ct) == set(MEASURES) - {"ghosts"}
     mr = measure(series(head(), unit="1", modality="MR", InPlanePhaseEncodingDirection="ROW"))
     assert set(mr) == {"constant_slices", "clipped_voxels", "grey_levels", "ghosts"}
-    pet = measure(series(head(), unit="{SUVbw}g/ml", modality="PT"))
+    pet = measure(series(head(), unit="g/ml{SUVbw}", modality="PT"))
     assert set(pet) == {"constant_slices", "clipped_voxels", "grey_levels"}
     assert all(math.isfinite(value) for found in (ct, mr, pet) for value in found.values())
 

@@ -180,7 +180,7 @@ def test_a_legacy_converted_pet_gives_the_uptake_of_its_images(phantom: Volume, 
         images, series_instance_uid=generate_uid(), series_number=2, sop_instance_uid=generate_uid(), instance_number=1
     )
     multi = read_series(saved([converted]))
-    assert single.unit == multi.unit == "{SUVbw}g/ml"
+    assert single.unit == multi.unit == "g/ml{SUVbw}"
     assert np.allclose(single.volume.array, multi.volume.array, rtol=1e-6)
 
 

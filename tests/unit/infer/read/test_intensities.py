@@ -177,7 +177,7 @@ def test_pet_becomes_uptake_slice_by_slice(phantom: Volume, slices: Slices, save
     found = read_series(saved(images))
     dose = 3.7e8 * 2 ** (-3600 / 6586.2)
     expected = stored * (2.0 + np.arange(14))[:, None, None] * 70_000 / dose
-    assert found.unit == "{SUVbw}g/ml"
+    assert found.unit == "g/ml{SUVbw}"
     assert found.volume.array.dtype == np.float32
     assert np.allclose(found.volume.array, expected, rtol=1e-4)
 

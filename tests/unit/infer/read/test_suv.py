@@ -51,21 +51,21 @@ def factor(norm_g: float = 75_000, uptake_seconds: float = 3600) -> float:
 def test_activity_by_decayed_dose_and_weight_is_suv(header: Callable[..., Dataset]) -> None:
     result = suv(header())
     assert result.factor == pytest.approx(factor(), rel=1e-9)
-    assert (result.unit, result.warnings) == ("{SUVbw}g/ml", ())
+    assert (result.unit, result.warnings) == ("g/ml{SUVbw}", ())
 
 
 # Norms for 75 kg and 1.85 m as cornerstone's calculate-suv states them; James' with 128 by hand: 82.5 - 128 · 0.16435.
 @pytest.mark.parametrize(
     ("kind", "sex", "norm", "unit"),
     [
-        ("lbm", "M", 60_915.335886519744, "{SUVlbm(Janma)}g/ml"),
-        ("lbm", "F", 49_214.37996837613, "{SUVlbm(Janma)}g/ml"),
-        ("lbm", "O", (60_915.335886519744 + 49_214.37996837613) / 2, "{SUVlbm(Janma)}g/ml"),
-        ("lbmjames", "M", 61_462.74653, "{SUVlbm(James128)}g/ml"),
-        ("lbmjames", "F", 55_925.67567567568, "{SUVlbm(James128)}g/ml"),
-        ("bsa", "M", 19_813.758427117766, "{SUVbsa}cm2/ml"),
-        ("ibw", "M", 82_980.0, "{SUVibw}g/ml"),
-        ("ibw", "F", 75_530.0, "{SUVibw}g/ml"),
+        ("lbm", "M", 60_915.335886519744, "g/ml{SUVlbm(Janma)}"),
+        ("lbm", "F", 49_214.37996837613, "g/ml{SUVlbm(Janma)}"),
+        ("lbm", "O", (60_915.335886519744 + 49_214.37996837613) / 2, "g/ml{SUVlbm(Janma)}"),
+        ("lbmjames", "M", 61_462.74653, "g/ml{SUVlbm(James128)}"),
+        ("lbmjames", "F", 55_925.67567567568, "g/ml{SUVlbm(James128)}"),
+        ("bsa", "M", 19_813.758427117766, "cm2/ml{SUVbsa}"),
+        ("ibw", "M", 82_980.0, "g/ml{SUVibw}"),
+        ("ibw", "F", 75_530.0, "g/ml{SUVibw}"),
     ],
 )
 def test_every_kind_has_its_norm_and_unit(
