@@ -18,6 +18,7 @@ from tests.acceptance.orthanc import Orthanc
 from tests.acceptance.phantom import SPACING_MM
 from tests.acceptance.running import peer
 from tests.acceptance.waiting import eventually
+from tests.toy import network, write_bundle
 from tests.viewer.application import Application
 from tests.viewer.chromium import Chromium
 from tests.viewer.ohif import Colours, Ohif
@@ -60,36 +61,49 @@ class Opened:
     slices: tuple[str, ...]
 
 
+Open = Callable[[Callable[[Path], object], set[str]], Opened]
+
+
 @pytest.fixture
-def opened(make_node: MakeNode, dcmsend: DcmSend, node_port: int, tmp_path: Path) -> Iterator[Opened]:
-    """The made CT, sent to an archive and a node, with the node's results back in the archive and open in OHIF."""
+def open_results(make_node: MakeNode, dcmsend: DcmSend, node_port: int, tmp_path: Path) -> Iterator[Open]:
+    """Sends the made CT to an archive and to a node with a bundle, and opens what comes back in OHIF."""
     dist = viewer()
     screenshots = Path(os.environ.get("DICOMNODE_SCREENSHOTS") or tmp_path / "screenshots")
     screenshots.mkdir(parents=True, exist_ok=True)
-    study, slices = write_ct(tmp_path / "ct")
-    write_model(tmp_path / "bundles")
     with ExitStack() as running:
-        orthanc = Orthanc(tmp_path / "orthanc", node_port, dicomweb=True)
-        running.callback(orthanc.stop)
-        orthanc.start()
-        assert dcmsend(tmp_path / "ct", port=orthanc.port, called=orthanc.aet).returncode == 0
-        node = make_node(
-            port=node_port,
-            models=tmp_path / "bundles",
-            peers=[peer("PACS", orthanc.aet, orthanc.port, outputs=list(OUTPUTS))],
-            rules=RULE,
-        ).start()
-        assert dcmsend(tmp_path / "ct", port=node.port).returncode == 0
-        eventually(lambda: set(OUTPUTS.values()) <= set(orthanc.instances(study)), what="the results in Orthanc")
-        node.wait_idle()
-        node.stop()
-        application = Application(dist, orthanc.dicomweb).start()
-        running.callback(application.stop)
-        browser = Chromium(tmp_path / "chromium").start()
-        running.callback(browser.stop)
-        ohif = Ohif(browser, application.address, screenshots)
-        ohif.open(study)
-        yield Opened(ohif=ohif, slices=slices)
+
+        def opening(write: Callable[[Path], object], modalities: set[str]) -> Opened:
+            study, slices = write_ct(tmp_path / "ct")
+            write(tmp_path / "bundles")
+            orthanc = Orthanc(tmp_path / "orthanc", node_port, dicomweb=True)
+            running.callback(orthanc.stop)
+            orthanc.start()
+            assert dcmsend(tmp_path / "ct", port=orthanc.port, called=orthanc.aet).returncode == 0
+            node = make_node(
+                port=node_port,
+                models=tmp_path / "bundles",
+                peers=[peer("PACS", orthanc.aet, orthanc.port, outputs=list(OUTPUTS))],
+                rules=RULE,
+            ).start()
+            assert dcmsend(tmp_path / "ct", port=node.port).returncode == 0
+            eventually(lambda: modalities <= set(orthanc.instances(study)), what="the results in Orthanc")
+            node.wait_idle()
+            node.stop()
+            application = Application(dist, orthanc.dicomweb).start()
+            running.callback(application.stop)
+            browser = Chromium(tmp_path / "chromium").start()
+            running.callback(browser.stop)
+            ohif = Ohif(browser, application.address, screenshots)
+            ohif.open(study)
+            return Opened(ohif=ohif, slices=slices)
+
+        yield opening
+
+
+@pytest.fixture
+def opened(open_results: Open) -> Opened:
+    """The study with the results of a network that finds both bodies."""
+    return open_results(write_model, set(OUTPUTS.values()))
 
 
 def coloured(seen: Colours) -> npt.NDArray[np.uint8]:
@@ -184,3 +198,14 @@ def test_ohif_draws_the_contours_of_the_structure_set_on_their_slices(opened: Op
     ohif.press("Yes")
     for slice_index in (BOTH, NONE, FIRST_ONLY, SECOND_ONLY):
         assert_outlined(opened, slice_index, "rtstruct")
+
+
+def test_ohif_shows_in_words_that_nothing_was_found(open_results: Open) -> None:
+    found_nothing = open_results(lambda folder: write_bundle(folder, network(threshold_hu=3000)), {"SR"})
+    ohif = found_nothing.ohif
+    ohif.show("AI SR Dense voxels 1.0.0")
+    try:
+        eventually(lambda: "No candidate found by Dense voxels 1.0.0; not a normal report." in ohif.text(), 30)
+    finally:
+        ohif.keep("sr-nothing-found")
+    assert "Not detected" in ohif.text()
