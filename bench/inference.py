@@ -135,7 +135,7 @@ def least(times: Sequence[tuple[float, float]]) -> tuple[float, float]:
 def peak_ratio(shape: tuple[int, int, int]) -> float:
     """Peak resident memory of a whole answer above idle, in units of the int16 volume; Linux only."""
     with tempfile.TemporaryDirectory() as name:
-        spec = native(Path(name))
+        spec = native(Path(name) / "native")
         sessions = Sessions(threads=1, device="cpu")
         # Idle: the process as it waits for work, libraries and network loaded.
         answer([source(body((32, 192, 192)))], spec, sessions)
@@ -164,6 +164,7 @@ def native(folder: Path) -> ModelSpec:
     content = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9).SerializeToString()
     text = NATIVE.format(sha256=hashlib.sha256(content).hexdigest())
     text += "".join(SEGMENT.format(number=number) for number in (1, 2))
+    folder.mkdir()
     (folder / "model.toml").write_text(text)
     (folder / "model.onnx").write_bytes(content)
     return load_bundle(folder)

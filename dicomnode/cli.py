@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -15,7 +15,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
-from rich.text import Text
 
 from dicomnode import __version__, config, log
 from dicomnode.domain.errors import ConfigError, DicomNodeError
@@ -60,9 +59,7 @@ def check(config_file: ConfigOption = None, as_json: JsonOption = False) -> None
     from dicomnode.flow.verdict import Verdict
 
     found = list(checks(_settings(config_file)))
-    colours = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "red"}
-    rows = [(one.subject, Text(one.verdict, style=colours[one.verdict]), one.found, one.remedy) for one in found]
-    _print(as_json, [asdict(one) for one in found], ("what", "", "found", "remedy"), rows)
+    _json([asdict(one) for one in found]) if as_json else _verdicts(found)
     raise typer.Exit(1 if any(one.verdict is Verdict.FAIL for one in found) else 0)
 
 
@@ -107,7 +104,9 @@ def demo(
 def process(
     paths: PathsArgument,
     model: Annotated[str, typer.Option(help="Name of the bundle.")],
-    out_folder: Annotated[Path, typer.Option("--out", help="Folder for the result objects.")],
+    out_folder: Annotated[
+        Path, typer.Option("--out", help="Folder for the results; those of an earlier run give way.")
+    ],
     models: Annotated[Path | None, typer.Option(help="Folder of bundles.")] = None,
     radiomics: Annotated[bool, typer.Option(help="Radiomics features of every segment, too.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or tensorrt.")] = "auto",
@@ -115,23 +114,22 @@ def process(
     as_json: JsonOption = False,
 ) -> None:
     """Analyse files without a node; exit status 1 and the reason where they cannot be analysed."""
-    from dicomnode.flow import outcome
+    from dicomnode.flow import outcome, outcome_json
+    from dicomnode.flow.process import NotAnalysed
     from dicomnode.flow.process import process as analyse_files
     from dicomnode.infer.network.session import Sessions
 
     log.configure("warning", "text", "process")
     wanted = ("seg", "sr", "radiomics") if radiomics else ("seg", "sr")
-    spec = _bundle(models or config.shipped("models"), model)
-    try:
+    with _analysing(as_json):
+        spec = _bundle(models or config.shipped("models"), model)
         with _stages() as progress:
             sessions = Sessions(threads=threads, device=device)
             done = analyse_files(paths, spec, wanted, out_folder, sessions, progress)
-    except ConfigError:
-        raise
-    except DicomNodeError as error:
-        _json(outcome.refusal_as_json(error)) if as_json else outcome.show_refusal(error, err)
-        raise typer.Exit(1) from None
-    _json(outcome.as_json(done)) if as_json else outcome.show(done, out)
+    if isinstance(done, NotAnalysed):
+        _json(outcome_json.refusal_as_json(done)) if as_json else outcome.show_refusal(done, err)
+        raise typer.Exit(1)
+    _json(outcome_json.as_json(done)) if as_json else outcome.show(done, out)
 
 
 @app.command()
@@ -166,11 +164,11 @@ def echo(peer: str, config_file: ConfigOption = None) -> None:
 @app.command()
 def status(config_file: ConfigOption = None, as_json: JsonOption = False) -> None:
     """How many studies, jobs and deliveries stand where, and what wants an eye."""
-    from dicomnode.flow.show import backlog_rows
+    from dicomnode.flow.show import show_backlog
     from dicomnode.store.story import Story
 
     backlog = Story(_store(_settings(config_file))[0]).backlog()
-    _print(as_json, asdict(backlog), ("what", "state", "how many or why"), backlog_rows(backlog))
+    _json(asdict(backlog)) if as_json else show_backlog(backlog, out)
 
 
 @app.command()
@@ -210,7 +208,7 @@ def route(paths: PathsArgument, config_file: ConfigOption = None) -> None:
                 f"  [{colour}]{match.rule.name}[/]: {escape(explain(match, series))}", highlight=False, soft_wrap=True
             )
     for text in left_out:
-        err.print(f"left out: {text}", highlight=False, soft_wrap=True)
+        err.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -246,30 +244,40 @@ def models_list(folder: Annotated[Path | None, typer.Option(help="Folder of bund
     from dicomnode.infer.bundle.load import find_bundles
 
     bundles, broken = find_bundles(folder or config.shipped("models"))
-    rows: list[tuple[str | Text, ...]] = [
-        (name, spec.version, str(spec.status), spec.title) for name, spec in bundles.items()
-    ]
-    rows += [(name, "", Text("broken", style="red"), str(error)) for name, error in broken.items()]
-    _print(False, [], ("name", "version", "status", "title"), rows)
+    table = Table("name", "version", "status", "title", box=None, pad_edge=False)
+    for name, spec in bundles.items():
+        table.add_row(*map(escape, (name, spec.version, str(spec.status), spec.title)))
+    out.print(table)
+    for name, error in broken.items():
+        out.print(f"[red]broken[/] {escape(f'{name}: {error}')}", highlight=False, soft_wrap=True)
     raise typer.Exit(1 if broken else 0)
 
 
 @models_app.command("show")
 def models_show(name: str, folder: Annotated[Path | None, typer.Option(help="Folder of bundles.")] = None) -> None:
     """What a bundle declares, and its card."""
+    from dicomnode.flow.preflight_models import CARD, card
+
     spec = _bundle(folder or config.shipped("models"), name)
-    out.print((spec.folder / "model.toml").read_text(encoding="utf-8"), markup=False)
-    out.print((spec.folder / "CARD.md").read_text(encoding="utf-8"), markup=False)
+    declared = (spec.folder / "model.toml").read_text(encoding="utf-8")
+    for text in (declared, card(spec) or f"no {CARD}"):
+        out.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 @models_app.command("verify")
-def models_verify(name: str, folder: Annotated[Path | None, typer.Option(help="Folder of bundles.")] = None) -> None:
-    """Check a bundle's hash and load its network."""
-    from dicomnode.infer.network.session import Sessions
+def models_verify(
+    name: Annotated[str, typer.Argument(help="A bundle; every bundle when left out.")] = "",
+    folder: Annotated[Path | None, typer.Option(help="Folder of bundles.")] = None,
+) -> None:
+    """Check hash and card of bundles and load their networks; exit status 1 if anything is not as declared."""
+    from dicomnode.flow.preflight_models import verified
+    from dicomnode.flow.verdict import Verdict
 
-    spec = _bundle(folder or config.shipped("models"), name)
-    Sessions().get(spec)
-    out.print(f"{name} {spec.version}: hash and network are as declared")
+    found = list(verified(folder or config.shipped("models"), name))
+    failed = [one for one in found if one.verdict is Verdict.FAIL]
+    _verdicts([one for one in found if one not in failed])
+    _verdicts(failed, err)
+    raise typer.Exit(1 if failed else 0)
 
 
 @app.command()
@@ -283,6 +291,7 @@ def main() -> None:
     try:
         app()
     except ConfigError as error:
+        _also_json(error)
         for fault in error.faults:
             err.print(
                 f"[red]{escape(fault.key)}[/] = {fault.value!r}: {escape(fault.remedy)}",
@@ -291,6 +300,7 @@ def main() -> None:
             )
         sys.exit(2)
     except DicomNodeError as error:
+        _also_json(error)
         err.print(f"[red]failed:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(1)
 
@@ -318,10 +328,35 @@ def _bundle(folder: Path, name: str) -> Any:
     return load_bundle(folder / name)
 
 
+def _also_json(error: DicomNodeError) -> None:
+    if "--json" in sys.argv:
+        from dicomnode.flow.outcome_json import error_as_json
+
+        _json(error_as_json(error))
+
+
+@contextmanager
+def _analysing(as_json: bool) -> Iterator[None]:
+    """Tells why there is nothing to analyse; of faults of a bundle people are told by `main`."""
+    from dicomnode.flow.outcome_json import error_as_json
+
+    try:
+        yield
+    except DicomNodeError as error:
+        faulty = isinstance(error, ConfigError)
+        if as_json:
+            _json({"analysed": False, **error_as_json(error)})
+        elif faulty:
+            raise
+        else:
+            err.print(f"[red]not analysed:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        raise typer.Exit(2 if faulty else 1) from None
+
+
 @contextmanager
 def _stages() -> Iterator[Callable[[str, int, int], None]]:
     """A progress bar on stderr for every stage that is told of."""
-    with Progress(console=err, transient=True) as bar:
+    with Progress(console=err, transient=True, disable=not err.is_terminal) as bar:
         tasks: dict[str, Any] = {}
 
         def tell(stage: str, done: int, total: int) -> None:
@@ -346,12 +381,9 @@ def _json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
 
 
-def _print(as_json: bool, value: Any, columns: Iterable[str], rows: Iterable[Sequence[str | Text]]) -> None:
-    if as_json:
-        _json(value)
-        return
-    table = Table(*columns, box=None, pad_edge=False)
-    for row in rows:
-        # What peers, files and operators wrote is shown as it is, whatever brackets it has.
-        table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
-    out.print(table)
+def _verdicts(found: Iterable[Any], to: Console = out) -> None:
+    """One line for each check, with its remedy."""
+    from dicomnode.flow.listing import listed
+
+    lines = ((one.verdict, f"{one.subject}: {' → '.join(filter(None, (one.found, one.remedy)))}") for one in found)
+    to.print(listed(lines), highlight=False)

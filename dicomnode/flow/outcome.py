@@ -1,17 +1,18 @@
-"""What came of an analysis, for people at a terminal and for scripts."""
+"""What came of an analysis, for people at a terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 
-from dicomnode.domain.errors import DicomNodeError, Unsuitable
 from dicomnode.domain.finding import Check, Findings, Measurement
-from dicomnode.flow.process import Processed
+from dicomnode.flow.listing import listed
+from dicomnode.flow.process import NotAnalysed, Processed
 
 
 def show(done: Processed, out: Console) -> None:
@@ -22,73 +23,42 @@ def show(done: Processed, out: Console) -> None:
         ("boxes", ("number", "finding", "score", "corners (slice, row, column)"), _boxes(findings)),
         ("classes", ("question", "answer", "probability"), _classes(findings)),
         ("measurements", ("about", "measurement", "value", "unit"), _numbers(findings)),
-        ("checks", ("rule", "", "found", "needed"), _checks(findings.checks)),
     ):
         _table(title, columns, list(rows), out)
-    for text in (*done.remarks, *findings.warnings):
-        out.print(f"note: {escape(text)}", highlight=False, soft_wrap=True)
+    _show_checks(findings.checks, out)
+    _show_notes((*done.remarks, *findings.warnings), out)
     stages = done.analysis.seconds.items()
     out.print(", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in stages), highlight=False)
-    for path in done.written:
+    _show_written(done.written, out)
+
+
+def show_refusal(refusal: NotAnalysed, out: Console) -> None:
+    """Why nothing was analysed, what was looked at, and what was left out."""
+    out.print(f"[red]not analysed:[/] {escape(refusal.reason)}", highlight=False, soft_wrap=True)
+    _show_checks(refusal.checks, out)
+    _show_notes(refusal.remarks, out)
+    _show_written(refusal.written, out)
+
+
+def _show_checks(checks: Sequence[Check], out: Console) -> None:
+    if checks:
+        out.print("checks", style="italic")
+        rows = ((_verdict(one), f"{one.rule.replace('_', ' ')}: {one.found}, needed {one.limit}") for one in checks)
+        out.print(Padding(listed(rows), (0, 0, 0, 1)))
+
+
+def _verdict(one: Check) -> str:
+    return "passed" if one.passed else str(one.severity)
+
+
+def _show_notes(notes: Sequence[str], out: Console) -> None:
+    for text in notes:
+        out.print(f"note: {escape(text)}", highlight=False, soft_wrap=True)
+
+
+def _show_written(paths: Sequence[Path], out: Console) -> None:
+    for path in paths:
         out.print(f"wrote {escape(str(path))}", highlight=False, soft_wrap=True)
-
-
-def show_refusal(error: DicomNodeError, out: Console) -> None:
-    """Why nothing was analysed, and what was looked at."""
-    out.print(f"[red]not analysed:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
-    _table("checks", ("rule", "", "found", "needed"), list(_checks(_made(error))), out)
-
-
-def as_json(done: Processed) -> dict[str, Any]:
-    """The same for a script."""
-    findings = done.analysis.findings
-    labels = _labels(findings)
-    return {
-        "analysed": True,
-        "segments": [dict(zip(("number", "label", "voxels"), mask, strict=True)) for mask in _masks(findings)],
-        "boxes": [
-            {"number": one.number, "label": one.segment.label, "score": one.score, "low": one.low, "high": one.high}
-            for one in findings.detections
-        ],
-        "classes": [
-            {
-                "question": one.question.meaning,
-                "answer": one.answer.meaning,
-                "probabilities": {code.meaning: probability for code, probability in one.probabilities},
-            }
-            for one in findings.classifications
-        ],
-        "measurements": [
-            {"about": labels[one.segment_number], "name": _name(one), "value": one.value, "unit": one.unit.value}
-            for one in findings.measurements
-        ],
-        "features": [
-            {"about": labels[one.segment_number], "name": _name(row), "value": row.value, "unit": row.unit.value}
-            for one in findings.features
-            for row in one.measurements
-        ],
-        "checks": _json_checks(findings.checks),
-        "warnings": list(findings.warnings),
-        "remarks": list(done.remarks),
-        "seconds": done.analysis.seconds,
-        "written": [str(path) for path in done.written],
-    }
-
-
-def refusal_as_json(error: DicomNodeError) -> dict[str, Any]:
-    """The same for a script."""
-    return {"analysed": False, "reason": str(error), "checks": _json_checks(_made(error))}
-
-
-def _made(error: DicomNodeError) -> tuple[Check, ...]:
-    return error.checks if isinstance(error, Unsuitable) else ()
-
-
-def _json_checks(checks: Sequence[Check]) -> list[dict[str, Any]]:
-    return [
-        {"rule": one.rule, "found": one.found, "limit": one.limit, "passed": one.passed, "severity": str(one.severity)}
-        for one in checks
-    ]
 
 
 def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], out: Console) -> None:
@@ -99,14 +69,15 @@ def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], ou
         out.print(table)
 
 
-def _masks(findings: Findings) -> Iterator[tuple[int, str, int]]:
+def masks(findings: Findings) -> Iterator[tuple[int, str, int]]:
+    """Number, label and voxels of every segment."""
     labels = findings.segmentation.volume.array
     for segment in findings.segmentation.segments:
         yield segment.number, segment.label, int((labels == segment.number).sum())
 
 
 def _segments(findings: Findings) -> Iterator[tuple[str, ...]]:
-    for _number, label, voxels in _masks(findings):
+    for _number, label, voxels in masks(findings):
         yield label, str(voxels) if voxels else "nothing found"
 
 
@@ -123,19 +94,16 @@ def _classes(findings: Findings) -> Iterator[tuple[str, ...]]:
 
 
 def _numbers(findings: Findings) -> Iterator[tuple[str, ...]]:
-    labels = _labels(findings)
+    labels = labels_of(findings)
     for one in findings.measurements:
-        yield labels[one.segment_number], _name(one), f"{one.value:.4g}", one.unit.value
+        yield labels[one.segment_number], name_of(one), f"{one.value:.4g}", one.unit.value
 
 
-def _checks(checks: Sequence[Check]) -> Iterator[tuple[str, ...]]:
-    for one in checks:
-        yield one.rule.replace("_", " "), "passed" if one.passed else str(one.severity), one.found, one.limit
-
-
-def _labels(findings: Findings) -> dict[int, str]:
+def labels_of(findings: Findings) -> dict[int, str]:
+    """Number of a segment → what messages call it; 0 is the series."""
     return {0: "series", **{segment.number: segment.label for segment in findings.segmentation.segments}}
 
 
-def _name(one: Measurement) -> str:
+def name_of(one: Measurement) -> str:
+    """What is measured, with its derivation."""
     return f"{one.derivation.meaning} {one.name.meaning}" if one.derivation else one.name.meaning

@@ -23,13 +23,17 @@ def check(settings: Settings) -> Iterator[Check]:
     yield Check(
         subject="configuration",
         verdict=Verdict.OK if settings.rules else Verdict.WARN,
-        found=f"{len(settings.peers)} peers, {len(settings.rules)} rules",
+        found=f"{_count(len(settings.peers), 'peer')}, {_count(len(settings.rules), 'rule')}",
         remedy="" if settings.rules else "without a [[rule]] nothing is analysed",
     )
     yield _folder(settings)
     yield from models(settings)
     yield _port(settings)
     yield from peers(settings)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _folder(settings: Settings) -> Check:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from dicomnode.config import Settings
 from dicomnode.domain.errors import DicomNodeError
+from dicomnode.domain.model import ModelSpec
 from dicomnode.flow.verdict import Check, Verdict
-from dicomnode.infer.bundle.load import find_bundles, verify
+from dicomnode.infer.bundle.load import find_bundles, load_bundle, verify
 from dicomnode.infer.network.session import Sessions
 from dicomnode.route.inputs import unknown_inputs
+
+CARD = "CARD.md"
+_WRITE_CARD = "write in it what the model is for, how it was made, how well it does and where it fails"
 
 
 def models(settings: Settings) -> Iterator[Check]:
@@ -43,3 +48,40 @@ def models(settings: Settings) -> Iterator[Check]:
             continue
         provider = session.get_providers()[0].removesuffix("ExecutionProvider")
         yield Check(subject=subject, verdict=Verdict.OK, found=f"{spec.version}, {spec.status}, runs on {provider}")
+        if not card(spec):
+            yield Check(subject=subject, verdict=Verdict.WARN, found=f"no {CARD}", remedy=_WRITE_CARD)
+
+
+def verified(folder: Path, name: str = "") -> Iterator[Check]:
+    """Hashes, networks and card of the bundle `name` below `folder`, or of every bundle there.
+
+    Raises
+    ------
+    ConfigError
+        If model.toml of the bundle `name` has faults.
+    """
+    bundles, broken = ({name: load_bundle(folder / name)}, {}) if name else find_bundles(folder)
+    for one, error in broken.items():
+        for fault in error.faults:
+            yield Check(subject=one, verdict=Verdict.FAIL, found=str(fault))
+    sessions = Sessions(device="cpu")
+    for one, spec in bundles.items():
+        subject = f"{one} {spec.version}"
+        try:
+            verify(spec)
+            sessions.get(spec)
+        except DicomNodeError as error:
+            yield Check(subject=subject, verdict=Verdict.FAIL, found=str(error))
+            continue
+        if card(spec):
+            yield Check(subject=subject, verdict=Verdict.OK, found="hash and network are as declared")
+        else:
+            yield Check(subject=subject, verdict=Verdict.FAIL, found=f"no {CARD}", remedy=_WRITE_CARD)
+
+
+def card(spec: ModelSpec) -> str:
+    """The card of a bundle, which says what it is for and how well it does; empty if there is none."""
+    try:
+        return (spec.folder / CARD).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""

@@ -40,7 +40,8 @@ def _echo(settings: Settings, peer: Peer) -> Check:
         seconds = dimse.echo(peer, calling_aet=settings.node.aet, timeouts=timeouts)
     except DicomNodeError as error:
         remedy = f"is it running, and does it know {settings.node.aet} with this machine's address?"
-        return Check(subject=subject, verdict=Verdict.FAIL, found=str(error), remedy=remedy)
+        found = str(error).removeprefix(f"{subject.removeprefix('peer ')}: ")
+        return Check(subject=subject, verdict=Verdict.FAIL, found=found, remedy=remedy)
     return Check(subject=subject, verdict=Verdict.OK, found=f"answers C-ECHO in {seconds * 1000:.0f} ms")
 
 

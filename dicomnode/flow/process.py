@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydicom import dcmread
+
 from dicomnode import __version__
 from dicomnode.domain.clock import utc_now
-from dicomnode.domain.errors import DicomNodeError, Unsuitable
-from dicomnode.domain.finding import Provenance
+from dicomnode.domain.errors import DicomNodeError, EncodingError, Unsuitable
+from dicomnode.domain.finding import Check, Provenance
 from dicomnode.domain.model import ModelSpec
 from dicomnode.domain.rule import Rule
-from dicomnode.domain.study import Study
+from dicomnode.domain.study import Series, Study
 from dicomnode.domain.uid import ResultUids
 from dicomnode.flow.analyse import Analysis, Progress, analyse
+from dicomnode.flow.encode import refused
+from dicomnode.flow.folder import STATION, earlier_results, keep_results
 from dicomnode.flow.offline import studies_in
+from dicomnode.flow.reason import in_words
 from dicomnode.flow.recipe import input_digest
 from dicomnode.flow.stacks import in_stacks
 from dicomnode.infer.network.session import Sessions
@@ -40,6 +44,26 @@ class Processed:
     remarks: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotAnalysed:
+    """Why nothing came of the files.
+
+    Attributes
+    ----------
+    checks
+        What the quality gate looked at before it refused.
+    remarks
+        In words which series were chosen, and which files were left out.
+    written
+        The report that says so to a reader.
+    """
+
+    reason: str
+    checks: tuple[Check, ...]
+    written: tuple[Path, ...]
+    remarks: tuple[str, ...]
+
+
 def process(
     paths: Sequence[Path],
     spec: ModelSpec,
@@ -47,66 +71,69 @@ def process(
     folder: Path,
     sessions: Sessions,
     progress: Progress | None = None,
-) -> Processed:
+) -> Processed | NotAnalysed:
     """Analyse the series among these files that suit the model, chosen as the node would choose them.
+
+    Whatever comes of a study takes the place of what an earlier run has left in `folder`.
 
     Raises
     ------
     DicomNodeError
-        If the files are not those of one study, or the folder cannot be written to.
-    Unsuitable
-        If an input of the model finds no series, or what it finds cannot be analysed.
+        If the files are not those of one study, the folder cannot be written to, or it holds files of another origin
+        under the names of results.
     """
-    with _writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    studies, remarks = studies_in(paths)
+    earlier = earlier_results(folder)
+    studies, left_out = studies_in(paths)
     if len(studies) != 1:
-        left_out = f"; {len(remarks)} files were left out, such as {remarks[0]}" if remarks else ""
-        raise DicomNodeError(f"{len(studies)} studies in these files, needed those of one{left_out}")
-    feed, others = _chosen(in_stacks(studies[0]), spec)
+        raise DicomNodeError("; ".join((f"{len(studies)} studies in these files, needed those of one", *left_out)))
+    study = in_stacks(studies[0])
+    feed, others = _chosen(study, spec)
     inputs = {name: series.instances for name, series in feed.series.items()}
-    for name, series in feed.series.items():
-        remarks.append(f"{series.title} feeds {name}: {feed.why[name]}")
-    remarks += [f"{other.nearest.title} is left: it lies in another frame of reference" for other in others]
+    files = {name: [one.path for one in instances] for name, instances in inputs.items()}
     provenance = Provenance(
-        node_version=__version__, station="OFFLINE", rule="process", model=spec, revision=1, run=1, started_at=utc_now()
+        node_version=__version__, station=STATION, rule="process", model=spec, revision=1, run=1, started_at=utc_now()
     )
     uids = ResultUids(
-        study_instance_uid=studies[0].study_instance_uid,
+        study_instance_uid=study.study_instance_uid,
         rule=f"process {provenance.started_at.isoformat()}",
         input_digest=input_digest(inputs),
         recipe_digest=spec.recipe,
         run=1,
     )
-    files = {name: [one.path for one in instances] for name, instances in inputs.items()}
-    analysis = analyse(files, wanted, provenance, uids, sessions, progress)
-    return Processed(analysis=analysis, written=_write(analysis, folder), remarks=tuple(remarks))
+    remarks = (*left_out, *_choice(feed, others))
+    try:
+        if feed.lacking:
+            raise Unsuitable(f"{len(study.series)} series in these files: {feed.lacking}")
+        analysis = analyse(files, wanted, provenance, uids, sessions, progress)
+    except (DicomNodeError, MemoryError) as error:
+        reason, checks = in_words(error), error.checks if isinstance(error, Unsuitable) else ()
+    else:
+        written = keep_results(folder, analysis.outputs, earlier)
+        return Processed(analysis=analysis, written=written, remarks=remarks)
+    told = files or {spec.input.name: [one.path for one in feed.nearest.instances]}
+    try:
+        headers = [dcmread(path, stop_before_pixels=True) for paths in told.values() for path in paths]
+        outputs = tuple(refused(headers, reason, wanted, provenance, uids, checks))
+    except EncodingError as error:
+        outputs, remarks = (), (*remarks, f"no report that says so could be written: {error}")
+    written = keep_results(folder, outputs, earlier)
+    return NotAnalysed(reason=reason, checks=checks, written=written, remarks=remarks)
 
 
 def _chosen(study: Study, spec: ModelSpec) -> tuple[Feed, list[Feed]]:
     """What feeds the model, and further frames of reference that could."""
     everything = Rule(name="process", model=spec.name, outputs=(), destinations=())
     first, *others = feeds(everything, study, spec)
-    if first.lacking:
-        raise Unsuitable(f"{len(study.series)} series in these files: {first.lacking}")
     return first, [other for other in others if not other.lacking]
 
 
-@contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise DicomNodeError(f"{folder}: {error.strerror}, needed a folder to write the results to") from error
+def _choice(feed: Feed, others: Sequence[Feed]) -> Iterator[str]:
+    for name, series in feed.series.items():
+        yield f"{series.title} feeds {name}: {feed.why[name]}"
+    for other in others:
+        yield f"{other.nearest.title}: not analysed, {_place(other.nearest)}"
 
 
-def _write(analysis: Analysis, folder: Path) -> tuple[Path, ...]:
-    written = []
-    for output in analysis.outputs:
-        if output.stands_in:
-            continue  # for destinations that refuse another; a folder takes everything
-        path = folder / f"{output.role}.dcm"
-        with _writing(folder):
-            path.write_bytes(output.data)
-        written.append(path)
-    return tuple(written)
+def _place(series: Series) -> str:
+    stated = series.header.first("FrameOfReferenceUID")
+    return "in another frame of reference" if stated else "without a frame of reference"

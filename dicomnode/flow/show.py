@@ -42,16 +42,20 @@ def show_returned(returned: Returned, out: Console) -> None:
     out.print(f"the story: dicomnode why {uid[:24]} --config {returned.configuration}", highlight=False, soft_wrap=True)
 
 
-def backlog_rows(backlog: Backlog) -> list[tuple[str, ...]]:
-    """The node at a glance, as rows of three."""
-    rows: list[tuple[str, ...]] = []
+def show_backlog(backlog: Backlog, out: Console) -> None:
+    """The node at a glance: how much stands where, then a line for whatever wants an eye."""
+    table = Table("what", "state", "how many", box=None, pad_edge=False)
     for what in ("studies", "jobs", "deliveries"):
-        rows += [(what, state, str(count)) for state, count in getattr(backlog, what).items()]
-    rows += [(one["what"], "failed", f"study {one['study']}: {one['reason']}") for one in backlog.failed]
-    rows += [("study", "held", f"{one['study']}: {one['reason']}") for one in backlog.held]
-    rows += [("peer", "backing off", f"{one['peer']} until {one['next_try_at']}: {one['reason']}")
-             for one in backlog.backing_off]  # fmt: skip
-    return rows
+        for state, count in getattr(backlog, what).items():
+            table.add_row(what, state, str(count))
+    out.print(table if table.rows else "no study has come yet")
+    lines = [f"failed {one['what']}, study {one['study']}: {one['reason']}" for one in backlog.failed]
+    lines += [f"held study {one['study']}: {one['reason']}" for one in backlog.held]
+    lines += [f"peer {one['peer']} is left alone until {one['next_try_at']}: {one['reason']}"
+              for one in backlog.backing_off]  # fmt: skip
+    for line in lines:
+        # What peers have answered is shown as it is, whatever brackets it has.
+        out.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def measurements(report: Dataset) -> Iterator[tuple[str, str, str, str]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from dicomnode.domain.finding import SourceSeries
 from dicomnode.domain.model import InputSpec, ModelSpec
+from dicomnode.infer.quality.units import asked
 from dicomnode.infer.read.suv import UNITS
 from dicomnode.infer.read.volume import read_series
 
@@ -51,10 +52,4 @@ def remarks(sources: Sequence[SourceSeries], model: ModelSpec) -> Iterator[str]:
 
 def _suv(fed: InputSpec, model: ModelSpec) -> str:
     """The kind of SUV that the limit `units` of an input asks for; PET images become one in any case."""
-    wanted = (
-        unit
-        for check in model.valid
-        if check.rule == "units" and (check.input or model.input.name) == fed.name
-        for unit in check.limit
-    )
-    return next((kind for unit in wanted for kind, code in UNITS.items() if code == unit), _BODY_WEIGHT)
+    return next((kind for unit in asked(fed, model) for kind, code in UNITS.items() if code == unit), _BODY_WEIGHT)

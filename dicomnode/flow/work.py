@@ -16,6 +16,7 @@ from dicomnode.flow.choice import Choice
 from dicomnode.flow.encode import Output
 from dicomnode.flow.failpoint import failpoint
 from dicomnode.flow.keep import keep
+from dicomnode.flow.reason import in_words
 from dicomnode.flow.results import Results
 from dicomnode.infer.network.session import Sessions
 from dicomnode.store.database import Database
@@ -79,13 +80,15 @@ class Worker:
         elif isinstance(made, Outdated):
             self._replan(job, str(made))
             log.warning("job replaced by a new settling", reason=str(made))
-        elif isinstance(made, Unsuitable | EncodingError):
-            self._refuse(job, str(made), log, made.checks if isinstance(made, Unsuitable) else ())
+        elif isinstance(made, Unsuitable | EncodingError | MemoryError):
+            # What did not fit once does not fit the next time.
+            self._refuse(job, in_words(made), log, made.checks if isinstance(made, Unsuitable) else ())
         elif job.attempts >= self._limits.max_attempts:
-            self._refuse(job, _words(made), log)
+            self._refuse(job, in_words(made), log)
         else:
-            log.warning("job failed", reason=_words(made), exc_info=None if isinstance(made, DicomNodeError) else made)
-            self._put_off(job, _words(made), counts=True)
+            unforeseen = None if isinstance(made, DicomNodeError) else made
+            log.warning("job failed", reason=in_words(made), exc_info=unforeseen)
+            self._put_off(job, in_words(made), counts=True)
 
     def _tried(self, compute: Callable[[], _T]) -> _T | Exception:
         """What was computed, or what went wrong: the job's verdict, since the reader is told whatever it was."""
@@ -115,7 +118,7 @@ class Worker:
             self._put_off(job, str(report), counts=False)
             return
         if isinstance(report, Exception):
-            reason, report = f"{reason}; and no report could be written: {_words(report)}", []
+            reason, report = f"{reason}; and no report could be written: {in_words(report)}", []
         failpoint("work.before_commit")
         with self._db.transaction():
             self._jobs.fail(job, report, f"not analysed: {reason}")
@@ -139,7 +142,3 @@ class Worker:
         wait = timedelta(seconds=self._limits.retry_seconds)
         with self._db.transaction():
             self._jobs.put_off(job, reason, wait, counts=counts)
-
-
-def _words(error: Exception) -> str:
-    return str(error) if isinstance(error, DicomNodeError) else f"{type(error).__name__}: {error}"

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dicomnode.domain.errors import ModelError
+from dicomnode.domain.errors import ModelError, Unsuitable
 from dicomnode.domain.finding import Classification, Detection, Measurement, Segmentation, SourceSeries
 from dicomnode.domain.model import Cascade, ModelSpec, Task
 from dicomnode.infer.classify import classified
+from dicomnode.infer.demand import require_memory
 from dicomnode.infer.detect import detected
 from dicomnode.infer.mask import mask
 from dicomnode.infer.network.ensemble import Ensemble
+from dicomnode.infer.network.plan import available_bytes
+from dicomnode.infer.network.runtime import memory_is_short
 from dicomnode.infer.network.session import Sessions
 from dicomnode.infer.pool import pooled
 from dicomnode.infer.post.tidy import boxes_of, tidy
@@ -69,10 +72,29 @@ def answer(
     Raises
     ------
     Unsuitable
-        If the series cannot be prepared, holds no body, or a feature is missing.
+        If the series cannot be prepared, holds no body, a feature is missing, the coarse model of a cascade finds
+        nothing to look at, or memory does not suffice. Nothing is called absent that no network looked for.
     ModelError
         If a network is not the declared one or fails.
     """
+    try:
+        return _answered(sources, spec, sessions, progress, features)
+    except (MemoryError, RuntimeError) as error:
+        # SimpleITK has no other class for a memory that it does not get.
+        if not memory_is_short(error):
+            raise
+        available = available_bytes()
+        rest = "" if available is None else f"; {available / 1024**3:.1f} GiB are left now"
+        raise Unsuitable(f"model {spec.name}: memory ran out, needed more for a series of this size{rest}") from error
+
+
+def _answered(
+    sources: Sequence[SourceSeries],
+    spec: ModelSpec,
+    sessions: Sessions,
+    progress: Progress | None,
+    features: Mapping[str, float] | None,
+) -> Answer:
     if len(sources) != len(spec.inputs):
         names = ", ".join(each.name for each in spec.inputs)
         raise ModelError(f"model {spec.name}: {len(sources)} series, needed one for each of {names}")
@@ -82,8 +104,6 @@ def answer(
     warnings: tuple[str, ...] = ()
     if spec.cascade is not None:
         box, warnings = _region(sources, spec, spec.cascade, sessions, progress)
-        if box is None:
-            return Answer(segmentation=_empty(sources[0], spec), warnings=warnings)
     found = _found(sources, ensemble, box, progress)
     # A coarse model that fell back to the CPU said so already.
     told = tuple(dict.fromkeys((*warnings, *ensemble.warnings, *found.warnings)))
@@ -99,16 +119,19 @@ def answer(
 def _found(sources: Sequence[SourceSeries], ensemble: Ensemble, box: Box | None, progress: Progress | None) -> Answer:
     """The answer to the task, inside `box` of the first source."""
     spec, volumes = ensemble.spec, [source.volume for source in sources]
+    require_memory(volumes, spec, box)
     if spec.task is Task.SEGMENT:
         labels = mask(volumes, ensemble, box, progress)
         slices_mm, rows_mm, columns_mm = volumes[0].spacing
-        warnings = tidy(labels, spec.post, (slices_mm, rows_mm, columns_mm), spec.segments)
+        affine = np.asarray(volumes[0].affine, dtype=np.float64)
+        warnings = tidy(labels, spec.post, (slices_mm, rows_mm, columns_mm), spec.segments, affine)
         segmentation = Segmentation(volume=volumes[0].with_array(labels), segments=spec.segments)
         return Answer(segmentation=segmentation, warnings=warnings)
     empty = _empty(sources[0], spec)
     prepared = prepare(volumes, spec, box)
     if spec.task is Task.DETECT:
-        return Answer(segmentation=empty, detections=detected(prepared, ensemble, progress))
+        detections, left_out = detected(prepared, ensemble, progress)
+        return Answer(segmentation=empty, detections=detections, warnings=left_out)
     vector = pooled(prepared.array, ensemble, progress)
     if spec.task is Task.CLASSIFY:
         return Answer(segmentation=empty, classifications=(classified(vector, spec),))
@@ -117,8 +140,14 @@ def _found(sources: Sequence[SourceSeries], ensemble: Ensemble, box: Box | None,
 
 def _region(
     sources: Sequence[SourceSeries], spec: ModelSpec, cascade: Cascade, sessions: Sessions, progress: Progress | None
-) -> tuple[Box | None, tuple[str, ...]]:
-    """Where the fine model looks, in indices of the first source, and the coarse model's warnings."""
+) -> tuple[Box, tuple[str, ...]]:
+    """Where the fine model looks, in indices of the first source, and the coarse model's warnings.
+
+    Raises
+    ------
+    Unsuitable
+        If there is nowhere to look.
+    """
     by_name = {each.name: source for each, source in zip(spec.inputs, sources, strict=True)}
     coarse = cascade.model
     found = answer([by_name[each.name] for each in coarse.inputs], coarse, sessions, progress=progress)
@@ -128,7 +157,7 @@ def _region(
     boxes = [present[one.number] for one in sought if one.number in present]
     if not boxes:
         labels = " and ".join(one.label for one in sought)
-        return None, (*found.warnings, f"{spec.title}: {labels} not found, so there was nowhere to look")
+        raise Unsuitable(f"model {spec.name}: {labels} not found by {coarse.name}, so there was nowhere to look")
     sides = []
     for axis, (length, step_mm) in enumerate(zip(volume.spatial_shape, volume.spacing, strict=True)):
         margin = int(np.ceil(cascade.margin_mm / step_mm))

@@ -1,4 +1,4 @@
-"""Finds things as boxes with scores: the boxes of all tiles, the best of those that overlap, in source voxels."""
+"""Finds things as boxes with scores: the boxes of all tiles, each thing once, in source voxels."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from dicomnode.domain.finding import Detection
 from dicomnode.domain.model import ModelSpec
@@ -16,19 +15,19 @@ from dicomnode.infer.network.ensemble import Ensemble, Reply
 from dicomnode.infer.network.tiles import Start, cut
 from dicomnode.infer.pool import worthwhile
 from dicomnode.infer.prepare.prepared import Prepared
-
-Points = npt.NDArray[np.float64]
+from dicomnode.infer.suppress import MOST_BOXES, Points, best_of, joined
 
 
 def detected(
     prepared: Prepared, ensemble: Ensemble, progress: Callable[[int, int], None] | None = None
-) -> tuple[Detection, ...]:
-    """What a detector finds, by falling score.
+) -> tuple[tuple[Detection, ...], tuple[str, ...]]:
+    """What a detector finds, by falling score, and what was left out that a reader has to know.
 
     The network gives for one tile `boxes`, (n, 6) as (low slice, low row, low column, high slice, high row, high
     column) in voxels of the tile, edges included: a box round voxel i alone goes from i - 0.5 to i + 0.5. And
     `scores`, (n, labels), where softmax wants a background in front. A box counts once for every label whose score
-    suffices. Folds and mirrors add their boxes to each other's.
+    suffices. Folds and mirrors add their boxes to each other's. With tiles of one slice, boxes of consecutive slices
+    that overlap in the plane are one thing.
 
     Raises
     ------
@@ -46,11 +45,17 @@ def detected(
         done += reply.last
         if progress is not None and reply.last:
             progress(done, len(starts))
-    table = best_of(np.concatenate(tables), spec.network.iou)
+    table, overfull = best_of(np.concatenate(tables), spec.network.iou)
+    if spec.tile.shape[0] == 1:
+        table = joined(table, spec.network.iou)
     low, high = _on_source(prepared, table[:, 2:5], table[:, 5:8])
     segments = {segment.number: segment for segment in spec.segments}
     inside = (high > low).all(axis=1)
-    return tuple(
+    warnings = tuple(
+        f"{segments[label].label}: more than {MOST_BOXES} boxes, of which those of the highest scores were kept"
+        for label in overfull
+    )
+    found = tuple(
         Detection(
             number=number,
             segment=segments[int(label)],
@@ -63,36 +68,7 @@ def detected(
             ((row, table[row, :2]) for row in np.flatnonzero(inside)), start=1
         )
     )
-
-
-def best_of(table: Points, iou: float) -> Points:
-    """Rows by falling score without those that overlap a better one of the same label (non-maximum suppression).
-
-    Parameters
-    ----------
-    table
-        (n, 8): label, score, low corner, high corner.
-    iou
-        Intersection over union above which boxes are the same thing.
-    """
-    left = table[np.argsort(-table[:, 1], kind="stable")]
-    kept = []
-    while len(left):
-        first, left = left[0], left[1:]
-        kept.append(first)
-        same = (left[:, 0] == first[0]) & (overlap(first[2:], left[:, 2:]) > iou)
-        left = left[~same]
-    return np.array(kept).reshape(-1, 8)
-
-
-def overlap(box: Points, others: Points) -> Points:
-    """Intersection over union of one box (6,) with others (n, 6)."""
-    low, high = np.maximum(box[:3], others[:, :3]), np.minimum(box[3:], others[:, 3:])
-    common = np.clip(high - low, 0, None).prod(axis=1)
-    union = (box[3:] - box[:3]).prod() + (others[:, 3:] - others[:, :3]).prod(axis=1) - common
-    # Boxes without volume overlap nothing.
-    found: Points = np.divide(common, union, out=np.zeros_like(common), where=union > 0)
-    return found
+    return found, warnings
 
 
 def _candidates(reply: Reply, start: Start, spec: ModelSpec) -> Points:

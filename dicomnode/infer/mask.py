@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -13,13 +14,19 @@ from dicomnode.infer.network.activation import SOFTMAX, Floats, activated
 from dicomnode.infer.network.blend import predict
 from dicomnode.infer.network.ensemble import Ensemble
 from dicomnode.infer.network.fit import label_count
-from dicomnode.infer.network.plan import Halves, room_for
+from dicomnode.infer.network.plan import Halves, room_for, sums_for
 from dicomnode.infer.network.tiles import cut
+from dicomnode.infer.pool import require_body
 from dicomnode.infer.post.decide import decide, decision_of
 from dicomnode.infer.prepare.grid import Box
 from dicomnode.infer.prepare.pipeline import prepare
+from dicomnode.infer.prepare.prepared import SLAB
 
 Progress = Callable[[int, int], None]
+
+#: Probabilities on the source grid in hand at a time, float32; one slice is the least. Three channels of 16 slices of
+#: 512 × 512 take 48 MiB.
+SLAB_BYTES = 256 * 1024**2
 
 
 def mask(
@@ -39,7 +46,7 @@ def mask(
     Raises
     ------
     Unsuitable
-        If preparation cannot be done on these values.
+        If preparation cannot be done on these values, or no tile holds body.
     ModelError
         If the network fails, or memory and disk are too small for its answer.
     """
@@ -52,9 +59,15 @@ def mask(
     labels = np.zeros(prepared.source.shape, dtype=np.uint8)
     # Without a channel for the background it is what the labels leave.
     exclusive = spec.activation == SOFTMAX or not background
-    for part, found in prepared.on_source(blended, exclusive=exclusive):
+    for part, found in prepared.on_source(blended, slab=slab_of(blended, prepared.source.shape), exclusive=exclusive):
         decide(found, step, labels[part])
     return labels
+
+
+def slab_of(blended: Halves, shape: tuple[int, ...]) -> int:
+    """How many slices of the source, of this shape, come back at a time."""
+    per_slice = len(blended) * shape[1] * shape[2] * np.dtype(np.float32).itemsize
+    return max(1, min(SLAB, SLAB_BYTES // per_slice))
 
 
 def probabilities(array: Floats, ensemble: Ensemble, progress: Progress | None = None) -> tuple[Halves, bool]:
@@ -67,8 +80,14 @@ def probabilities(array: Floats, ensemble: Ensemble, progress: Progress | None =
     ----------
     array
         (input, slice, row, column).
+
+    Raises
+    ------
+    Unsuitable
+        If no tile holds body.
     """
     spec = ensemble.spec
+    require_body(array, spec)
     labels = label_count(spec)
     background = ensemble.channels == labels + 1
     kept = labels + (background and spec.activation != SOFTMAX)
@@ -81,6 +100,7 @@ def probabilities(array: Floats, ensemble: Ensemble, progress: Progress | None =
         batch=ensemble.batch(lambda: cut(array, (0, 0, 0), spec.tile)),
         blank=(1.0, *(0.0,) * labels) if kept > labels else (),
         progress=progress,
+        room=partial(sums_for, spec, ensemble.scratch),
     )
     return blended, background
 

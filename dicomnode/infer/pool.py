@@ -8,6 +8,7 @@ from itertools import product
 import numpy as np
 
 from dicomnode.domain.errors import Unsuitable
+from dicomnode.domain.model import ModelSpec
 from dicomnode.infer.network.activation import Floats, activated
 from dicomnode.infer.network.ensemble import Ensemble
 from dicomnode.infer.network.tiles import Start, cut, holds_body, places
@@ -27,10 +28,24 @@ def worthwhile(array: Floats, ensemble: Ensemble) -> list[Start]:
         If there is none.
     """
     spec = ensemble.spec
-    found = [start for start in product(*places(array.shape[1:], spec.tile)) if holds_body(array, start, spec.tile)]
-    if not found:
-        raise Unsuitable(f"model {spec.name}: no prepared value above {spec.tile.skip_below:g}, needed some of a body")
-    return found
+    require_body(array, spec)
+    return [start for start in product(*places(array.shape[1:], spec.tile)) if holds_body(array, start, spec.tile)]
+
+
+def require_body(array: Floats, spec: ModelSpec) -> None:
+    """Refuse a volume of which no tile would be run; together, tiles cover all of it.
+
+    Raises
+    ------
+    Unsuitable
+        If no value of the first input exceeds `skip_below`: what no network looked at is not free of findings.
+    """
+    limit = spec.tile.skip_below
+    if limit is not None and not array[0].max() > limit:
+        raise Unsuitable(
+            f"model {spec.name}: {spec.input.name} has no prepared value above {limit:g}, needed some of a body "
+            f"(the highest is {array[0].max():.4g})"
+        )
 
 
 def pooled(array: Floats, ensemble: Ensemble, progress: Callable[[int, int], None] | None = None) -> Floats:

@@ -39,6 +39,7 @@ _SUV = (
     ("126403", "SUVbsa", "cm2/ml", "body surface area"),
     ("126404", "SUVibw", "g/ml", "ideal body weight"),
     ("126405", "SUVlbm(Janma)", "g/ml", "lean body mass (Janma)"),
+    ("126406", "SUVlbm(James128)", "g/ml", "lean body mass (James 128 multiplier)"),
 )
 
 #: UCUM unit of an image → what its values are and the unit as reports write it. SUV units follow CID 85; the same

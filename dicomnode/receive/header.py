@@ -42,6 +42,7 @@ def read_arrival(
     sop_instance_uid: str,
     transfer_syntax_uid: str,
     on_demand: bool,
+    data_set_start: int = 0,
 ) -> Arrival:
     """Describe the Part 10 file at `path`, whose pixels are not decoded.
 
@@ -53,6 +54,8 @@ def read_arrival(
         In which the data set is encoded.
     on_demand
         Passed through.
+    data_set_start
+        Offset of the data set; 0: the group length of the file meta information tells (PS3.10 7.1).
 
     Raises
     ------
@@ -66,7 +69,7 @@ def read_arrival(
     if path.stat().st_size < _GROUP_LENGTH_END:
         raise CannotUnderstand("file: too short for file meta information (PS3.10 7.1)")
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        start = _data_set_start(content)
+        start = data_set_start or _data_set_start(content)
         with memoryview(content) as whole, whole[start:] as data_set:
             digest = sha256(data_set).hexdigest()
         # The inflated copy begins at 0, the file itself after its meta information.

@@ -19,6 +19,7 @@ from dicomnode.domain.errors import EncodingError
 from dicomnode.domain.finding import Findings, Provenance, SourceSeries
 from dicomnode.domain.model import Segment
 from dicomnode.domain.uid import ResultUids, derived_uid
+from dicomnode.report.bodypart import tell_body_part
 from dicomnode.report.boundary import encoding
 from dicomnode.report.code import coded
 from dicomnode.report.frames import position
@@ -105,7 +106,7 @@ def write(
             pixel_array=pixels,
             series_instance_uid=uids.series(ROLE),
             series_number=series_number(ROLE, provenance.rule),
-            sop_instance_uid=uids.instance(_role(concept, segment)),
+            sop_instance_uid=uids.instance(_role(concept, segment, stored)),
             instance_number=segment.number if segment else 1,
             contains_recognizable_visual_features=False,
             real_world_value_mappings=[
@@ -134,11 +135,7 @@ def write(
         for frame in frames:
             frame.DerivationImageSequence[0].DerivationCodeSequence = derivation
         stamp(result, header, provenance, ROLE)
-        if header.get("BodyPartExamined"):
-            result.BodyPartExamined = header.BodyPartExamined
-        else:
-            # Of type 2C: required, empty for unknown, unless a body part tells that there is no pair (PS3.3 C.7.3.1).
-            result.Laterality = header.get("Laterality") or ""
+        tell_body_part(result, header)
         uid = derived_uid("dimension organization", result.SOPInstanceUID)
         for item in (*result.DimensionOrganizationSequence, *result.DimensionIndexSequence):
             item.DimensionOrganizationUID = uid
@@ -169,8 +166,8 @@ def on_images(volume: Volume, source: SourceSeries) -> NDArray[np.float32]:
     return shown
 
 
-def _role(concept: Code, segment: Segment | None) -> str:
-    return f"{ROLE} {concept.scheme} {concept.value} {segment.number if segment else 0}"
+def _role(concept: Code, segment: Segment | None, stored: Stored) -> str:
+    return f"{ROLE} {concept.scheme} {concept.value} {segment.number if segment else 0} {stored}"
 
 
 def _stored(

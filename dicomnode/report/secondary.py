@@ -9,6 +9,7 @@ from pydicom.uid import SecondaryCaptureImageStorage
 
 from dicomnode.domain.finding import Check, Findings, Provenance
 from dicomnode.domain.uid import ResultUids
+from dicomnode.report.bodypart import tell_body_part
 from dicomnode.report.boundary import encoding
 from dicomnode.report.identity import fit, guard_study
 from dicomnode.report.notice import NOT_ANALYSED, WITHDRAWN, notice
@@ -131,11 +132,7 @@ def _image(
         instance_number=number,
     )
     made_by(result, provenance)
-    if header.get("BodyPartExamined"):
-        result.BodyPartExamined = header.BodyPartExamined
-    else:
-        # Of type 2C (PS3.3 C.7.3.1): asked for where no body part says that it is not a paired one.
-        result.Laterality = header.get("Laterality") or ""
+    tell_body_part(result, header)
     result.ImageType = ["DERIVED", "SECONDARY", "OTHER"]
     result.DerivationDescription = f"Picture for people drawn from the source images. {DISCLAIMER}"
     result.ImageComments = picture.title

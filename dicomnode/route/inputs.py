@@ -131,8 +131,12 @@ def _lack(
         return f"{subject}: " + "; ".join(one.text for one in technical_faults(min(kin, key=preference), spec, fed))
     conditions = (*fed.conditions, *rule.series, *rule.inputs.get(fed.name, ()))
     needed = f" (needed {', '.join(dict.fromkeys(map(words, conditions)))})" if conditions else ""
-    hint = "; another frame of reference has one" if elsewhere else ""
-    return f"{subject}{needed} in this frame of reference{hint}"
+    lack = f"{subject}{needed} in this frame of reference"
+    if not elsewhere:
+        return lack
+    if any("FrameOfReferenceUID" in one.header for one in elsewhere):
+        return f"{lack}; another frame of reference has one"
+    return f"{lack}; {elsewhere[0].title} names none, so that nothing says where it lies"
 
 
 def _is_of_kind(series: Series, fed: InputSpec) -> bool:

@@ -9,12 +9,10 @@ from typing import Any
 
 from dicomnode.domain.header import Header
 from dicomnode.domain.model import InputSpec, ModelSpec, Severity
+from dicomnode.domain.plane import plane_of
 from dicomnode.domain.rule import Reason
 from dicomnode.domain.study import Series
 from dicomnode.route.match import evaluate
-
-#: Cosine of the angle to a patient axis above which a plane counts as axial; 0.8 is the limit of the common 37° rule.
-_AXIAL_COSINE = 0.8
 
 #: Images closer than this show the same plane, such as one that was sent twice.
 _SAME_PLANE_MM = 1e-3
@@ -22,8 +20,12 @@ _SAME_PLANE_MM = 1e-3
 #: Positions are often written with two decimals.
 _ROUNDING_MM = 0.005
 
+#: By these a bundle says which corrections it wants, or does not.
+_CORRECTIONS = frozenset({"CorrectedImage", "AttenuationCorrected"})
+
 #: What `choose` prefers, first thing first; the documentation prints these lines.
 ORDER = (
+    "PET corrected for attenuation before PET that is not (Corrected Image)",
     "original before derived images (Image Type, value 1)",
     "axial before other planes (Image Orientation (Patient))",
     "thinner before thicker slices (Slice Thickness)",
@@ -43,6 +45,8 @@ def technical_faults(series: Series, spec: ModelSpec, fed: InputSpec) -> list[Re
     # PS3.3 C.8.2.1.1.1: such an image is there to plan the others on.
     if all("LOCALIZER" in header.values("ImageType") for header in headers):
         faults.append(Reason(met=False, text="a localizer, needed images to be read"))
+    if not is_corrected(series) and not any(condition.path[-1] in _CORRECTIONS for condition in fed.conditions):
+        faults.append(Reason(met=False, text="not corrected for attenuation, needed a corrected PET"))
     needed, count = _limit(spec, fed, "minimum_slices") or 1, len(series.instances)
     if count < needed and all(header.first("NumberOfFrames", 1) == 1 for header in headers):
         faults.append(Reason(met=False, text=f"{count} images, needed {needed} or more"))
@@ -100,10 +104,11 @@ def choose(series: Sequence[Series]) -> tuple[Series, str]:
     return best, f"chosen among {len(ranked)} equal series"
 
 
-def preference(series: Series) -> tuple[bool, bool, float, int, int, str]:
+def preference(series: Series) -> tuple[bool, bool, bool, float, int, int, str]:
     """Sort key of `choose`; smaller is better, one entry for each line of `ORDER`."""
     header = series.header
     return (
+        not is_corrected(series),
         header.first("ImageType") != "ORIGINAL",
         not is_axial(header),
         float(header.first("SliceThickness", 1e9)),
@@ -115,8 +120,21 @@ def preference(series: Series) -> tuple[bool, bool, float, int, int, str]:
 
 def is_axial(header: Header) -> bool:
     """Whether the slices' normal runs along the patient's head-foot axis."""
-    values = header.values("ImageOrientationPatient")
-    if len(values) != 6:
-        return False
-    row_x, row_y, _, column_x, column_y, _ = (float(value) for value in values)
-    return abs(row_x * column_y - row_y * column_x) > _AXIAL_COSINE
+    values = [float(value) for value in header.values("ImageOrientationPatient")]
+    return len(values) == 6 and plane_of(values[:3], values[3:]) == "axial"
+
+
+def is_corrected(series: Series) -> bool:
+    """Whether a PET may be corrected for attenuation; True for everything else.
+
+    Corrected Image names what was done (PS3.3 C.8.9.1), Attenuation Corrected says it in enhanced images. A PET that
+    speaks of no correction at all may be.
+    """
+    headers = [instance.header for instance in series.instances]
+    if all(header.first("Modality") != "PT" for header in headers):
+        return True
+    return not any(
+        header.first("AttenuationCorrected") == "NO"
+        or ("CorrectedImage" in header and "ATTN" not in header.values("CorrectedImage"))
+        for header in headers
+    )

@@ -21,7 +21,7 @@ from scipy import ndimage
 from dicomnode.domain.errors import Unsuitable
 from dicomnode.domain.finding import SourceSeries
 from dicomnode.infer.read.volume import read_series
-from tests.series.expected import BY_FILE, READS, REFUSES, Reads
+from tests.series.expected import BY_FILE, READS, REFUSES, SUV, Reads
 from tests.series.header import name, uid
 
 pytestmark = pytest.mark.acceptance
@@ -136,7 +136,7 @@ def test_a_series_is_read_with_the_values_and_places_that_gdcm_sees(real_data: P
     if source.tilt is not None:
         _same_tilted_planes(source, paths)
     else:
-        _same_planes(source, paths, factor=_suv(source, paths) if expected.unit.startswith("{SUV") else 1.0)
+        _same_planes(source, paths, factor=_suv(source, paths) if expected.unit == SUV else 1.0)
 
 
 def _told(source: SourceSeries, expected: Reads) -> list[str]:
@@ -154,6 +154,8 @@ def _same_planes(source: SourceSeries, paths: list[Path], factor: float) -> None
         assert affine[:3, 1:3] == pytest.approx(vectors, abs=EXACT_MM)
         # Single precision has 24 bits; what is stored as integers in both is equal.
         ours, real = source.volume.array[index], values != _padding(source.planes[index].dataset)
+        # Compression with loss blurs padding, and what it left of it below the scale's end is air to the node.
+        real &= ~((ours == -1024) & (values < -1024))
         np.testing.assert_allclose(ours[real], values[real] * factor, rtol=1e-5, atol=1e-6)
         assert (ours[~real] <= AIR_HU).all()
 

@@ -20,6 +20,7 @@ from dicomnode.infer.bundle.limits import InputLimits, PlausibleTable
 from dicomnode.infer.bundle.load import load_bundle
 from dicomnode.infer.bundle.post import AnyPost
 from dicomnode.infer.bundle.schema import Bundle, FoldTable, ModelTable
+from dicomnode.route.select import ORDER
 
 ROOT = Path(__file__).resolve().parents[2]
 MODELS = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
@@ -76,12 +77,16 @@ def test_every_key_of_a_bundle_is_explained(table: type[BaseModel]) -> None:
     assert [name for name in names if f"`{name}`" not in MODELS and f"[{name}]" not in MODELS] == []
 
 
+def test_the_order_of_preference_is_the_documented_one() -> None:
+    assert "\n".join(f"{number}. {line}" for number, line in enumerate(ORDER, start=1)) in MODELS
+
+
 def test_the_examples_of_bundles_load(tmp_path: Path) -> None:
     blocks = re.findall(r"```toml\n(.+?)```", MODELS, re.DOTALL)
     bundles = [block for block in blocks if "[model]" in block]
     assert len(bundles) >= 2
-    for number, block in enumerate(bundles):
-        folder = tmp_path / str(number)
+    for block in bundles:
+        folder = tmp_path / re.findall(r'^name = "([^"]+)"', block, re.MULTILINE)[0]
         folder.mkdir()
         (folder / "model.toml").write_text(re.sub(r'"<sha256>"', f'"{hashlib.sha256(b"").hexdigest()}"', block))
         assert load_bundle(folder).name

@@ -13,6 +13,10 @@ SUV = "g/ml{SUVbw}"
 #: Anonymisers took the frame of reference from the headers of dicom2nifti and others.
 FRAME = "no frame of reference"
 
+#: The Rescale Type of these says that they are in units of their own.
+NO_HU = (r"no Hounsfield Units \(Rescale Type US\)",)
+LOSSY = ("compressed with loss",)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reads:
@@ -45,10 +49,10 @@ READS: dict[str, Reads] = {
         ),
     ),
     "ct_liver_crlm1004/CRLM-CT-1004/image:CT": Reads(shape=(41, 512, 512), spacing_mm=(5.0, 0.7969, 0.7969), unit=HU),
-    "dcmqi/segmentations/23x38x3/image:CT": Reads(shape=(3, 38, 23), spacing_mm=(2.5, 0.7, 0.7)),
-    "dcmqi/segmentations/23x38x3/multiframe:CT": Reads(shape=(3, 38, 23), spacing_mm=(2.5, 0.7, 0.7)),
-    "dcmqi/segmentations/24x38x3/image:CT": Reads(shape=(3, 38, 24), spacing_mm=(2.5, 0.7, 0.7)),
-    "dcmqi/segmentations/24x38x3/multiframe:CT": Reads(shape=(3, 38, 24), spacing_mm=(2.5, 0.7, 0.7)),
+    "dcmqi/segmentations/23x38x3/image:CT": Reads(shape=(3, 38, 23), spacing_mm=(2.5, 0.7, 0.7), warns=NO_HU),
+    "dcmqi/segmentations/23x38x3/multiframe:CT": Reads(shape=(3, 38, 23), spacing_mm=(2.5, 0.7, 0.7), warns=NO_HU),
+    "dcmqi/segmentations/24x38x3/image:CT": Reads(shape=(3, 38, 24), spacing_mm=(2.5, 0.7, 0.7), warns=NO_HU),
+    "dcmqi/segmentations/24x38x3/multiframe:CT": Reads(shape=(3, 38, 24), spacing_mm=(2.5, 0.7, 0.7), warns=NO_HU),
     "dcmqi/segmentations/ct-3slice:CT": Reads(shape=(3, 512, 512), spacing_mm=(1.0, 0.8105, 0.8105), unit=HU),
     "dicom2nifti/failing/gantrytilting/001:CT": Reads(
         shape=(4, 521, 512),
@@ -126,7 +130,7 @@ READS: dict[str, Reads] = {
     ),
     "rt_utils/mock_data:CT": Reads(shape=(2, 512, 512), spacing_mm=(5.0, 0.4883, 0.4883), unit=HU),
     "rt_utils/oriented_data:CT": Reads(
-        shape=(3, 50, 100), spacing_mm=(4.5, 3.5, 2.5), placed="3 different values of StudyInstanceUID"
+        shape=(3, 50, 100), spacing_mm=(4.5, 3.5, 2.5), warns=NO_HU, placed="3 different values of StudyInstanceUID"
     ),
     "sts_ibsi_validation/STS_002/dicom/STS_002/CT/image:CT": Reads(
         shape=(48, 143, 161), spacing_mm=(3.27, 0.9766, 0.9766), unit=HU
@@ -155,6 +159,39 @@ READS: dict[str, Reads] = {
     "sts_ibsi_validation/STS_010/dicom/STS_010/PET/image:PT": Reads(
         shape=(59, 31, 34), spacing_mm=(3.27, 5.4688, 5.4688), unit=SUV
     ),
+    "dcmqi/paramaps:MR": Reads(shape=(1, 256, 256), spacing_mm=(3.0, 0.7031, 0.7031)),
+    "highdicom/ct_image.dcm": Reads(shape=(1, 128, 128), spacing_mm=(5.0, 0.6615, 0.6615), unit=HU),
+    "fodicom_edge/D_CLUNIE_CT1_RLE_FRAGS.dcm": Reads(shape=(1, 512, 512), spacing_mm=(5.0, 0.6615, 0.6615), unit=HU),
+    "fodicom_edge/GH177_D_CLUNIE_CT1_IVRLE_BigEndian_ELE_undefinded_length.dcm": Reads(
+        shape=(1, 512, 512), spacing_mm=(5.0, 0.6615, 0.6615), unit=HU
+    ),
+    "pydicom_malformed/693_J2KI.dcm": Reads(
+        shape=(1, 512, 512), spacing_mm=(20.0, 0.4785, 0.4785), unit=HU, warns=(*LOSSY, FRAME)
+    ),
+    "pydicom_malformed/CT_small.dcm": Reads(shape=(1, 128, 128), spacing_mm=(5.0, 0.6615, 0.6615), unit=HU),
+    "pydicom_malformed/MR_small.dcm": Reads(shape=(1, 64, 64), spacing_mm=(0.8, 0.3125, 0.3125)),
+    "pydicom_malformed/MR_small_RLE.dcm": Reads(shape=(1, 64, 64), spacing_mm=(0.8, 0.3125, 0.3125)),
+    "pydicom_malformed/MR_small_bigendian.dcm": Reads(shape=(1, 64, 64), spacing_mm=(0.8, 0.3125, 0.3125)),
+    "pydicom_malformed/MR_small_expb.dcm": Reads(shape=(1, 64, 64), spacing_mm=(0.8, 0.3125, 0.3125)),
+    "pydicom_malformed/MR_small_implicit.dcm": Reads(shape=(1, 64, 64), spacing_mm=(0.8, 0.3125, 0.3125)),
+    "pydicom_malformed/MR_small_jp2klossless.dcm": Reads(shape=(1, 64, 64), spacing_mm=(0.8, 0.3125, 0.3125)),
+    "pydicom_malformed/MR_small_jpeg_ls_lossless.dcm": Reads(shape=(1, 64, 64), spacing_mm=(0.8, 0.3125, 0.3125)),
+    "pydicom_malformed/MR_small_padded.dcm": Reads(shape=(1, 64, 64), spacing_mm=(0.8, 0.3125, 0.3125)),
+    "wg04/J2KI:CT": Reads(shape=(1, 512, 512), spacing_mm=(5.0, 0.6615, 0.6615), unit=HU, warns=LOSSY),
+    "wg04/J2KI:MR": Reads(shape=(1, 512, 512), spacing_mm=(0.8, 0.3125, 0.3125), warns=LOSSY),
+    "wg04/J2KR:CT": Reads(shape=(1, 512, 512), spacing_mm=(5.0, 0.6615, 0.6615), unit=HU),
+    "wg04/J2KR:MR": Reads(shape=(1, 512, 512), spacing_mm=(0.8, 0.3125, 0.3125)),
+    "wg04/JLSL:CT": Reads(shape=(1, 512, 512), spacing_mm=(5.0, 0.6615, 0.6615), unit=HU),
+    "wg04/JLSL:MR": Reads(shape=(1, 512, 512), spacing_mm=(0.8, 0.3125, 0.3125)),
+    "wg04/JLSN:CT": Reads(shape=(1, 512, 512), spacing_mm=(5.0, 0.6615, 0.6615), unit=HU, warns=LOSSY),
+    "wg04/JLSN:MR": Reads(shape=(1, 512, 512), spacing_mm=(0.8, 0.3125, 0.3125), warns=LOSSY),
+    "wg04/JPLL:CT": Reads(shape=(1, 512, 512), spacing_mm=(5.0, 0.6615, 0.6615), unit=HU),
+    "wg04/JPLL:MR": Reads(shape=(1, 512, 512), spacing_mm=(0.8, 0.3125, 0.3125)),
+    "wg04/REF:CT": Reads(shape=(1, 512, 512), spacing_mm=(5.0, 0.6615, 0.6615), unit=HU),
+    "wg04/REF:MR": Reads(shape=(1, 512, 512), spacing_mm=(0.8, 0.3125, 0.3125)),
+    "wg04/RLE:CT": Reads(shape=(1, 512, 512), spacing_mm=(5.0, 0.6615, 0.6615), unit=HU),
+    "wg04/RLE:MR": Reads(shape=(1, 512, 512), spacing_mm=(0.8, 0.3125, 0.3125)),
+    "wg04/JPLY:MR": Reads(shape=(1, 512, 512), spacing_mm=(0.8, 0.3125, 0.3125), warns=LOSSY),
 }
 
 REFUSES: dict[str, str] = {
@@ -163,7 +200,6 @@ REFUSES: dict[str, str] = {
     "ct_headphantom_philips/S21610/S2010:DIRFILE": "no SOP Instance UID",
     "ct_headphantom_philips/S21610/S4010:CT": "RGB with 3 samples per pixel, needed greyscale",
     "ct_headphantom_philips/S21610/S4010:DIRFILE": "no SOP Instance UID",
-    "dcmqi/paramaps:MR": "1 position, needed 2 or more",
     "dcmqi/segmentations/23x38x3/seg:SEG": "1 bits per pixel",
     "dcmqi/segmentations/24x38x3/seg:SEG": "1 bits per pixel",
     "dcmqi/segmentations/liver.dcm": "1 bits per pixel",
@@ -174,12 +210,9 @@ REFUSES: dict[str, str] = {
     "dcmqi/sr-example:SEG": "1 bits per pixel",
     "dcmqi/sr-example:SR": "(RTSTRUCT|RTPLAN|RWV|SR|ANN) without pixels",
     "dicom2nifti/failing/sliceincrement/001:CT": "slice gap 10 mm at position 3 of 4 .* expected 5 mm",
-    "dicom2nifti/ge/anatomical/001_single_slice:MR": "1 position, needed 2 or more",
+    "dicom2nifti/ge/anatomical/001_single_slice:MR": "one slice, needed Spacing Between Slices",
     "dicom2nifti/siemens/fmri/001:MR": "mosaic",
-    "fodicom_edge/D_CLUNIE_CT1_RLE_FRAGS.dcm": "1 position, needed 2 or more",
-    "fodicom_edge/GH177_D_CLUNIE_CT1_IVRLE_BigEndian_ELE_undefinded_length.dcm": "1 position, needed 2 or more",
     "fodicom_edge/GH177_D_CLUNIE_CT1_IVRLE_BigEndian_undefined_length.dcm": "No tag to read",
-    "highdicom/ct_image.dcm": "1 position, needed 2 or more",
     "highdicom/dx_image.dcm": "no ImagePositionPatient",
     "highdicom/seg_image_cr_binary.dcm": "1 bits per pixel",
     "highdicom/seg_image_ct_binary.dcm": "1 bits per pixel",
@@ -218,28 +251,18 @@ REFUSES: dict[str, str] = {
     "lung1/LUNG1-002_20180526_CT:RTPLAN": "(RTSTRUCT|RTPLAN|RWV|SR|ANN) without pixels",
     "lung1/LUNG1-002_20180526_CT:RTSTRUCT": "(RTSTRUCT|RTPLAN|RWV|SR|ANN) without pixels",
     "nm_qc_mediso/FourBar.dcm": "nuclear medicine image of type STATIC",
-    "pydicom_malformed/693_J2KI.dcm": "1 position, needed 2 or more",
-    "pydicom_malformed/CT_small.dcm": "1 position, needed 2 or more",
     "pydicom_malformed/ExplVR_BigEndNoMeta.dcm": "missing DICOM File Meta Information",
     "pydicom_malformed/ExplVR_LitEndNoMeta.dcm": "missing DICOM File Meta Information",
-    "pydicom_malformed/J2K_pixelrep_mismatch.dcm": "1 position, needed 2 or more",
+    "pydicom_malformed/J2K_pixelrep_mismatch.dcm": "needed pixels that can be decoded",
     "pydicom_malformed/JPEG-lossy.dcm": "no ImagePositionPatient",
     "pydicom_malformed/JPEG2000-embedded-sequence-delimiter.dcm": "no ImagePositionPatient",
     "pydicom_malformed/JPEG2000.dcm": "no ImagePositionPatient",
-    "pydicom_malformed/MR_small.dcm": "1 position, needed 2 or more",
-    "pydicom_malformed/MR_small_RLE.dcm": "1 position, needed 2 or more",
-    "pydicom_malformed/MR_small_bigendian.dcm": "1 position, needed 2 or more",
-    "pydicom_malformed/MR_small_expb.dcm": "1 position, needed 2 or more",
-    "pydicom_malformed/MR_small_implicit.dcm": "1 position, needed 2 or more",
-    "pydicom_malformed/MR_small_jp2klossless.dcm": "1 position, needed 2 or more",
-    "pydicom_malformed/MR_small_jpeg_ls_lossless.dcm": "1 position, needed 2 or more",
-    "pydicom_malformed/MR_small_padded.dcm": "1 position, needed 2 or more",
-    "pydicom_malformed/MR_truncated.dcm": "1 position, needed 2 or more",
+    "pydicom_malformed/MR_truncated.dcm": "8130 bytes of pixel data, needed 8192",
     "pydicom_malformed/SC_rgb_small_odd.dcm": "RGB with 3 samples per pixel, needed greyscale",
     "pydicom_malformed/SC_rgb_small_odd_big_endian.dcm": "RGB with 3 samples per pixel, needed greyscale",
     "pydicom_malformed/SC_rgb_small_odd_jpeg.dcm": "YBR_FULL",
     "pydicom_malformed/UN_sequence.dcm": "no SOP Instance UID",
-    "pydicom_malformed/badVR.dcm": "'1A'",
+    "pydicom_malformed/badVR.dcm": "Number of Frames that cannot be read",
     "pydicom_malformed/empty_charset_LEI.dcm": "no SOP Instance UID",
     "pydicom_malformed/image_dfl.dcm": "no ImagePositionPatient",
     "pydicom_malformed/liver_1frame.dcm": "1 bits per pixel",
@@ -261,7 +284,7 @@ REFUSES: dict[str, str] = {
     "pydicom_malformed/test-SR.dcm": "(RTSTRUCT|RTPLAN|RWV|SR|ANN) without pixels",
     "rt_utils/empty:RTSTRUCT": "(RTSTRUCT|RTPLAN|RWV|SR|ANN) without pixels",
     "rt_utils/mock_data:RTSTRUCT": "different values of SeriesInstanceUID",
-    "rt_utils/one_slice_data:CT": "1 position, needed 2 or more",
+    "rt_utils/one_slice_data:CT": "one slice, needed Spacing Between Slices",
     "sts_ibsi_validation/STS_002/dicom/STS_002/CT/mask:RTSTRUCT": "(RTSTRUCT|RTPLAN|RWV|SR|ANN) without pixels",
     "sts_ibsi_validation/STS_002/dicom/STS_002/MR_T1/mask:RTSTRUCT": "(RTSTRUCT|RTPLAN|RWV|SR|ANN) without pixels",
     "sts_ibsi_validation/STS_002/dicom/STS_002/PET/mask:RTSTRUCT": "(RTSTRUCT|RTPLAN|RWV|SR|ANN) without pixels",
@@ -271,27 +294,12 @@ REFUSES: dict[str, str] = {
     "sts_ibsi_validation/STS_010/dicom/STS_010/CT/mask:RTSTRUCT": "(RTSTRUCT|RTPLAN|RWV|SR|ANN) without pixels",
     "sts_ibsi_validation/STS_010/dicom/STS_010/MR_T1/mask:RTSTRUCT": "(RTSTRUCT|RTPLAN|RWV|SR|ANN) without pixels",
     "sts_ibsi_validation/STS_010/dicom/STS_010/PET/mask:RTSTRUCT": "(RTSTRUCT|RTPLAN|RWV|SR|ANN) without pixels",
-    "wg04/J2KI:CT": "1 position, needed 2 or more",
-    "wg04/J2KI:MR": "1 position, needed 2 or more",
     "wg04/J2KI:NM": "no ImagePositionPatient",
-    "wg04/J2KR:CT": "1 position, needed 2 or more",
-    "wg04/J2KR:MR": "1 position, needed 2 or more",
     "wg04/J2KR:NM": "no ImagePositionPatient",
-    "wg04/JLSL:CT": "1 position, needed 2 or more",
-    "wg04/JLSL:MR": "1 position, needed 2 or more",
     "wg04/JLSL:NM": "no ImagePositionPatient",
-    "wg04/JLSN:CT": "1 position, needed 2 or more",
-    "wg04/JLSN:MR": "1 position, needed 2 or more",
     "wg04/JLSN:NM": "no ImagePositionPatient",
-    "wg04/JPLL:CT": "1 position, needed 2 or more",
-    "wg04/JPLL:MR": "1 position, needed 2 or more",
     "wg04/JPLL:NM": "no ImagePositionPatient",
-    "wg04/JPLY:MR": "1 position, needed 2 or more",
     "wg04/JPLY:NM": "no ImagePositionPatient",
-    "wg04/REF:CT": "1 position, needed 2 or more",
-    "wg04/REF:MR": "1 position, needed 2 or more",
     "wg04/REF:NM": "no ImagePositionPatient",
-    "wg04/RLE:CT": "1 position, needed 2 or more",
-    "wg04/RLE:MR": "1 position, needed 2 or more",
     "wg04/RLE:NM": "no ImagePositionPatient",
 }

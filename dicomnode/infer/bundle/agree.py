@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dicomnode.infer.bundle import before
 from dicomnode.infer.bundle.post import ArgmaxTable, LesionsTable, MaskByTable, MergeTable, ThresholdTable
+from dicomnode.infer.bundle.tables import CodeTable
 
 if TYPE_CHECKING:
     from dicomnode.infer.bundle.schema import Bundle
@@ -28,7 +29,7 @@ def _numbers(bundle: Bundle) -> Iterator[str]:
     if numbers != list(range(1, len(numbers) + 1)):
         yield (
             f"segments are numbered {numbers}, needed 1 to {len(numbers)} without gaps or repetition: "
-            "a number is a channel of the output (PS3.3 C.8.20.4 asks the same of a binary SEG)"
+            "a number is a channel of the output (PS3.3 C.8.20.2.4 asks the same of a binary SEG)"
         )
     made = {segment.number for segment in bundle.segment if segment.derived}
     if made and min(made) != len(bundle.segment) - len(made) + 1:
@@ -38,6 +39,20 @@ def _numbers(bundle: Bundle) -> Iterator[str]:
         if channels != list(range(len(channels))):
             most = len(channels) - 1
             yield f"{name} are numbered {channels}, needed 0 to {most}: a number is a channel of the output"
+    if made and len(made) == len(bundle.segment):
+        yield "every segment is derived, needed one at least that is a channel of the network's output"
+    yield from _twice("classes", [row.code for row in bundle.class_])
+    yield from _twice("scores", [row.name for row in bundle.score])
+
+
+def _twice(name: str, codes: Sequence[CodeTable]) -> Iterator[str]:
+    """Answers that no reader could tell apart."""
+    for what, found in (
+        ("code", [f"({code.value}, {code.scheme})" for code in codes]),
+        ("meaning", [code.meaning for code in codes]),
+    ):
+        if twice := sorted(one for one in {*found} if found.count(one) > 1):
+            yield f"{name} share the {what} {' and '.join(twice)}, needed one of its own for each"
 
 
 def _task(bundle: Bundle) -> Iterator[str]:

@@ -103,14 +103,14 @@ class CropOrPadTable(OntoTable):
 
     step: Literal["crop_or_pad"]
     shape: Shape
-    around: Literal["centre", "body", "lungs"] = "centre"
+    around: Literal["centre", "foreground", "body", "lungs"] = "centre"
 
 
 class CropToMaskTable(OntoTable):
-    """The bounding box of a mask with a margin."""
+    """The bounding box of a mask or of the foreground with a margin."""
 
     step: Literal["crop_to_mask"]
-    around: Literal["body", "lungs"]
+    around: Literal["foreground", "body", "lungs"]
     margin_mm: NotNegative = 0.0
 
 
@@ -135,12 +135,24 @@ class ClipTable(PrepareTable):
     range: Range
 
 
-class ClipPercentilesTable(PrepareTable):
-    """Limit the values to percentiles."""
+class NormalisedTable(PrepareTable):
+    """A step that takes statistics of the voxels that count; the others are treated alike, or get `outside`."""
+
+    over: Over = "whole"
+    outside: Number | None = None
+
+    @model_validator(mode="after")
+    def _leaves_some(self) -> Self:
+        if self.outside is not None and self.over == "whole":
+            raise ValueError('nothing lies outside over = "whole": write over = "foreground" or a mask with outside')
+        return self
+
+
+class ClipPercentilesTable(NormalisedTable):
+    """Limit the values to percentiles; voxels outside `over` too, or they get `outside`, if stated."""
 
     step: Literal["clip_percentiles"]
     percentiles: Annotated[tuple[Percent, Percent], AfterValidator(_rising)]
-    over: Over = "whole"
 
 
 class ScaleTable(PrepareTable):
@@ -160,19 +172,19 @@ class WindowTable(PrepareTable):
     to: Range = UNIT_RANGE
 
 
-class MinMaxTable(PrepareTable):
-    """Map lowest and highest value to a range."""
+class MinMaxTable(NormalisedTable):
+    """Map lowest and highest value to a range; voxels outside `over` may go beyond it, or get `outside`, if stated."""
 
     step: Literal["minmax"]
-    over: Over = "whole"
     to: Range = UNIT_RANGE
 
 
-class ZScoreTable(PrepareTable):
-    """Subtract the mean and divide by the standard deviation, the image's or those given."""
+class ZScoreTable(NormalisedTable):
+    """Subtract the mean and divide by the standard deviation, the image's or those given; voxels outside `over` too,
+    or they get `outside`, if stated.
+    """
 
     step: Literal["zscore"]
-    over: Over = "whole"
     mean: Number | None = None
     deviation: Positive | None = None
 
@@ -184,7 +196,7 @@ class ZScoreTable(PrepareTable):
 
 
 class GammaTable(PrepareTable):
-    """Raise values, as fractions of their range, to a power."""
+    """Raise values, as fractions of the range of `over` and limited to it, to a power."""
 
     step: Literal["gamma"]
     exponent: Positive
@@ -238,10 +250,12 @@ class EqualiseTable(PrepareTable):
 
 
 class EqualiseLocallyTable(PrepareTable):
-    """Equalise within a moving square of every slice, to 0..1."""
+    """Equalise within squares of every slice that reach `radius` pixels (3 or more), to 0..1; ranks are interpolated
+    between them.
+    """
 
     step: Literal["equalise_locally"]
-    radius: Count
+    radius: Annotated[int, Field(ge=3)]
     strength: Annotated[Number, Field(ge=0, le=1)] = 1.0
 
 
@@ -289,10 +303,10 @@ class LungsTable(PrepareTable):
 
 
 class SetOutsideTable(PrepareTable):
-    """Give a value to all voxels outside a mask."""
+    """Give a value to all voxels outside a mask or the foreground."""
 
     step: Literal["set_outside"]
-    over: Literal["body", "lungs"]
+    over: Literal["foreground", "body", "lungs"]
     value: Number
 
 

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
-from pydantic import BeforeValidator, ConfigDict, Field, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidatorFunctionWrapHandler, WrapValidator
 from pydantic_core import PydanticCustomError
 
 from dicomnode.domain.model import CheckSpec, Severity
 from dicomnode.infer.bundle.tables import Channel, Count, NotNegative, Number, PositiveRange, Range, Table, Text
+from dicomnode.infer.quality.units import known
 
 #: What the table of a limit may say besides the limit itself → the words that it may use.
 WORDS = {"otherwise": ("block", "warn"), "unknown": ("block", "warn", "pass")}
@@ -62,6 +63,8 @@ Tally = Annotated[int, Field(ge=0)]
 #: A range of counts, which may be one count alone: [1, 1].
 Counts = Annotated[tuple[Tally, Tally], BeforeValidator(_counted)]
 Texts = Annotated[tuple[Text, ...], Field(min_length=1)]
+Units = Annotated[tuple[Annotated[Text, AfterValidator(known)], ...], Field(min_length=1)]
+Share = Annotated[Number, Field(gt=0, le=1)]
 
 
 class LimitsTable(Table):
@@ -101,6 +104,7 @@ PIXEL_MEASURES = frozenset(
 class InputLimits(LimitsTable):
     """The limits of one input; `dicomnode.infer.quality.gate` has a function for every key."""
 
+    warns = frozenset({"companion_coverage"})
     lenient = frozenset({"body_parts", *PIXEL_MEASURES})
 
     modality: Stated[Texts] = None
@@ -128,7 +132,8 @@ class InputLimits(LimitsTable):
     body_parts: Stated[Texts] = None
     patient_age_years: Stated[PositiveRange] = None
     patient_sex: Stated[tuple[Literal["M", "F", "O"], ...]] = None
-    units: Stated[Texts] = None
+    units: Stated[Units] = None
+    companion_coverage: Stated[Share] = None
     constant_slices: Stated[Range] = None
     clipped_voxels: Stated[Range] = None
     grey_levels: Stated[Range] = None
@@ -191,7 +196,7 @@ class SegmentInside(Table):
 
     segment: Count
     of: Count
-    share: Annotated[Number, Field(gt=0, le=1)] = 0.9
+    share: Share = 0.9
 
 
 class PlausibleTable(LimitsTable):
@@ -219,6 +224,9 @@ def strangers(valid: ValidTable, plausible: PlausibleTable, inputs: Sequence[str
     for name in valid.inputs():
         if name not in inputs:
             yield f"[valid.{name}] names an input, needed one of {', '.join(inputs)}"
+    for check in valid.checks():
+        if check.rule == "companion_coverage" and check.input in {"", *inputs[:1]}:
+            yield "companion_coverage is stated for the first input, needed for another, which has to cover it"
     for check in plausible.checks():
         if check.rule in {"right_of", "inside"}:
             for pair in map(_pair, check.limit):

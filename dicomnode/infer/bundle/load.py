@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,17 @@ def load_bundle(folder: Path) -> ModelSpec:
     Raises
     ------
     ConfigError
-        With every fault of model.toml: unknown and missing keys, wrong types, contradictions, labels without codes.
+        With every fault of model.toml: unknown and missing keys, wrong types, contradictions, labels without codes,
+        a name that is not the folder's.
     """
-    return _load(folder, f"{folder.name}/{DESCRIPTION}", coarse=True)
+    where = f"{folder.absolute().name}/{DESCRIPTION}"
+    spec = _load(folder, where, coarse=True)
+    if spec.name != folder.absolute().name:
+        remedy = (
+            f"the folder is called {folder.absolute().name}; give both the same name, by which rules find the model"
+        )
+        raise ConfigError([Fault(key=f"{where}: model.name", value=spec.name, remedy=remedy)])
+    return spec
 
 
 def _load(folder: Path, where: str, *, coarse: bool) -> ModelSpec:
@@ -72,9 +81,24 @@ def _cascade(bundle: Bundle, inputs: list[InputSpec], folder: Path, where: str, 
     if not {one.name for one in model.inputs} <= {*names} or model.input.name != names[0]:
         say = f"it has the inputs {[one.name for one in model.inputs]}, needed some of {names} with the first in front"
         remedies.append(("folder", table.folder, say))
+    remedies += ((f"folder {table.folder}: {key}", "", say) for key, say in _unheeded(model, inputs))
     if remedies:
         raise ConfigError([Fault(key=f"{where}: cascade.{key}", value=at, remedy=say) for key, at, say in remedies])
     return Cascade(model=model, segments=table.segments, margin_mm=table.margin_mm)
+
+
+def _unheeded(model: ModelSpec, inputs: list[InputSpec]) -> Iterator[tuple[str, str]]:
+    """What a coarse model states and nothing heeds, by its key: nobody should believe in it."""
+    if model.valid:
+        yield "valid", "the limits of the fine model alone are checked; state them there"
+    if model.plausible:
+        yield "plausible", "the answer of the fine model alone is checked; state the limits there"
+    if model.features:
+        yield "model.features", "a coarse model gets images alone; use a network that needs no more"
+    own = {each.name: each.conditions for each in inputs}
+    for each in model.inputs:
+        if each.conditions != own.get(each.name, each.conditions):
+            yield f"input.{each.name}", "the conditions of the fine model alone choose the series; write the same here"
 
 
 def find_bundles(models: Path) -> tuple[dict[str, ModelSpec], dict[str, ConfigError]]:
@@ -93,11 +117,6 @@ def find_bundles(models: Path) -> tuple[dict[str, ModelSpec], dict[str, ConfigEr
             spec = load_bundle(folder)
         except ConfigError as error:
             broken[folder.name] = error
-            continue
-        if spec.name in found:
-            remedy = f"the folder {found[spec.name].folder.name} has a model of this name already; rename one"
-            key = f"{folder.name}/{DESCRIPTION}: model.name"
-            broken[folder.name] = ConfigError([Fault(key=key, value=spec.name, remedy=remedy)])
             continue
         found[spec.name] = spec
     return found, broken

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from types import UnionType
 from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from dicomnode.domain.errors import Fault
@@ -15,6 +15,7 @@ from dicomnode.domain.model import Weights
 from dicomnode.infer.bundle.after import CascadeTable, NetworkTable, OutputTable, TileTable
 from dicomnode.infer.bundle.agree import contradictions
 from dicomnode.infer.bundle.before import AnyPrepare
+from dicomnode.infer.bundle.features import feature
 from dicomnode.infer.bundle.labels import ClassTable, ScoreTable, SegmentTable
 from dicomnode.infer.bundle.limits import PlausibleTable, ValidTable, strangers
 from dicomnode.infer.bundle.post import AnyPost
@@ -44,7 +45,7 @@ class ModelTable(Table):
     onnx: OnnxName | None = None
     sha256: Sha256 | None = None
     fold: tuple[FoldTable, ...] = ()
-    features: tuple[Text, ...] = ()
+    features: tuple[Annotated[str, AfterValidator(feature)], ...] = ()
     sensitivity: str = ""
 
     @model_validator(mode="after")
@@ -55,10 +56,24 @@ class ModelTable(Table):
             raise ValueError("onnx and sha256 are missing, needed both (or [[model.fold]] for an ensemble)")
         return self
 
+    @model_validator(mode="after")
+    def _each_feature_once(self) -> Self:
+        if twice := sorted(name for name in {*self.features} if self.features.count(name) > 1):
+            raise ValueError(f"features names {' and '.join(twice)} twice, needed each once")
+        return self
+
     def weights(self) -> tuple[Weights, ...]:
         """The networks as domain values."""
         pairs = [(fold.onnx, fold.sha256) for fold in self.fold] or [(self.onnx or "", self.sha256 or "")]
         return tuple(Weights(onnx=onnx, sha256=sha256) for onnx, sha256 in pairs)
+
+
+class Contradictions(ValueError):
+    """What cannot hold at the same time, each in words with what is needed."""
+
+    def __init__(self, said: Sequence[str]) -> None:
+        self.said = tuple(said)
+        super().__init__("; ".join(said))
 
 
 class Bundle(Table):
@@ -80,14 +95,12 @@ class Bundle(Table):
 
     @model_validator(mode="after")
     def _agreeing(self) -> Self:
-        for contradiction in contradictions(self):
-            raise ValueError(contradiction)
-        return self
-
-    @model_validator(mode="after")
-    def _related(self) -> Self:
-        for stranger in strangers(self.valid, self.plausible, tuple(self.input), len(self.segment)):
-            raise ValueError(stranger)
+        said = [
+            *contradictions(self),
+            *strangers(self.valid, self.plausible, tuple(self.input), len(self.segment)),
+        ]
+        if said:
+            raise Contradictions(said)
         return self
 
 
@@ -107,7 +120,9 @@ def faults(error: ValidationError, where: str) -> Iterator[Fault]:
     """
     for detail in error.errors(include_url=False):
         path = _with_step(detail)
-        yield Fault(key=f"{where}: {_key(path)}", value=_value(detail), remedy=_remedy(detail, path))
+        reason = detail.get("ctx", {}).get("error")
+        for remedy in reason.said if isinstance(reason, Contradictions) else [_remedy(detail, path)]:
+            yield Fault(key=f"{where}: {_key(path)}", value=_value(detail), remedy=remedy)
 
 
 def _with_step(detail: ErrorDetails) -> tuple[int | str, ...]:

@@ -9,6 +9,7 @@ Floats = npt.NDArray[np.float32]
 
 SOFTMAX = "softmax"
 SIGMOID = "sigmoid"
+NONE = "none"
 
 
 def activated(logits: Floats, activation: str) -> Floats:

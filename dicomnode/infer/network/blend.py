@@ -16,6 +16,9 @@ from dicomnode.infer.network.tiles import Floats, Places, Start, bell, cut, hold
 #: Below the least normal float16 a conversion takes 60 ns a voxel instead of 2 ns; so small a probability is none.
 LEAST_HALF = np.finfo(np.float16).smallest_normal
 
+#: Gives zeros of a shape.
+Room = Callable[[tuple[int, ...]], Floats]
+
 #: From a stream of tiles (batch, channel, slice, row, column) to a stream of probabilities in the same order.
 Run = Callable[[Iterable[Floats]], Iterator[Floats]]
 
@@ -29,6 +32,7 @@ def predict(
     batch: int = 1,
     blank: tuple[float, ...] = (),
     progress: Callable[[int, int], None] | None = None,
+    room: Room = lambda shape: np.zeros(shape, dtype=np.float32),
 ) -> npt.NDArray[Any]:
     """Apply a network to a volume of any size.
 
@@ -50,6 +54,8 @@ def predict(
         Probabilities of every channel where tiles are skipped because they hold no body; zeros when empty.
     progress
         Told (tiles done, tiles in all) after every batch.
+    room
+        Gives float32 zeros of the shape of one layer of tiles, (channel, slice of a tile, row, column).
 
     Returns
     -------
@@ -59,7 +65,7 @@ def predict(
     along = places(volume.shape[1:], tile)
     total = len(along[0]) * len(along[1]) * len(along[2])
     asked: deque[list[tuple[Start, bool]]] = deque()
-    rolling = _Rolling(out, tile, along, blank)
+    rolling = _Rolling(out, tile, along, blank, room)
     done = 0
 
     def batches() -> Iterator[Floats]:
@@ -98,7 +104,9 @@ def predict(
 class _Rolling:
     """Sums of the slices that tiles still come for; finished slices go to `out`."""
 
-    def __init__(self, out: npt.NDArray[Any], tile: TileSpec, along: Places, blank: tuple[float, ...]) -> None:
+    def __init__(
+        self, out: npt.NDArray[Any], tile: TileSpec, along: Places, blank: tuple[float, ...], room: Room
+    ) -> None:
         self._out = out
         channels, self._slices, rows, columns = out.shape
         self._extent = tuple(
@@ -117,7 +125,7 @@ class _Rolling:
         ]
         self._per_slice = 1 / sums[0]
         self._per_pixel = 1 / (sums[1][:, None] * sums[2])
-        self._sum = np.zeros((channels, self._extent[0], rows, columns), dtype=np.float32)
+        self._sum = room((channels, self._extent[0], rows, columns))
         self._first = 0
         self._blank = np.array(blank, dtype=np.float32).reshape(-1, 1, 1, 1) if any(blank) else None
 

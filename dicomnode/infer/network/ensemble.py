@@ -15,8 +15,9 @@ from onnxruntime import InferenceSession, OrtValue
 
 from dicomnode.domain.errors import ModelError, Unsuitable
 from dicomnode.domain.model import ModelSpec, Task, Weights
+from dicomnode.infer.network.activation import NONE
 from dicomnode.infer.network.device import CPU, free_device_bytes
-from dicomnode.infer.network.fit import channels_of, outputs_of
+from dicomnode.infer.network.fit import channels_of, fixed_batch, outputs_of
 from dicomnode.infer.network.runtime import RUNTIME_ERRORS, mapped, memory_is_short, words
 from dicomnode.infer.network.session import Sessions
 
@@ -25,6 +26,9 @@ Values = tuple[Floats, ...]
 
 #: Share of the device's free memory that batches may take; the rest is for cuDNN's workspace, which is not foreseen.
 SHARE_OF_DEVICE = 0.8
+
+#: What a network that computes probabilities in float16 may be beyond 0 and 1.
+ROUNDING_OF_PROBABILITY = float(np.finfo(np.float16).eps)
 
 #: More tiles at a time gain nothing that is measured, but wait in the host's memory.
 MOST_TILES = 16
@@ -47,6 +51,15 @@ class Reply:
     values: Values
     flips: tuple[int, ...]
     last: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Member:
+    """One fold: its session, its inputs with the image in front, and its batch where that is fixed (else 0)."""
+
+    session: InferenceSession
+    inputs: tuple[Any, ...]
+    batch: int
 
 
 class Ensemble:
@@ -73,9 +86,9 @@ class Ensemble:
         self._on_cpu = sessions.on_cpu
         self._most = max(MOST_TILES, spec.tile.batch)
         self._warnings = [sessions.lacking] if sessions.lacking else []
-        self._members = [(weights, sessions.load(spec, weights)) for weights in spec.weights]
+        self._members = {weights: self._member(weights) for weights in spec.weights}
         # onnxruntime leaves a provider out without a word when its libraries do not load.
-        if not self._on_cpu and self._members[0][1].get_providers()[0] == CPU:
+        if not self._on_cpu and self._first.session.get_providers()[0] == CPU:
             self._fall_back("the libraries of the graphics card cannot be loaded")
 
     @property
@@ -88,14 +101,14 @@ class Ensemble:
         """How many channels the output has."""
         # A length that the network leaves open is the usual one.
         name = outputs_of(self.spec)[-1]
-        (value,) = [value for value in self._members[0][1].get_outputs() if value.name == name]
+        (value,) = [value for value in self._first.session.get_outputs() if value.name == name]
         found = value.shape[1]
         return found if isinstance(found, int) else channels_of(self.spec)[0]
 
     @property
     def replies(self) -> int:
         """How many replies come for every batch: folds times mirrors."""
-        return int(len(self._members) * 2 ** len(self.spec.tile.mirror))
+        return int(len(self.spec.weights) * 2 ** len(self.spec.tile.mirror))
 
     def batch(self, tile: Callable[[], Floats]) -> int:
         """How many tiles to run at a time.
@@ -109,11 +122,12 @@ class Ensemble:
             return 1
         if self.spec.tile.batch:
             return self.spec.tile.batch
-        shape = self._members[0][1].get_inputs()[0].shape
-        before = None if self._on_cpu or shape[0] == 1 else free_device_bytes()
+        if self._first.batch:
+            return self._first.batch
+        before = None if self._on_cpu else free_device_bytes()
         if before is None:
             return 1
-        self.run(self._members[0][0], tile()[None])
+        self.run(self.spec.weights[0], tile()[None])
         after = free_device_bytes()
         if self._on_cpu or after is None:
             return 1
@@ -144,24 +158,31 @@ class Ensemble:
         """The outputs of one fold for a batch of tiles.
 
         Where the graphics card has too little memory, the batch is halved; where it fails altogether, the rest of the
-        job runs on the CPU.
+        job runs on the CPU. A network of a fixed batch gets its last one filled up with empty tiles.
 
         Raises
         ------
+        Unsuitable
+            If the processor's memory does not suffice.
         ModelError
             If the runtime fails or the result is not what the bundle declares, or not finite.
         """
         parts = []
         start = 0
         while start < len(tiles):
-            part = tiles[start : start + self._most]
+            fixed = self._members[weights].batch
+            part = tiles[start : start + (fixed or self._most)]
             try:
                 parts.append(self._run(weights, part))
             except RUNTIME_ERRORS as error:
-                if memory_is_short(error) and len(part) > 1:
+                if memory_is_short(error) and len(part) > 1 and not fixed:
                     self._most = len(part) // 2
                 elif not self._on_cpu:
                     self._fall_back(f"the graphics card failed ({words(error)})")
+                elif memory_is_short(error):
+                    raise Unsuitable(
+                        f"model {self.spec.name}: memory ran out ({words(error)}), needed more for a tile of this size"
+                    ) from error
                 else:
                     with mapped(self.spec):
                         raise
@@ -172,14 +193,19 @@ class Ensemble:
         return whole
 
     def _run(self, weights: Weights, tiles: Floats) -> Values:
-        session = self._sessions.load(self.spec, weights, on_cpu=self._on_cpu)
-        image, *others = sorted(session.get_inputs(), key=lambda value: value.name != self.spec.network.input)
+        member, count = self._members[weights], len(tiles)
+        if count < member.batch:
+            tiles = np.concatenate([tiles, np.zeros((member.batch - count, *tiles.shape[1:]), dtype=np.float32)])
+        image, *others = member.inputs
         flat = len(image.shape) == tiles.ndim - 1
         feeds = {image.name: _as(image, tiles[:, :, 0] if flat else tiles)}
         for value in others:
             feeds[value.name] = _as(value, np.repeat(self._features[None], len(tiles), axis=0))
         wanted = outputs_of(self.spec)
+        session = member.session
         values = session.run(wanted, feeds) if self._on_cpu else run_bound(session, "cuda", feeds, wanted)
+        if len(tiles) > count:
+            values = [value[:count] for value in values]
         return tuple(
             (value[:, :, None] if self.spec.task is Task.SEGMENT and value.ndim == tiles.ndim - 1 else value).astype(
                 np.float32, copy=False
@@ -187,16 +213,26 @@ class Ensemble:
             for value in values
         )
 
+    @property
+    def _first(self) -> _Member:
+        return self._members[self.spec.weights[0]]
+
+    def _member(self, weights: Weights) -> _Member:
+        session = self._sessions.load(self.spec, weights, on_cpu=self._on_cpu)
+        inputs = sorted(session.get_inputs(), key=lambda value: value.name != self.spec.network.input)
+        return _Member(session=session, inputs=tuple(inputs), batch=fixed_batch(session, self.spec))
+
     def _turns(self, batch: Floats) -> Iterator[tuple[tuple[int, ...], Floats, Weights]]:
         """A batch in all its mirrors, for every fold."""
         axes = [axis + 2 for axis in self.spec.tile.mirror]
         for flips in (chosen for count in range(len(axes) + 1) for chosen in combinations(axes, count)):
             tiles = np.ascontiguousarray(np.flip(batch, flips)) if flips else batch
-            for weights, _ in self._members:
+            for weights in self.spec.weights:
                 yield flips, tiles, weights
 
     def _fall_back(self, reason: str) -> None:
         self._on_cpu = True
+        self._members = {weights: self._member(weights) for weights in self.spec.weights}
         self._warnings.append(reason)
         self._sessions.tell(reason)
 
@@ -205,12 +241,19 @@ class Ensemble:
         for name, value in zip(names, values, strict=True):
             if not np.isfinite(value).all():
                 raise ModelError(f"model {spec.name}: {name} holds values that are not finite, needed numbers")
+        if spec.activation == NONE and spec.task is not Task.SCORE:
+            _require_probabilities(values[-1], f"model {spec.name}: {names[-1]}")
         if spec.task is Task.DETECT:
             boxes, scores = values
             if boxes.shape[1:] != (6,) or scores.shape != (len(boxes), self.channels):
                 raise ModelError(
                     f"model {spec.name}: {names[0]} of shape {boxes.shape} and {names[1]} of shape {scores.shape}, "
                     f"needed (boxes, 6) and (boxes, {self.channels})"
+                )
+            if (boxes[:, :3] > boxes[:, 3:]).any():
+                raise ModelError(
+                    f"model {spec.name}: {names[0]} holds a box whose low corner lies beyond its high one, needed "
+                    "(low slice, low row, low column, high slice, high row, high column)"
                 )
             return
         tile = spec.tile.shape if spec.task is Task.SEGMENT else ()
@@ -236,6 +279,20 @@ def run_bound(
 
 def _as(value: Any, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return array.astype(np.float16 if value.type == "tensor(float16)" else np.float32, copy=False)
+
+
+def _require_probabilities(values: Floats, subject: str) -> None:
+    """What is taken as probabilities without an activation has to be some; what rounding adds is cut off."""
+    if not values.size:
+        return
+    low, high = float(values.min()), float(values.max())
+    if low < -ROUNDING_OF_PROBABILITY or high > 1 + ROUNDING_OF_PROBABILITY:
+        raise ModelError(
+            f"{subject} holds values from {low:.4g} to {high:.4g}, needed probabilities in 0..1 with "
+            'activation = "none": write softmax or sigmoid if these are logits'
+        )
+    if low < 0 or high > 1:
+        np.clip(values, 0, 1, out=values)
 
 
 def _vector(spec: ModelSpec, features: Mapping[str, float]) -> Floats:

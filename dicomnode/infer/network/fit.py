@@ -15,6 +15,9 @@ TABLE_AXES = ("row", "column")
 VECTOR_AXES = ("batch", "channel")
 FLOATS = ("tensor(float)", "tensor(float16)")
 
+#: Where a length comes from.
+_STATED = "as model.toml says"
+
 #: Lengths that an axis may have; None where any will do.
 Lengths = Sequence[int] | None
 
@@ -64,30 +67,54 @@ def require_fitting(session: Any, spec: ModelSpec, weights: Weights) -> None:
     outputs = {value.name: value for value in session.get_outputs()}
     if missing := [name for name in outputs_of(spec) if name not in outputs]:
         raise ModelError(f"{subject} has {', '.join(outputs) or 'nothing'}, needed {' and '.join(missing)}")
-    batch: Lengths = (1,) if spec.tile.batch <= 1 or spec.task is Task.DETECT else ()
+    batch: Lengths = (spec.tile.batch,) if spec.tile.batch else None
+    if spec.task is Task.DETECT:
+        batch = (1,)
+    counted = _counted(spec)
     _require_image(inputs[spec.network.input], subject, batch, (spec.channels,), spec)
     if spec.features:
         _require(inputs[spec.network.features], subject, VECTOR_AXES, [batch, (len(spec.features),)])
     match spec.task:
         case Task.SEGMENT:
-            _require_image(outputs[spec.network.output], subject, batch, channels_of(spec), spec)
+            _require_image(outputs[spec.network.output], subject, batch, channels_of(spec), spec, counted)
         case Task.DETECT:
             _require(outputs[spec.network.boxes], subject, TABLE_AXES, [None, (6,)])
-            _require(outputs[spec.network.scores], subject, TABLE_AXES, [None, channels_of(spec)])
+            _require(outputs[spec.network.scores], subject, TABLE_AXES, [None, channels_of(spec)], counted)
         case _:
-            _require(outputs[spec.network.output], subject, VECTOR_AXES, [batch, channels_of(spec)])
+            _require(outputs[spec.network.output], subject, VECTOR_AXES, [batch, channels_of(spec)], counted)
 
 
-def _require_image(value: Any, subject: str, batch: Lengths, channels: Lengths, spec: ModelSpec) -> None:
+def fixed_batch(session: Any, spec: ModelSpec) -> int:
+    """How many tiles a network takes, no more and no fewer; 0 where it leaves that open."""
+    (length,) = [value.shape[0] for value in session.get_inputs() if value.name == spec.network.input]
+    return length if isinstance(length, int) else 0
+
+
+def _counted(spec: ModelSpec) -> str:
+    """Where the number of channels of an output comes from."""
+    match spec.task:
+        case Task.CLASSIFY:
+            return f"for {len(spec.classes)} classes"
+        case Task.SCORE:
+            return f"for {len(spec.scores)} scores"
+        case _:
+            least = "" if spec.activation == SOFTMAX else "perhaps "
+            return f"for {least}a background and {label_count(spec)} segments"
+
+
+def _require_image(
+    value: Any, subject: str, batch: Lengths, channels: Lengths, spec: ModelSpec, counted: str = _STATED
+) -> None:
     """A value over a tile; one slice may lack its axis."""
     slices, rows, columns = ((length,) for length in spec.tile.shape)
     if spec.tile.shape[0] == 1 and len(value.shape) == len(PLANE_AXES):
-        _require(value, subject, PLANE_AXES, [batch, channels, rows, columns])
+        _require(value, subject, PLANE_AXES, [batch, channels, rows, columns], counted)
     else:
-        _require(value, subject, AXES, [batch, channels, slices, rows, columns])
+        _require(value, subject, AXES, [batch, channels, slices, rows, columns], counted)
 
 
-def _require(value: Any, subject: str, axes: Sequence[str], needed: Sequence[Lengths]) -> None:
+def _require(value: Any, subject: str, axes: Sequence[str], needed: Sequence[Lengths], counted: str = _STATED) -> None:
+    """`counted` says where the number of channels comes from."""
     if value.type not in FLOATS:
         raise ModelError(f"{subject}: {value.name} is {value.type}, needed {' or '.join(FLOATS)}")
     if len(value.shape) != len(axes):
@@ -95,5 +122,6 @@ def _require(value: Any, subject: str, axes: Sequence[str], needed: Sequence[Len
         raise ModelError(f"{subject}: {value.name} has {len(value.shape)} axes, needed {told}")
     for axis, found, wanted in zip(axes, value.shape, needed, strict=True):
         if isinstance(found, int) and wanted is not None and found not in wanted:
-            told = " or ".join(str(length) for length in wanted) or "any"
-            raise ModelError(f"{subject}: {value.name} has {axis} {found}, needed {told} as model.toml says")
+            told = " or ".join(str(length) for length in wanted)
+            source = counted if axis == "channel" else _STATED
+            raise ModelError(f"{subject}: {value.name} has {axis} {found}, needed {told} {source}")

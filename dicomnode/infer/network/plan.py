@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from math import prod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +16,10 @@ from dicomnode.domain.errors import ModelError
 from dicomnode.domain.model import ModelSpec
 
 Halves = npt.NDArray[np.float16]
+Floats = npt.NDArray[np.float32]
 
-#: Share of the available memory that probabilities may take; preparation, labels and post-processing need the rest.
+#: Share of the available memory that probabilities, and that the sums they are blended in, may take each; preparation,
+#: labels and post-processing need the rest.
 SHARE_OF_MEMORY = 0.25
 
 _MEMORY = Path("/proc/meminfo")
@@ -42,11 +46,36 @@ def room_for(spec: ModelSpec, channels: int, filled: int, shape: tuple[int, ...]
         If neither memory nor disk can take them.
     """
     whole = (channels, *shape)
-    needed = int(np.prod((filled, *shape), dtype=np.int64)) * np.dtype(np.float16).itemsize
+    needed = prod((filled, *shape)) * np.dtype(np.float16).itemsize
     available = available_bytes()
-    if available is None or needed <= SHARE_OF_MEMORY * available:
+    if available is None or fits(needed, available):
         return np.empty(whole, dtype=np.float16)
     subject = f"model {spec.name}: probabilities of {needed / 1024**2:.0f} MiB"
+    unfilled = needed // filled * (channels - filled)
+    found: Halves = _mapped(subject, whole, np.float16, unfilled, needed, available, scratch)
+    return found
+
+
+def sums_for(spec: ModelSpec, scratch: Path, shape: tuple[int, ...]) -> Floats:
+    """Zeros in which tiles are summed up, (channel, slice of a tile, row, column); else as `room_for`."""
+    needed = prod(shape) * np.dtype(np.float32).itemsize
+    available = available_bytes()
+    if available is None or fits(needed, available):
+        return np.zeros(shape, dtype=np.float32)
+    subject = f"model {spec.name}: sums of tiles of {needed / 1024**2:.0f} MiB"
+    found: Floats = _mapped(subject, shape, np.float32, 0, needed, available, scratch)
+    return found
+
+
+def fits(needed: int, available: int) -> bool:
+    """Whether an array of so many bytes stays in memory."""
+    return needed <= SHARE_OF_MEMORY * available
+
+
+def _mapped(
+    subject: str, shape: tuple[int, ...], kind: Any, unfilled: int, needed: int, available: int, scratch: Path
+) -> Any:
+    """An array of zeros in a file without a name; its first `unfilled` bytes take no disk."""
     free = shutil.disk_usage(scratch).free
     if free < needed:
         raise ModelError(
@@ -57,8 +86,8 @@ def room_for(spec: ModelSpec, channels: int, filled: int, shape: tuple[int, ...]
         with tempfile.TemporaryFile(dir=scratch) as file:
             if hasattr(os, "posix_fallocate"):
                 # A disk that fills up later would end the process by a signal, not by an error.
-                os.posix_fallocate(file.fileno(), needed // filled * (channels - filled), needed)
-            return np.memmap(file, dtype=np.float16, mode="w+", shape=whole)
+                os.posix_fallocate(file.fileno(), unfilled, needed)
+            return np.memmap(file, dtype=kind, mode="w+", shape=shape)
     except OSError as error:
         raise ModelError(f"{subject} cannot be put into {scratch} ({error.strerror}), needed room there") from error
 
@@ -78,12 +107,22 @@ def _group_bytes() -> int | None:
     """What the control group (version 2) leaves; file pages that can be dropped do not count as used."""
     try:
         group = next(line[3:] for line in Path("/proc/self/cgroup").read_text().splitlines() if line.startswith("0::"))
-        folder = _GROUPS / group.strip().lstrip("/")
+    except (OSError, StopIteration):
+        return None
+    folder = _GROUPS / group.strip().lstrip("/")
+    # A limit holds for all groups below the one that states it.
+    every = [folder, *(parent for parent in folder.parents if parent.is_relative_to(_GROUPS))]
+    return min((left for one in every if (left := _left_in(one)) is not None), default=None)
+
+
+def _left_in(folder: Path) -> int | None:
+    """What one control group leaves; None where it has no limit."""
+    try:
         limit = int((folder / "memory.max").read_text())
         used = int((folder / "memory.current").read_text())
         stat = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
         return limit - used + int(stat.get("inactive_file", 0))
-    except (OSError, ValueError, StopIteration):
+    except (OSError, ValueError):
         return None
 
 

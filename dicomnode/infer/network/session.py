@@ -39,6 +39,8 @@ class Sessions:
     def __init__(self, threads: int = 0, device: str = "auto", scratch: Path | None = None) -> None:
         self._threads = threads
         self._warm: dict[tuple[str, bool], onnxruntime.InferenceSession] = {}
+        # By the folder of a bundle, so that a network that was replaced leaves memory and card.
+        self._wanted: dict[Path, frozenset[str]] = {}
         self._lock = Lock()
         self._told: set[str] = set()
         self._choice = choose(device)
@@ -84,11 +86,20 @@ class Sessions:
         """
         key = (weights.sha256, on_cpu or self.on_cpu)
         with self._lock:
+            self._drop_replaced(spec)
             session = self._warm.get(key)
             if session is None:
                 session = self._warm[key] = self._loaded(spec, weights, key[1])
         require_fitting(session, spec, weights)
         return session
+
+    def _drop_replaced(self, spec: ModelSpec) -> None:
+        """Forget networks that no bundle names any more; a job that still runs one keeps its own hold on it."""
+        hashes = frozenset(weights.sha256 for weights in spec.weights)
+        if self._wanted.get(spec.folder) != hashes:
+            self._wanted[spec.folder] = hashes
+            wanted = frozenset().union(*self._wanted.values())
+            self._warm = {key: session for key, session in self._warm.items() if key[0] in wanted}
 
     def tell(self, reason: str) -> None:
         """Log a reason for running on the CPU, each once in the life of the process."""

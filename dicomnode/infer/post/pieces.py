@@ -72,13 +72,26 @@ def minimum_volume(labels: Labels, number: int, voxels: float) -> None:
     found.drop(labels, [piece for piece in range(1, len(sizes)) if sizes[piece] < voxels])
 
 
-def lesions(labels: Labels, number: int, into: Sequence[int]) -> list[int]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dropped:
+    """A piece that was turned into background: its voxels, and the mean of their indices (slice, row, column)."""
+
+    voxels: int
+    centre: tuple[float, float, float]
+
+
+def lesions(labels: Labels, number: int, into: Sequence[int], located: int) -> tuple[int, list[Dropped]]:
     """Keep the largest piece under its number, give the next to the segments `into`, and drop the rest.
+
+    Parameters
+    ----------
+    located
+        How many of the pieces that are dropped, the largest first, are told.
 
     Returns
     -------
-    list of int
-        Voxels of the pieces that were dropped, the largest first.
+    int, list of Dropped
+        How many were dropped, and the largest of them.
     """
     found = Pieces.of(labels == number)
     sizes = found.sizes()
@@ -89,7 +102,12 @@ def lesions(labels: Labels, number: int, into: Sequence[int]) -> list[int]:
     for slab, part in zip(labels, found.numbers, strict=True):
         inside = part > 0
         slab[inside] = lookup[part[inside]]
-    return [int(sizes[piece]) for piece in order[len(allotted) :]]
+    dropped = order[len(allotted) :]
+    told = []
+    for piece in dropped[:located]:
+        slices, rows, columns = (float(places.mean()) for places in np.nonzero(found.numbers == piece))
+        told.append(Dropped(voxels=int(sizes[piece]), centre=(slices, rows, columns)))
+    return len(dropped), told
 
 
 def by_size(sizes: npt.NDArray[np.int64]) -> list[int]:

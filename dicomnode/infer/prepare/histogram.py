@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import SimpleITK
 
 from dicomnode.domain.errors import Unsuitable
 from dicomnode.infer.prepare.image import Floats, Image
 from dicomnode.infer.prepare.statistics import percentiles_of, spread, values
-
-#: SimpleITK, whose functions carry no types.
-ITK: Any = SimpleITK
 
 
 def match_histogram(
@@ -61,24 +56,3 @@ def equalise(image: Image, *, bins: int = 256, over: str = "whole") -> Image:
     counts = sum(np.histogram(part, edges)[0] for part in values(image, over))
     share = np.concatenate([[0], np.cumsum(counts)]) / np.sum(counts)
     return image.mapped(lambda part: np.interp(part, edges, share))
-
-
-def equalise_locally(image: Image, *, radius: int, strength: float = 1.0) -> Image:
-    """Equalise every slice within a moving square, to 0..1 (Stark 2000, IEEE Trans. Image Process. 9:889).
-
-    Parameters
-    ----------
-    radius
-        Of the square, in voxels.
-    strength
-        From 0, which leaves the image as it is, to 1, which equalises fully.
-    """
-    low, high = spread(image, "whole", "equalise_locally")
-    result = np.empty(image.array.shape, dtype=np.float32)
-    for number, slice_ in enumerate(image.array):
-        scaled = (slice_.astype(np.float32) - np.float32(low)) / np.float32(high - low)
-        done = ITK.AdaptiveHistogramEqualization(
-            ITK.GetImageFromArray(scaled), [radius, radius], 1 - strength, 1 - strength
-        )
-        result[number] = ITK.GetArrayViewFromImage(done)
-    return image.holding(np.clip(result, 0, 1, out=result))

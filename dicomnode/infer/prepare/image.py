@@ -28,7 +28,7 @@ class Image:
     array
         (slice, row, column); of the source's type until a step needs float32.
     masks
-        By name (`body`, `lungs`), on the same grid.
+        By name (`body`, `lungs`, `foreground`), on the same grid.
     owned
         Whether no one else holds `array`, so that steps may write into it: a second copy of a large volume is more
         than the memory that preparing may take.
@@ -59,10 +59,15 @@ class Image:
         found: Floats = self.array.astype(np.float32, copy=False)
         return found
 
-    def onto(self, grid: Grid, *, outside: float | None = None, interpolation: str = "linear") -> Image:
-        """Values and masks at the voxels of another grid; `outside` is the lowest value where it is None."""
+    def onto(
+        self, grid: Grid, *, outside: float | None = None, interpolation: str = "linear", floats: bool = False
+    ) -> Image:
+        """Values and masks at the voxels of another grid; `outside` is the lowest value where it is None.
+
+        With `floats` a new array of values is float32.
+        """
         value = float(self.array.min()) if outside is None else outside
-        array = taken(self.array, self.grid, grid, outside=value, interpolation=interpolation)
+        array = taken(self.array, self.grid, grid, outside=value, interpolation=interpolation, floats=floats)
         masks = {
             name: taken(mask, self.grid, grid, outside=0.0, interpolation="nearest")
             for name, mask in self.masks.items()
@@ -79,13 +84,16 @@ class Image:
         return replace(self, masks=MappingProxyType({name: self.masks[name] for name in self.masks if name in names}))
 
     def mask(self, name: str) -> Mask:
-        """A mask that an earlier step found.
+        """A mask that an earlier step found, or `foreground`: what was not 0 when a step first asked, or is not now.
 
         Raises
         ------
         ModelError
             If none did: the order of the bundle's steps is wrong.
         """
+        if name not in self.masks and name == "foreground":
+            foreground: Mask = self.array != 0
+            return foreground
         if name not in self.masks:
             found = ", ".join(self.masks) or "none"
             raise ModelError(

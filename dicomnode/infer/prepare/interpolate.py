@@ -32,7 +32,9 @@ SPLINE_VOXELS = 4
 REACH = {"nearest": 2, "linear": 2, "bspline": 12}
 
 
-def taken(array: Array, grid: Grid, onto: Grid, *, outside: float, interpolation: str = "linear") -> Array:
+def taken(
+    array: Array, grid: Grid, onto: Grid, *, outside: float, interpolation: str = "linear", floats: bool = False
+) -> Array:
     """The values of an array at the voxels of another grid.
 
     Parameters
@@ -43,6 +45,8 @@ def taken(array: Array, grid: Grid, onto: Grid, *, outside: float, interpolation
         Value of voxels that lie outside `grid`, more than half a voxel from its outermost centres.
     interpolation
         `nearest`, `linear` or `bspline`; has no part where every voxel lies on one of `grid`.
+    floats
+        Whether a new array is float32 even where values are copied: a step that needs that then holds no third.
 
     Returns
     -------
@@ -54,11 +58,11 @@ def taken(array: Array, grid: Grid, onto: Grid, *, outside: float, interpolation
     Unsuitable
         If the image is too thin for a spline.
     """
-    if (copied := _copied(array, grid, onto, outside)) is not None:
+    if (copied := _copied(array, grid, onto, outside, floats)) is not None:
         return copied
     if interpolation == "bspline" and min(array.shape) < SPLINE_VOXELS:
         raise Unsuitable(f"B-spline: image of {array.shape} voxels, needed {SPLINE_VOXELS} along every axis at least")
-    keeps = interpolation == "nearest" and array.dtype != np.float16 and holds(array.dtype, outside)
+    keeps = not floats and interpolation == "nearest" and array.dtype != np.float16 and holds(array.dtype, outside)
     result = np.empty(onto.shape, dtype=array.dtype if keeps else np.float32)
     # Where voxels get larger, what is needed of the array bounds the memory, not what becomes of it. A spline reaches
     # so far that thin slabs would mostly do work again.
@@ -76,7 +80,7 @@ def slabs(shape: Shape, voxels: int = SLAB_VOXELS) -> Iterator[slice]:
         yield slice(start, min(start + count, shape[0]))
 
 
-def _copied(array: Array, grid: Grid, onto: Grid, outside: float) -> Array | None:
+def _copied(array: Array, grid: Grid, onto: Grid, outside: float, floats: bool) -> Array | None:
     """The values by index, or None where the voxels do not coincide."""
     matrix = grid.from_(onto)
     whole = np.round(matrix)
@@ -98,7 +102,8 @@ def _copied(array: Array, grid: Grid, onto: Grid, outside: float) -> Array | Non
     inside = np.transpose(array, axes)[tuple(source)]
     if inside.shape == onto.shape:
         return inside
-    result = np.full(onto.shape, outside, dtype=array.dtype if holds(array.dtype, outside) else np.float32)
+    keeps = not floats and holds(array.dtype, outside)
+    result = np.full(onto.shape, outside, dtype=array.dtype if keeps else np.float32)
     result[tuple(target)] = inside
     return result
 

@@ -12,7 +12,7 @@ from dicomnode.domain.model import ModelSpec, Step
 from dicomnode.infer.prepare.grid import ROUNDING_OF_VOXEL, Box, Grid, corners, shape_of
 from dicomnode.infer.prepare.image import Floats, Image
 from dicomnode.infer.prepare.prepared import Prepared
-from dicomnode.infer.prepare.steps import GRIDS, MASKS, VALUES
+from dicomnode.infer.prepare.steps import FINDERS, FOREGROUND, GRIDS, MASKS, VALUES
 
 #: Settings of a spatial step that concern the taking of values and not the grid.
 WAY = frozenset({"outside", "interpolation"})
@@ -43,8 +43,12 @@ def prepare(volumes: Sequence[Volume], spec: ModelSpec, box: Box | None = None) 
         images = [image.onto(image.grid.part(covering(image.grid, place))) for image in images]
     names = [each.name for each in spec.inputs]
     for number, step in enumerate(spec.prepare):
-        _apply(step, images, [number for number, name in enumerate(names) if not step.inputs or name in step.inputs])
-        needed = {_mask_of(later) for later in spec.prepare[number + 1 :]}
+        rest = spec.prepare[number + 1 :]
+        # The network gets floats: what is put into a new array for the last time is not copied for that once more.
+        floats = not any(later.name in GRIDS or later.name in FINDERS for later in rest)
+        treated = [number for number, name in enumerate(names) if not step.inputs or name in step.inputs]
+        _apply(step, images, treated, floats=floats)
+        needed = {_mask_of(later) for later in rest}
         images = [image.keeping(needed) for image in images]
     reference = images[0].grid
     array = _stacked([image if image.grid.same_as(reference) else image.onto(reference) for image in images])
@@ -60,22 +64,28 @@ def covering(grid: Grid, place: Grid) -> Box:
     return ((low[0], high[0]), (low[1], high[1]), (low[2], high[2]))
 
 
-def _apply(step: Step, images: list[Image], treated: Sequence[int]) -> None:
+def _apply(step: Step, images: list[Image], treated: Sequence[int], *, floats: bool) -> None:
     if step.name in GRIDS:
         way = {key: value for key, value in step.options.items() if key in WAY}
         own = {key: value for key, value in step.options.items() if key not in WAY}
         lead = 0 if step.name == "align" else treated[0]
-        grid = GRIDS[step.name](_with_mask(images, lead, step), **own)
+        images[lead] = _with_mask(images, lead, step)
+        grid = GRIDS[step.name](images[lead], **own)
         for number in treated:
-            images[number] = images[number].onto(grid, **way)
+            images[number] = images[number].onto(grid, floats=floats, **way)
         return
     for number in treated:
         images[number] = VALUES[step.name](_with_mask(images, number, step), **step.options)
 
 
 def _with_mask(images: Sequence[Image], number: int, step: Step) -> Image:
-    """The image with the mask that a step names, taken from the input that has it where its own was never sought."""
+    """The image with the mask that a step names, taken from the input that has it where its own was never sought.
+
+    Every input has its own foreground. It is kept, since values of 0 are no background once they are normalised.
+    """
     image, name = images[number], _mask_of(step)
+    if name == FOREGROUND:
+        return image.with_mask(name, image.mask(name))
     if name in MASKS and name not in image.masks:
         for other in images:
             if name in other.masks:

@@ -13,6 +13,9 @@ from dicomnode.infer.prepare.grid import ROUNDING_OF_VOXEL, Affine, Shape, corne
 
 Array = npt.NDArray[Any]
 
+#: Voxels that a tap gathers at a time, 4 MiB as float32.
+TAP_VOXELS = 1 << 20
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
@@ -105,12 +108,22 @@ def _along(array: Array, line: Line, interpolation: str) -> Array:
         ]
     wide = [1, 1, 1]
     wide[line.axis] = len(places)
-    result: Array | None = None
-    for index, weight in taps:
-        part = np.take(array, _mirrored(index, count), axis=line.axis).astype(np.float32, copy=False)
-        part *= weight.astype(np.float32).reshape(wide)
-        result = part if result is None else np.add(result, part, out=result)
-    return part if result is None else result
+    # A few lines at a time: what the taps gather then stays small, and near.
+    other = 1 if line.axis == 0 else 0
+    shape = list(array.shape)
+    shape[line.axis] = len(places)
+    result = np.empty(shape, dtype=np.float32)
+    few = max(1, TAP_VOXELS * shape[other] // max(1, result.size))
+    for start in range(0, shape[other], few):
+        chosen = (slice(None),) * other + (slice(start, start + few),)
+        for number, (index, weight) in enumerate(taps):
+            part = np.take(array[chosen], _mirrored(index, count), axis=line.axis).astype(np.float32, copy=False)
+            part *= weight.astype(np.float32).reshape(wide)
+            if number:
+                result[chosen] += part
+            else:
+                result[chosen] = part
+    return result
 
 
 def _mirrored(index: npt.NDArray[np.intp], count: int) -> npt.NDArray[np.intp]:

@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from dicomnode.infer.prepare import body, histogram, intensity, lungs, normalise, smooth, spatial
+from dicomnode.infer.prepare import body, contrast, histogram, intensity, lungs, normalise, shading, smooth, spatial
 from dicomnode.infer.prepare.grid import Grid
 from dicomnode.infer.prepare.image import Image
 
 #: Masks that steps find, and that later steps name as `over` or `around`.
 MASKS = frozenset({"body", "lungs"})
+
+#: Steps that find masks, with less memory in the integers of the source than in floats.
+FINDERS = frozenset({"body_mask", "lungs"})
+
+#: The mask that needs no step.
+FOREGROUND = "foreground"
 
 #: Steps that change the grid: the new one, found on the first input that the step treats.
 GRIDS: Mapping[str, Callable[..., Grid]] = MappingProxyType(
@@ -27,13 +33,13 @@ GRIDS: Mapping[str, Callable[..., Grid]] = MappingProxyType(
 #: Steps that change values or find masks.
 VALUES: Mapping[str, Callable[..., Image]] = MappingProxyType(
     {
-        "bias_field": smooth.bias_field,
+        "bias_field": shading.bias_field,
         "bins": intensity.bins,
         "body_mask": body.body_mask,
         "clip": intensity.clip,
         "clip_percentiles": normalise.clip_percentiles,
         "equalise": histogram.equalise,
-        "equalise_locally": histogram.equalise_locally,
+        "equalise_locally": contrast.equalise_locally,
         "fill": intensity.fill,
         "gamma": intensity.gamma,
         "gaussian": smooth.gaussian,

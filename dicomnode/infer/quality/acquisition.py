@@ -22,7 +22,8 @@ def manufacturers(source: SourceSeries, limit: tuple[str, ...]) -> Outcome:
 def convolution_kernels(source: SourceSeries, limit: tuple[str, ...]) -> Outcome:
     """A value of Convolution Kernel is one of those named; `B3*` stands for every kernel that begins so.
 
-    Siemens writes the strength of iterative reconstruction as a second value (PS3.3 C.8.15.3.5 allows several).
+    Siemens writes the strength of iterative reconstruction as a second value; PS3.6 allows several in CT images,
+    while enhanced ones have one (PS3.3 C.8.15.3.7).
     """
     return one_of(texts(source, "ConvolutionKernel"), limit)
 

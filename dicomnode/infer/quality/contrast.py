@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from dicomnode.domain.finding import SourceSeries
 from dicomnode.infer.quality.outcome import Outcome, Rule
 from dicomnode.infer.quality.tags import codes, items, texts
+from dicomnode.infer.quality.wording import agent_in, phases_in
 
 #: Terms of Contrast/Bolus Agent Phase (PS3.3 C.7.6.16.2.12) that name a phase → how bundles name it.
 PHASE_TERMS = {
@@ -17,20 +17,6 @@ PHASE_TERMS = {
     "VENOUS": "venous",
     "DELAYED": "delayed",
 }
-
-#: Phase → how descriptions of series and protocols write it, in English, German and French. Whole words: an
-#: unlisted word says nothing, because a phase that is guessed wrongly is worse than one that is not known.
-PHASE_WORDS = {
-    "native": r"native?|plain|unenhanced|noncontrast|precontrast|nect|ohne km|sans (injection|iv)"
-    r"|(non|without|w o|wo|pre) (iv )?(contrast|gd|injection)",
-    "arterial": r"art|arterial|arteriell\w*|arteriel\w*",
-    "portal_venous": r"pvp|portal( venous)?|portovenous|portalvenous|portalven\w*|portalvenös\w*|portale?",
-    "venous": r"venous|ven|venös\w*|venoes\w*|veineux",
-    "delayed": r"delay|delayed|equilibrium|excretory|urographic|nephrographic|spät\w*|spaet\w*|tardif",
-}
-
-#: What descriptions say of an enhanced series whose phase they do not name.
-ENHANCED_WORDS = r"(with|post|iv|mit) (iv )?(contrast|gd|km)|postcontrast|cect|contrast enhanced|gd|gad|mit km"
 
 #: What is written in Contrast/Bolus Agent where there was none.
 NO_AGENT = frozenset({"none", "no", "n", "nil", "without", "w/o", "no contrast", "non contrast", "0"})
@@ -42,17 +28,17 @@ NOT_INTRAVENOUS = frozenset({"oral", "po", "per os", "rectal"})
 def contrast(source: SourceSeries, limit: str) -> Outcome:
     """An intravenous agent was given (`present`), or was not (`absent`).
 
-    What the headers say of the agent and what the descriptions say of the phase have to agree; where they do not, or
-    say nothing, the answer is not known.
+    What the headers say of the agent and what the descriptions say of agent and phase have to agree; where they do
+    not, or say nothing, the answer is not known.
     """
     agent, phases = _agent(source), phases_of(source)
-    described = None if not phases else "native" not in phases
-    if described is None and re.search(rf"\b({ENHANCED_WORDS})\b", _described(source)):
-        described = True
-    said = {one for one in (agent, described) if one is not None}
+    described = {phase != "native" for phase in phases} | agent_in(_described(source))
+    said = {one for one in (agent,) if one is not None} | described
     needed = f"contrast agent {limit}"
     if not said:
         return Outcome(found="not stated", needed=needed, passed=None)
+    if len(described) > 1:
+        return Outcome(found="both a native and an enhanced series described", needed=needed, passed=None)
     if len(said) > 1:
         words = ("an agent stated", "a native phase") if agent else ("no agent", "an enhanced phase")
         return Outcome(found=f"{words[0]} but {words[1]} described", needed=needed, passed=None)
@@ -83,26 +69,16 @@ def phases_of(source: SourceSeries) -> tuple[str, ...]:
         if "109058" in codes(item.get("ConceptNameCodeSequence") or ())  # (109058, DCM, "Contrast Phase")
         for word in codes(item.get("ConceptCodeSequence") or ())
     ]
-    return _phases_in(_plain(coded)) or _phases_in(_described(source))
-
-
-def _phases_in(text: str) -> tuple[str, ...]:
-    # The longer names go first and are taken out, so that "portal venous" does not count as venous too.
-    found = []
-    for phase, words in PHASE_WORDS.items():
-        text, hits = re.subn(rf"\b({words})\b", " ", text)
-        if hits:
-            found.append(phase)
-    return tuple(found)
+    return phases_in(" . ".join(coded)) or phases_in(_described(source), _kind(source))
 
 
 def _described(source: SourceSeries) -> str:
-    return _plain(texts(source, "SeriesDescription"))
+    return " . ".join(texts(source, "SeriesDescription"))
 
 
-def _plain(words: Iterable[str]) -> str:
-    """Lower case, words parted by single blanks."""
-    return re.sub(r"[\W_\d]+", " ", " . ".join(words).casefold())
+def _kind(source: SourceSeries) -> str:
+    """The modality, or CT where an agent is stated: the words of phases mean phases then."""
+    return "CT" if _agent(source) else "".join(texts(source, "Modality"))
 
 
 def _agent(source: SourceSeries) -> bool | None:

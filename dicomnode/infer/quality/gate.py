@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from dicomnode.domain.errors import Unsuitable
 from dicomnode.domain.finding import Check, SourceSeries
-from dicomnode.domain.model import InputSpec, ModelSpec, Severity
+from dicomnode.domain.model import CheckSpec, InputSpec, ModelSpec, Severity
 from dicomnode.infer.quality import acquisition, contrast, geometry, intensity, patient
+from dicomnode.infer.quality.companion import PAIRED, USUAL_COVERAGE, covered
 from dicomnode.infer.quality.outcome import Rule, as_check
+from dicomnode.infer.quality.tags import texts
+from dicomnode.infer.read.suv import UNITS
 
 #: Rules that `[valid]` may state, by name; the bundle's schema has a key for each.
 RULES: Mapping[str, Rule] = {
@@ -23,7 +27,9 @@ RULES: Mapping[str, Rule] = {
 def check(sources: Sequence[SourceSeries], spec: ModelSpec) -> tuple[Check, ...]:
     """Hold every series against the range for which the model was made.
 
-    Besides what the bundle states, every series is held against `intensity.always`.
+    Besides what the bundle states, every series is held against `intensity.always`, a PET against the unit of SUV by
+    body weight unless the bundle asks for others, and every series after the first against the first, which it has to
+    cover.
 
     Parameters
     ----------
@@ -39,7 +45,7 @@ def check(sources: Sequence[SourceSeries], spec: ModelSpec) -> tuple[Check, ...]
     return tuple(
         one
         for source, input_ in zip(sources, spec.inputs, strict=True)
-        for one in _named(_checks(source, input_, spec), input_, spec)
+        for one in _named(_checks(source, sources[0], input_, spec), input_, spec)
     )
 
 
@@ -68,11 +74,22 @@ def require(checks: Sequence[Check], subject: str) -> tuple[str, ...]:
     return tuple(one.text for one in failed)
 
 
-def _checks(source: SourceSeries, input_: InputSpec, spec: ModelSpec) -> Iterator[Check]:
+def _checks(source: SourceSeries, first: SourceSeries, input_: InputSpec, spec: ModelSpec) -> Iterator[Check]:
     yield from intensity.always(source, input_, spec)
-    for limit in spec.valid:
-        if (limit.input or spec.input.name) == input_.name:
+    stated = [limit for limit in spec.valid if (limit.input or spec.input.name) == input_.name]
+    rules = {limit.rule for limit in stated}
+    # A network for PET is made for one unit, and the others differ from it by orders of magnitude.
+    if texts(source, "Modality") == ("PT",) and "units" not in rules:
+        stated.append(CheckSpec(rule="units", limit=(UNITS["bw"],)))
+    if source is not first and "companion_coverage" not in rules:
+        stated.append(CheckSpec(rule="companion_coverage", limit=USUAL_COVERAGE, severity=Severity.WARN))
+    for limit in stated:
+        if limit.rule not in PAIRED:
             yield as_check(RULES[limit.rule](source, limit.limit), limit)
+        elif source is not first:
+            # The network would see nothing at all of the companion, and its answer would still look like one.
+            blind = Severity.BLOCK if covered(first, source) == 0 else limit.severity
+            yield as_check(PAIRED[limit.rule](first, source, limit.limit), replace(limit, severity=blind))
 
 
 def _named(checks: Iterator[Check], input_: InputSpec, spec: ModelSpec) -> Iterator[Check]:

@@ -5,23 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import numpy.typing as npt
 
 from dicomnode.domain.finding import SourceSeries
+from dicomnode.domain.plane import plane_of
 from dicomnode.infer.quality.outcome import ROUNDING_MM, Outcome, Rule, at_most, number, within
 from dicomnode.infer.quality.tags import numbers
-
-#: A row or column runs along a patient axis when its direction cosine exceeds this; below, the plane is oblique
-#: (Clunie's classification in dicom3tools and PixelMed: 0.8, some 37°).
-ALONG_AXIS = 0.8
-
-#: The patient axis (x, y, z) along the normal → name of the plane.
-PLANES = ("sagittal", "coronal", "axial")
 
 
 def orientations(source: SourceSeries, limit: tuple[str, ...]) -> Outcome:
     """The plane of the slices is one of those named."""
-    plane = plane_of(source.volume.affine)
+    affine = source.volume.affine
+    plane = plane_of(affine[:3, 2].tolist(), affine[:3, 1].tolist())
     return Outcome(found=f"{plane} slices", needed=f"{' or '.join(limit)} slices", passed=plane in limit)
 
 
@@ -95,15 +89,6 @@ def slice_gap_mm(source: SourceSeries, limit: tuple[float, float]) -> Outcome:
 def tilt_degrees(source: SourceSeries, limit: float) -> Outcome:
     """The gantry was tilted by no more than this, before the stack was made upright."""
     return at_most(abs(source.tilt.degrees) if source.tilt else 0.0, limit, "degrees")
-
-
-def plane_of(affine: npt.NDArray[np.float64]) -> str:
-    """`axial`, `coronal`, `sagittal` or `oblique`, from the affine of (slice, row, column)."""
-    vectors = affine[:3, 1:3] / np.linalg.norm(affine[:3, 1:3], axis=0)
-    along = np.abs(vectors).argmax(axis=0)
-    if np.abs(vectors).max(axis=0).min() <= ALONG_AXIS:
-        return "oblique"
-    return PLANES[3 - int(along.sum())]
 
 
 def _matrix(source: SourceSeries) -> tuple[int, int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -66,17 +65,3 @@ MEASURES: Mapping[str, Callable[[SourceSeries], float]] = {
     "streaks_hu": streaks_hu,
     "ghosts": ghosts,
 }
-
-
-def measure(source: SourceSeries) -> dict[str, float]:
-    """All measures that apply to a series, by the names of `MEASURES`.
-
-    Returns
-    -------
-    dict
-        `constant_slices`, `clipped_voxels` (shares from 0 to 1) and `grey_levels` (a count) for every series;
-        `air_fraction`, `soft_tissue_fraction`, `truncated_rim` (shares), `dense_object_ml` (ml), `noise_hu` and
-        `streaks_hu` (HU) for CT in Hounsfield units; `ghosts` (a ratio to the signal) for MR.
-    """
-    found = {name: measured(source) for name, measured in MEASURES.items()}
-    return {name: value for name, value in found.items() if not math.isnan(value)}

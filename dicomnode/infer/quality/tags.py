@@ -81,7 +81,7 @@ def _found(plane: Plane, keyword: str) -> Any:
 
 
 def _flat(value: Any) -> Iterator[Any]:
-    if isinstance(value, MultiValue | list | tuple):
+    if isinstance(value, MultiValue | Items | list | tuple):
         yield from value
     elif value not in {None, ""}:
         yield value

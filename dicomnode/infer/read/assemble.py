@@ -15,7 +15,8 @@ from pydicom import Dataset
 
 from dicomnode.infer.read.frame import Frame
 from dicomnode.infer.read.geometry import Placement
-from dicomnode.infer.read.pixels import Values, padding_of, parsed, stored_values
+from dicomnode.infer.read.padding import Outside, Values, tissue_hu
+from dicomnode.infer.read.pixels import parsed, stored_values
 from dicomnode.infer.read.rescale import INT16, Rescale
 from dicomnode.infer.read.tilt import shifted_into
 from dicomnode.infer.read.unit import HOUNSFIELD, Intensities
@@ -27,9 +28,6 @@ MOST_THREADS = 8
 #: of twelve bits with the usual intercept end at -1024. Padding that already lies between the two is left as it is.
 AIR_HU = -1000
 LEAST_HU = -1024
-
-
-Outside = npt.NDArray[np.bool_] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +97,10 @@ def _fill(
 ) -> bool:
     """Write slices into the volume; False if a value does not fit into int16, and then the array is of no use."""
     stored = stored_values([one.frame for one in share], dataset)
-    for one, (frame, values) in zip(share, stored, strict=True):
-        outside = _with_blurred(padding_of(frame, values), one, values) if hounsfield else padding_of(frame, values)
+    for one, (frame, values, padded) in zip(share, stored, strict=True):
+        outside = padded
+        if hounsfield:
+            outside = None if tissue_hu(frame, one.rescale) else _with_blurred(padded, one, values)
         out = array[one.index]
         if placed.tilt is None:
             if not _rescale_into(values, one.rescale, outside, hounsfield, out):

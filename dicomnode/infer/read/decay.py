@@ -6,8 +6,6 @@ import math
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from pydicom import Dataset
-
 from dicomnode.infer.read.petheader import PetHeader
 
 #: Beyond this nothing is imaged: late protocols reach 4.4 half-lives (11C at 90 min), 3.8 (64Cu at 48 h), 2.7 (18F at
@@ -77,7 +75,7 @@ def acquisition(header: PetHeader) -> datetime | None:
     )
 
 
-def earliest_acquisition(headers: Iterable[Dataset]) -> datetime | None:
+def earliest_acquisition(headers: Iterable[PetHeader]) -> datetime | None:
     """The start of the first image's acquisition, of those that state it.
 
     Raises
@@ -85,7 +83,7 @@ def earliest_acquisition(headers: Iterable[Dataset]) -> datetime | None:
     Unsuitable
         If a time cannot be read.
     """
-    return min((moment for ds in headers if (moment := acquisition(PetHeader(ds)))), default=None)
+    return min((moment for header in headers if (moment := acquisition(header))), default=None)
 
 
 def _frame_seconds(header: PetHeader) -> float:
@@ -165,7 +163,7 @@ def _uptake_seconds(header: PetHeader, reference: datetime, half_life_seconds: f
             raise header.unsuitable(
                 f"injection {-uptake:.0f} s after the scan, needed before it"
                 if uptake < 0
-                else f"injection {uptake:.0f} s before the scan, needed at most {longest:.0f} s"
+                else f"injection {uptake:.0f} s before the scan, needed at most {_most(half_life_seconds)}"
             )
     if longest >= DAY_SECONDS:
         found = "a date of injection that does not fit the scan's" if injected else "no date of injection"
@@ -178,8 +176,14 @@ def _uptake_seconds(header: PetHeader, reference: datetime, half_life_seconds: f
     if uptake > longest:
         raise header.unsuitable(
             f"injection {DAY_SECONDS - uptake:.0f} s after or {uptake:.0f} s before the scan, "
-            f"needed before it by at most {longest:.0f} s"
+            f"needed before it by at most {_most(half_life_seconds)}"
         )
     if injected is not None:
         header.warn("date of injection does not fit the date of the scan; its time of day was used")
     return uptake
+
+
+def _most(half_life_seconds: float) -> str:
+    """The longest uptake in words, with the half-life: one in minutes where seconds are due shows there."""
+    longest = UPTAKE_HALF_LIVES * half_life_seconds
+    return f"{longest:.0f} s, {UPTAKE_HALF_LIVES:g} times the half-life of {half_life_seconds:g} s"

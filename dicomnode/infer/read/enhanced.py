@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from pydicom import Dataset
 from pydicom.datadict import keyword_for_tag, tag_for_keyword
@@ -65,7 +66,7 @@ def enhanced_frames(image: Image) -> list[Frame]:
 def _frame(image: Image, number: int, attributes: Attributes, dimensions: Sequence[tuple[int, str]]) -> Frame:
     subject = f"{image.subject}, frame {number}"
 
-    def value(keyword: str) -> Sequence[float]:
+    def value(keyword: str) -> Any:
         tag = tag_for_keyword(keyword) or 0
         return (attributes.get(tag) or image.dataset).get(keyword) or ()
 
@@ -79,7 +80,7 @@ def _frame(image: Image, number: int, attributes: Attributes, dimensions: Sequen
         frame = Frame(
             image=image,
             number=number,
-            pixel_spacing_mm=spacing_of(value("PixelSpacing")),
+            pixel_spacing_mm=spacing_of(value("PixelSpacing"), subject),
             orientation=floats(value("ImageOrientationPatient")),
             position_mm=floats(value("ImagePositionPatient")),
             rescale=Rescale.of(transformation, subject),

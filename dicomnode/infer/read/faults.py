@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import struct
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from pydicom import Dataset
+from pydicom.datadict import dictionary_description, dictionary_has_tag, tag_for_keyword
 from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.tag import BaseTag
 
 from dicomnode.domain.errors import Unsuitable
 
@@ -30,13 +34,52 @@ READ_FAULTS = (
 )
 
 
+#: What a value that breaks its representation raises when it is read, in words of Python that tell a reader nothing.
+_VALUE_FAULTS = (ValueError, TypeError, LookupError, AttributeError, NotImplementedError, OverflowError, struct.error)
+
+
 @contextmanager
-def reading(subject: str, needed: str) -> Iterator[None]:
-    """Turn what pydicom raises on a bad object into Unsuitable."""
+def reading(subject: str, needed: str, dataset: Dataset | None = None) -> Iterator[None]:
+    """Turn what pydicom raises on a bad object into Unsuitable.
+
+    Parameters
+    ----------
+    dataset
+        Where attributes are read: those that cannot be read are named instead of the exception's words.
+    """
     try:
         yield
     except READ_FAULTS as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        found = " ".join(str(error).split()) or type(error).__name__
+        if dataset is not None and isinstance(error, _VALUE_FAULTS):
+            found = _fault_of(dataset, error)
+        else:
+            found = " ".join(str(error).split()) or type(error).__name__
         raise Unsuitable(f"{subject}: {found[:300]}, {needed}") from error
+
+
+def _fault_of(dataset: Dataset, error: Exception) -> str:
+    names = [
+        dictionary_description(tag) if dictionary_has_tag(tag) else str(tag)
+        for tag in dataset.keys()  # noqa: SIM118, iterating the data set itself raises at the first such element
+        if not _is_readable(dataset, tag)
+    ]
+    if names:
+        return f"{', '.join(names)} that cannot be read"
+    missing = error.args[0] if isinstance(error, KeyError) and error.args else None
+    if isinstance(missing, str) and tag_for_keyword(missing) is not None:
+        return f"no {dictionary_description(missing)}"
+    return "attributes that are missing or have too many or too few values"
+
+
+def _is_readable(dataset: Dataset, tag: BaseTag) -> bool:
+    try:
+        element = dataset[tag]
+        if element.VR in {"IS", "DS"} and element.value:
+            # What is no number stays text with pydicom.
+            values = element.value if element.VM > 1 else (element.value,)
+            return all(math.isfinite(float(value)) for value in values if value != "")
+    except _VALUE_FAULTS:
+        return False
+    return True

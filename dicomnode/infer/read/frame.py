@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,26 +59,28 @@ class Frame:
         if keyword in self.dimensions:
             return (self.dimensions[keyword],)
         tag = tag_for_keyword(keyword)
-        if tag is None:
-            return ()
-        value = (self.attributes.get(tag) or self.image.dataset).get(keyword)
-        several = value if isinstance(value, MultiValue | Items | list | tuple) else (value,)
-        return tuple(one for one in several if one is not None and one != "")
+        return () if tag is None else _several((self.attributes.get(tag) or self.image.dataset).get(keyword))
 
     def first(self, keyword: str, default: Any = None) -> Any:
         """The first value, or `default` when absent or empty."""
         values = self.values(keyword)
         return values[0] if values else default
 
-    def header(self) -> Dataset:
-        """The object's header with what the functional groups say of this frame on top."""
-        if not self.attributes:
-            return self.image.dataset
-        flat = Dataset()
-        flat.update(self.image.dataset)
-        for tag, group in self.attributes.items():
-            flat[tag] = group[tag]
-        return flat
+
+@dataclass(frozen=True, slots=True)
+class Attributed:
+    """A header that answers like a frame, for objects that are none."""
+
+    dataset: Dataset
+
+    def values(self, keyword: str) -> tuple[Any, ...]:
+        """Values of an attribute, empty ones left out."""
+        return _several(self.dataset.get(keyword))
+
+
+def _several(value: Any) -> tuple[Any, ...]:
+    several = value if isinstance(value, MultiValue | Items | list | tuple) else (value,)
+    return tuple(one for one in several if one is not None and one != "")
 
 
 def check_geometry(frame: Frame) -> Frame:
@@ -101,21 +103,24 @@ def check_geometry(frame: Frame) -> Frame:
     return frame
 
 
-def floats(values: Sequence[Any]) -> tuple[float, ...]:
-    """The values as numbers."""
-    return tuple(float(value) for value in values)
+def floats(value: Any) -> tuple[float, ...]:
+    """The value or values of an attribute as numbers."""
+    several = value if isinstance(value, MultiValue | list | tuple) else (value,)
+    return tuple(float(one) for one in several)
 
 
-def spacing_of(values: Sequence[Any]) -> tuple[float, float]:
+def spacing_of(value: Any, subject: str) -> tuple[float, float]:
     """Pixel Spacing as two numbers.
 
     Raises
     ------
-    ValueError
+    Unsuitable
         If there are not two.
     """
-    between_rows, between_columns = floats(values)
-    return between_rows, between_columns
+    values = floats(value)
+    if len(values) != 2:
+        raise Unsuitable(f"{subject}: Pixel Spacing of {len(values)} values, needed 2 (PS3.3 10.7.1.3)")
+    return values[0], values[1]
 
 
 def classic_frame(image: Image) -> Frame:
@@ -139,7 +144,7 @@ def classic_frame(image: Image) -> Frame:
         raise Unsuitable(f"{image.subject}: a mosaic of many slices in one image, needed one slice per image")
     frame = Frame(
         image=image,
-        pixel_spacing_mm=spacing_of(dataset["PixelSpacing"].value),
+        pixel_spacing_mm=spacing_of(dataset["PixelSpacing"].value, image.subject),
         orientation=floats(dataset["ImageOrientationPatient"].value),
         position_mm=floats(dataset["ImagePositionPatient"].value),
         rescale=Rescale.of(dataset, image.subject),

@@ -77,11 +77,6 @@ class Image:
         """How messages call it."""
         return f"instance {self.sop_instance_uid}"
 
-    @property
-    def multi_frame(self) -> bool:
-        """Whether references to it have to name a frame."""
-        return self.frames > 1 or "PerFrameFunctionalGroupsSequence" in self.dataset
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
@@ -116,6 +111,13 @@ def read_header(path: Path) -> Header:
     return Header(path=path, dataset=dataset, sop_instance_uid=uid, pixels=pixels)
 
 
+def is_greyscale(dataset: Dataset) -> bool:
+    """Whether a header describes pixels of one sample that is a brightness."""
+    # Which of both MONOCHROME it is concerns the display alone (PS3.3 C.7.6.3.1.2).
+    photometric = str(dataset.get("PhotometricInterpretation", ""))
+    return int(dataset.get("SamplesPerPixel") or 1) == 1 and photometric.startswith("MONOCHROME")
+
+
 def image_of(header: Header) -> Image:
     """What a header says about its pixels, checked.
 
@@ -127,10 +129,8 @@ def image_of(header: Header) -> Image:
     dataset, subject = header.dataset, f"instance {header.sop_instance_uid}"
     if "Rows" not in dataset:
         raise Unsuitable(f"{subject}: {dataset.get('Modality') or 'an object'} without pixels, needed an image")
-    samples = int(dataset.get("SamplesPerPixel") or 1)
-    photometric = str(dataset.get("PhotometricInterpretation", ""))
-    # Which of the two it is concerns the display alone (PS3.3 C.7.6.3.1.2).
-    if samples != 1 or not photometric.startswith("MONOCHROME"):
+    if not is_greyscale(dataset):
+        samples, photometric = dataset.get("SamplesPerPixel") or 1, dataset.get("PhotometricInterpretation", "")
         raise Unsuitable(f"{subject}: {photometric} with {samples} samples per pixel, needed greyscale")
     floating, native = header.pixels
     allocated = int(dataset["BitsAllocated"].value)

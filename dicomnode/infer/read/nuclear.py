@@ -74,7 +74,7 @@ def nuclear_frames(image: Image) -> list[Frame]:
         Frame(
             image=image,
             number=1,
-            pixel_spacing_mm=spacing_of(dataset.PixelSpacing),
+            pixel_spacing_mm=spacing_of(dataset.PixelSpacing, subject),
             orientation=orientation,
             position_mm=position,
             rescale=Rescale.of(dataset, subject),

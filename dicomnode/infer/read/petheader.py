@@ -41,7 +41,7 @@ class PetHeader:
             self.warnings.append(text)
 
     def value(self, keyword: str) -> Any:
-        """The first value that is not empty, from the image itself, then its functional groups; None without one."""
+        """The first value that is not empty, from the functional groups, then the image itself; None without one."""
         for level in self._levels:
             found = self._read(level, keyword)
             if found is not None:
@@ -71,8 +71,14 @@ class PetHeader:
 
     def item(self, keyword: str) -> PetHeader:
         """The first item of a sequence as a header of its own; an empty one where there is none."""
-        found = self.value(keyword)
-        inner = PetHeader(found[0] if found else Dataset())
+        return next(iter(self.items(keyword)), self._inner(Dataset()))
+
+    def items(self, keyword: str) -> list[PetHeader]:
+        """The items of a sequence as headers of their own."""
+        return [self._inner(one) for one in self.value(keyword) or ()]
+
+    def _inner(self, content: Dataset) -> PetHeader:
+        inner = PetHeader(content)
         inner.dataset, inner.warnings = self.dataset, self.warnings
         return inner
 
@@ -165,15 +171,15 @@ class PetHeader:
 
 
 def _levels(dataset: Dataset, frame_number: int) -> Iterator[Dataset]:
-    """The image, its functional groups of one frame, then those that all frames share (PS3.3 C.7.6.16.1).
+    """The functional groups of one frame, those that all frames share (PS3.3 C.7.6.16.1), then the image.
 
-    A frame's header that was made flat keeps its real world value mapping as a sequence at its top.
+    A single-frame image keeps its real world value mapping as a sequence at its top.
     """
-    yield dataset
-    yield from (dataset.get("RealWorldValueMappingSequence") or ())[:1]
     frames = dataset.get("PerFrameFunctionalGroupsSequence") or ()
     shared = dataset.get("SharedFunctionalGroupsSequence") or ()
     for groups in (*frames[frame_number - 1 : frame_number], *shared[:1]):
         for element in groups:
             if element.VR == "SQ" and element.value:
                 yield element.value[0]
+    yield dataset
+    yield from (dataset.get("RealWorldValueMappingSequence") or ())[:1]

@@ -8,7 +8,6 @@ from typing import Any
 
 import gdcm
 import numpy as np
-import numpy.typing as npt
 from pydicom import Dataset, dcmread
 from pydicom.pixels.utils import iter_pixels
 from pydicom.uid import JPEGExtended12Bit
@@ -16,9 +15,9 @@ from pydicom.uid import JPEGExtended12Bit
 from dicomnode.domain.errors import Unsuitable
 from dicomnode.infer.read.faults import reading
 from dicomnode.infer.read.frame import Frame
+from dicomnode.infer.read.geometry import SAME_POSITION_MM
 from dicomnode.infer.read.image import Image
-
-Values = npt.NDArray[Any]
+from dicomnode.infer.read.padding import Outside, Values, padding_of
 
 #: pydicom 3.0 gives JPEG Extended to its decoders up to this precision only.
 _BITS_OF_PYDICOM = 8
@@ -37,8 +36,10 @@ def parsed(image: Image) -> Dataset:
         return dcmread(image.path)
 
 
-def stored_values(frames: Sequence[Frame], dataset: Dataset | None = None) -> Iterator[tuple[Frame, Values]]:
-    """Stored pixel values before rescaling, (row, column), unused bits cleared (PS3.5 8.1.1).
+def stored_values(frames: Sequence[Frame], dataset: Dataset | None = None) -> Iterator[tuple[Frame, Values, Outside]]:
+    """Stored pixel values before rescaling, (row, column), unused bits cleared (PS3.5 8.1.1), and where they are none.
+
+    Padding is looked for with the unused bits, too: old writers put it into cells of 16 bits whose values have 12.
 
     Parameters
     ----------
@@ -58,36 +59,24 @@ def stored_values(frames: Sequence[Frame], dataset: Dataset | None = None) -> It
     for frame, values in zip(frames, found, strict=True):
         if values.shape != (image.rows, image.columns):
             raise Unsuitable(f"{frame.subject}: pixels of shape {values.shape}, needed {(image.rows, image.columns)}")
-        yield frame, values
+        outside = padding_of(frame, values)
+        if image.cells and image.bits_stored < image.bits_allocated:
+            values = _cleared(image, values)
+            cleared = padding_of(frame, values)
+            outside = cleared if outside is None else outside if cleared is None else outside | cleared
+        yield frame, values, outside
 
 
 def same_pixels(frames: Sequence[Frame]) -> bool:
     """Whether frames show the same values at the same place."""
     first, *others = frames
-    ((_, values),) = stored_values([first])
+    ((_, values, _),) = stored_values([first])
     return all(
         frame.rescale.same(first.rescale)
-        and frame.position_mm == first.position_mm
-        and all(np.array_equal(other, values) for _, other in stored_values([frame]))
+        and np.allclose(frame.position_mm, first.position_mm, rtol=0, atol=SAME_POSITION_MM)
+        and all(np.array_equal(other, values) for _, other, _ in stored_values([frame]))
         for frame in others
     )
-
-
-def padding_of(frame: Frame, values: Values) -> npt.NDArray[np.bool_] | None:
-    """Where stored values stand for no pixel at all (PS3.3 C.7.5.1.1.2), (row, column); None where none does."""
-    outside = None
-    with reading(frame.subject, "needed readable padding values"):
-        padding, limit = frame.first("PixelPaddingValue"), frame.first("PixelPaddingRangeLimit")
-    if isinstance(padding, int) and values.dtype.kind in "iu":
-        # Writers take the wrong one of two value representations here; the bits are right either way.
-        ends = np.array([padding, padding if limit is None else int(limit)], dtype=np.int64).astype(values.dtype)
-        outside = values == ends[0] if limit is None else (values >= ends.min()) & (values <= ends.max())
-    elif values.dtype.kind == "f":
-        outside = ~np.isfinite(values)
-        padding = frame.first("FloatPixelPaddingValue", frame.first("DoubleFloatPixelPaddingValue"))
-        if padding is not None:
-            outside |= values == values.dtype.type(padding)
-    return outside if outside is not None and outside.any() else None
 
 
 def _native(image: Image, places: Sequence[int], start: int, length: int) -> Iterator[Values]:
@@ -101,7 +90,7 @@ def _native(image: Image, places: Sequence[int], start: int, length: int) -> Ite
                 raise Unsuitable(
                     f"{image.subject}: {offset + got} bytes of pixel data, needed {offset + values.nbytes}"
                 )
-            yield _cleared(image, values)
+            yield values
 
 
 def _read(file: Any, buffer: memoryview) -> int:
@@ -123,8 +112,7 @@ def _decoded(image: Image, places: Sequence[int], dataset: Dataset | None) -> It
     source = parsed(image) if dataset is None else dataset
     with _decoding(image):
         frames: Iterable[Values] = iter_pixels(source, raw=True, indices=places if image.frames > 1 else None)
-        for values in frames:
-            yield _cleared(image, values) if image.cells else values
+        yield from frames
 
 
 def _by_gdcm(image: Image, places: Sequence[int]) -> Iterator[Values]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydicom.uid import (
@@ -23,13 +23,14 @@ from pydicom.uid import (
 
 from dicomnode.domain.errors import Unsuitable
 from dicomnode.domain.uid import derived_uid
+from dicomnode.infer.read.announced import announced
 from dicomnode.infer.read.enhanced import enhanced_frames
 from dicomnode.infer.read.faults import reading
-from dicomnode.infer.read.frame import Frame, classic_frame
-from dicomnode.infer.read.image import Header, image_of, read_header
+from dicomnode.infer.read.frame import Attributed, Frame, classic_frame
+from dicomnode.infer.read.image import Header, image_of, is_greyscale, read_header
 from dicomnode.infer.read.nuclear import nuclear_frames
 from dicomnode.infer.read.stack import Stack, stack_of
-from dicomnode.infer.read.stacks import Place, split
+from dicomnode.infer.read.stacks import Place, is_derived, is_localizer, split
 
 #: Objects of these classes are slices: one that cannot be read leaves a hole. Any other may lie beside a stack.
 _SLICES = frozenset(
@@ -88,7 +89,7 @@ class Stacks:
         for stack in self.stacks:
             if not self.largest_lost or (not stack.localizer and len(stack.frames) >= _REPLACES * self.largest_lost):
                 return stack
-        raise Unsuitable("; ".join(self.left_out) or f"{self.subject}: no images, needed 2 or more")
+        raise Unsuitable("; ".join(_few(self.left_out)) or f"{self.subject}: no images, needed one or more")
 
     def others(self, chosen: Stack) -> tuple[str, ...]:
         """Warnings that name what the series holds beside the chosen stack."""
@@ -100,7 +101,12 @@ class Stacks:
                 f"the series holds {len(names) + 1} stacks; {chosen.label} was used, not "
                 f"{', '.join(names[:_MOST_NAMES])}{more}"
             )
-        return (*warnings, *(f"left out: {reason}" for reason in self.left_out))
+        return (*warnings, *(f"left out: {reason}" for reason in _few(self.left_out)))
+
+
+def _few(reasons: Sequence[str]) -> list[str]:
+    more = len(reasons) - _MOST_NAMES
+    return [*reasons[:_MOST_NAMES], *([f"{more} more objects or stacks"] if more > 0 else [])]
 
 
 def read_stacks(paths: Sequence[Path]) -> Stacks:
@@ -123,23 +129,18 @@ def read_stacks(paths: Sequence[Path]) -> Stacks:
     subject = f"series {headers[0].dataset.get('SeriesInstanceUID', 'without UID')}"
     _require_one_series(headers, subject)
     made_up = _made_up_frame_of_reference(headers)
-    frames: list[Frame] = []
-    left_out: list[str] = []
-    for header in headers:
-        try:
-            frames += _frames(header)
-        except Unsuitable as refusal:
-            if header.dataset.get("SOPClassUID") in _SLICES:
-                raise
-            left_out.append(str(refusal))
+    frames, left_out = _all_frames(headers)
     with reading(subject, "needed readable attributes"):
         groups = split(frames, [_place(frame) for frame in frames])
-    remarks = (made_up,) if made_up else ()
+        remarks = (*((made_up,) if made_up else ()), *announced(frames))
+    alone = sum(not group.localizer for group in groups) == 1
     stacks: list[Stack] = []
     largest_lost = 0
     for group in groups:
         try:
-            stacks.append(stack_of([frames[index] for index in group.indices], group, subject, remarks))
+            members = [frames[index] for index in group.indices]
+            stack = stack_of(members, group, subject, remarks, alone=alone and not group.localizer)
+            stacks.append(replace(stack, series=tuple(frames)))
         except Unsuitable as refusal:
             named = str(refusal) if len(group.indices) == len(frames) else f"{refusal} ({group.label})"
             left_out.append(named)
@@ -166,9 +167,41 @@ def _made_up_frame_of_reference(headers: Sequence[Header]) -> str:
     )
 
 
+def _all_frames(headers: Sequence[Header]) -> tuple[list[Frame], list[str]]:
+    """The planes of all objects, and why others are left out.
+
+    Raises
+    ------
+    Unsuitable
+        If an object that could be a slice of a stack cannot be read.
+    """
+    frames: list[Frame] = []
+    refused: list[tuple[Header, Unsuitable]] = []
+    for header in headers:
+        try:
+            frames += _frames(header)
+        except Unsuitable as refusal:
+            refused.append((header, refusal))
+    original = any(not is_derived(frame) for frame in frames)
+    for header, reason in refused:
+        if _could_be_a_slice(header, original):
+            raise reason
+    return frames, [str(reason) for _, reason in refused]
+
+
+def _could_be_a_slice(header: Header, original: bool) -> bool:
+    """Whether an object may belong to a stack, where `original` says whether the series holds such images."""
+    told = Attributed(header.dataset)
+    if header.dataset.get("SOPClassUID") not in _SLICES or is_localizer(told):
+        return False
+    if told.values("PhotometricInterpretation") and not is_greyscale(header.dataset):
+        return False
+    return not (original and is_derived(told))
+
+
 def _frames(header: Header) -> list[Frame]:
     dataset, subject = header.dataset, f"instance {header.sop_instance_uid}"
-    with reading(subject, "needed a readable header"):
+    with reading(subject, "needed a readable header", dataset):
         image = image_of(header)
         kind = dataset.get("SOPClassUID")
         if kind in _DERIVED_OBJECTS:

@@ -13,10 +13,21 @@ from dicomnode.domain.finding import Plane, SourceSeries
 from dicomnode.infer.read.assemble import assemble
 from dicomnode.infer.read.faults import reading
 from dicomnode.infer.read.frame import Frame
-from dicomnode.infer.read.geometry import IRREGULARITY_MM, Axes, Placement, axes_of, by_position, placement
+from dicomnode.infer.read.geometry import (
+    IRREGULARITY_MM,
+    Axes,
+    Placement,
+    axes_of,
+    by_position,
+    placement,
+    single_placement,
+)
 from dicomnode.infer.read.pixels import same_pixels
 from dicomnode.infer.read.stacks import Group
 from dicomnode.infer.read.unit import intensities
+
+#: Modalities whose single images are slices; the others' are projections more often.
+_SINGLE = frozenset({"CT", "MR", "PT"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +42,8 @@ class Stack:
         In order along the normal, one per slice.
     placed
         The grid that they form.
+    series
+        Those of all stacks of the series.
     """
 
     subject: str
@@ -38,6 +51,7 @@ class Stack:
     localizer: bool
     frames: tuple[Frame, ...] = field(repr=False)
     placed: Placement = field(repr=False)
+    series: tuple[Frame, ...] = field(default=(), repr=False)
     warnings: tuple[str, ...] = ()
 
     def read(self, *, suv: str = "bw") -> SourceSeries:
@@ -54,7 +68,7 @@ class Stack:
             If pixels are cut short, cannot be decoded, or have several units.
         """
         with reading(self.subject, "needed readable attributes"):
-            meaning = intensities(self.frames, suv, self.subject)
+            meaning = intensities(self.frames, suv, self.subject, self.series)
         volume = Volume(
             array=assemble(self.frames, self.placed, meaning),
             affine=self.placed.affine,
@@ -70,13 +84,17 @@ class Stack:
         )
 
 
-def stack_of(frames: Sequence[Frame], group: Group, subject: str, remarks: tuple[str, ...] = ()) -> Stack:
+def stack_of(
+    frames: Sequence[Frame], group: Group, subject: str, remarks: tuple[str, ...] = (), *, alone: bool = False
+) -> Stack:
     """The regular stack that frames form; of images that came twice one is kept.
 
     Parameters
     ----------
     remarks
         Warnings that concern all stacks of the series.
+    alone
+        Whether the series holds no other: then a single slice is a volume.
 
     Raises
     ------
@@ -87,20 +105,19 @@ def stack_of(frames: Sequence[Frame], group: Group, subject: str, remarks: tuple
     depths = np.array([frame.position_mm for frame in frames]) @ axes.normal
     positions = by_position(depths)
     crowds = [sorted((frames[index] for index in indices), key=_identity) for indices in positions]
-    if len(crowds) < 2:
+    if len(crowds) < 2 and not (alone and frames[0].first("Modality") in _SINGLE):
         raise Unsuitable(f"{subject}: images at {len(crowds)} position, needed 2 or more")
     _require_identical(crowds, axes, subject)
     slices = tuple(crowd[0] for crowd in crowds)
     names = {_identity(frame) for frame in slices}
     if len(names) < len(slices):
         raise Unsuitable(f"{subject}: {len(slices)} slices share {len(names)} SOP Instance UIDs, needed one each")
-    placed = placement(
-        np.array([frame.position_mm for frame in slices]),
-        axes,
-        slices[0].pixel_spacing_mm,
-        (slices[0].image.rows, slices[0].image.columns),
-        subject,
-    )
+    places = np.array([frame.position_mm for frame in slices])
+    spacing_mm, shape = slices[0].pixel_spacing_mm, (slices[0].image.rows, slices[0].image.columns)
+    if len(slices) > 1:
+        placed = placement(places, axes, spacing_mm, shape, subject)
+    else:
+        placed = single_placement(places[0], axes, _extent_mm(slices[0], subject), spacing_mm, shape)
     return Stack(
         subject=subject,
         label=group.label,
@@ -109,6 +126,15 @@ def stack_of(frames: Sequence[Frame], group: Group, subject: str, remarks: tuple
         placed=placed,
         warnings=(*_warnings(slices, len(frames) - len(slices), placed), *remarks),
     )
+
+
+def _extent_mm(frame: Frame, subject: str) -> float:
+    """How far a single slice extends along its normal."""
+    for keyword in ("SpacingBetweenSlices", "SliceThickness"):
+        stated = frame.first(keyword)
+        if isinstance(stated, float | int) and np.isfinite(stated) and stated != 0:
+            return abs(float(stated))
+    raise Unsuitable(f"{subject}: one slice, needed Spacing Between Slices or Slice Thickness to know its volume")
 
 
 def _require_identical(crowds: Sequence[Sequence[Frame]], axes: Axes, subject: str) -> None:

@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from dicomnode.domain.header import Header
+from dicomnode.domain.plane import plane_of
 from dicomnode.infer.read.divide import Described, divide
-from dicomnode.infer.read.geometry import ORIENTATION_TOLERANCE, SAME_PIXEL_SPACING_MM, plane_of
+from dicomnode.infer.read.geometry import ORIENTATION_TOLERANCE, SAME_PIXEL_SPACING_MM
 
 #: Image Type of an image that shows where others lie: LOCALIZER (PS3.3 C.8.2.1.1.1), and what vendors write for it.
 _LOCALIZER = frozenset({"LOCALIZER", "SCOUT", "SURVIEW", "REF_SURVIEW", "TOPOGRAM"})
@@ -90,7 +91,7 @@ def split(images: Sequence[Described], places: Sequence[Place]) -> list[Group]:
     classes: list[tuple[list[int], bool]] = []
     for members in _alike(places):
         for flagged in (False, True):
-            part = [index for index in members if _is_localizer(images[index]) == flagged]
+            part = [index for index in members if is_localizer(images[index]) == flagged]
             if part:
                 classes.append((part, flagged))
     found: list[tuple[tuple[bool, bool, bool, int], Group]] = []
@@ -139,7 +140,7 @@ def _depths(places: Sequence[Place]) -> npt.NDArray[np.float64]:
 def _geometry_words(place: Place, localizer: bool, places: Sequence[Place]) -> str:
     rows, columns = place.shape
     words = ["localizer"] if localizer else []
-    words.append(plane_of(place.orientation))
+    words.append(plane_of(place.orientation[:3], place.orientation[3:]))
     if len({one.shape for one in places}) > 1:
         words.append(f"{rows} × {columns}")
     if len({one.frame_of_reference_uid for one in places}) > 1:
@@ -147,11 +148,17 @@ def _geometry_words(place: Place, localizer: bool, places: Sequence[Place]) -> s
     return " ".join(words)
 
 
+def is_derived(image: Described) -> bool:
+    """Whether an image says that it was computed from others (Image Type, value 1, PS3.3 C.7.6.1.1.2)."""
+    return _types(image)[:1] == ("DERIVED",)
+
+
 def _types(image: Described) -> tuple[str, ...]:
     return tuple(str(value).upper() for value in image.values("FrameType") or image.values("ImageType"))
 
 
-def _is_localizer(image: Described) -> bool:
+def is_localizer(image: Described) -> bool:
+    """Whether an image says that it is there to show where others lie."""
     return not _LOCALIZER.isdisjoint(_types(image))
 
 

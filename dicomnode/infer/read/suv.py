@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from pydicom import Dataset
-
 from dicomnode.domain.errors import ModelError
+from dicomnode.infer.read.basis import Basis, patient, require_one_tracer, tracer
 from dicomnode.infer.read.body import norm
 from dicomnode.infer.read.decay import decayed
 from dicomnode.infer.read.dose import dose_bq, half_life_seconds
@@ -60,48 +59,51 @@ class Suv:
         SUV = factor × rescaled value, for this image alone.
     unit
         UCUM unit of the result.
+    basis
+        What of patient and tracer the factor rests on, by name.
     warnings
         What was unusual but could be resolved.
     """
 
     factor: float
     unit: str
+    basis: Basis = field(default_factory=dict, repr=False)
     warnings: tuple[str, ...] = ()
 
 
-def suv(header: Dataset, kind: str = "bw", *, earliest: datetime | None = None, frame_number: int = 1) -> Suv:
+def suv(header: PetHeader, kind: str = "bw", *, earliest: datetime | None = None) -> Suv:
     """The factor for one image (PS3.3 C.8.9; QIBA's vendor-neutral pseudo-code; IBSI's manual on SUV).
 
     Parameters
     ----------
     header
-        Of the image, classic or multi-frame; its values are taken as rescaled by slope and intercept.
+        Of the image or frame; its values are taken as rescaled by slope and intercept.
     kind
         `bw` body weight, `lbm` lean body mass (Janmahasatian), `lbmjames` (James), `bsa` body surface (Du Bois),
         `ibw` ideal body weight.
     earliest
         Acquisition of the series' first image (`earliest_acquisition`), needed where a processed series states no
         better reference for its decay correction.
-    frame_number
-        Counts from 1 in a multi-frame image.
 
     Raises
     ------
     Unsuitable
-        If weight, dose, times, units or corrections are missing or implausible.
+        If weight, dose, times, units or corrections are missing or implausible, or several tracers were injected.
     ModelError
         If the kind is unknown.
     """
     if kind not in UNITS:
         raise ModelError(f"SUV of kind {kind}, needed one of {', '.join(UNITS)}")
-    pet = PetHeader(header, frame_number)
-    _require_corrected(pet)
-    quantity, stored, scale = _quantity(pet)
-    if quantity == "SUV":
-        factor = 1.0 if stored == kind else norm(pet, kind) / norm(pet, stored)
-    else:
-        factor = norm(pet, kind) / (dose_bq(pet) * _remaining(pet, earliest))
-    return Suv(factor=scale * factor, unit=UNITS[kind], warnings=tuple(pet.warnings))
+    _require_corrected(header)
+    quantity, stored, scale = _quantity(header)
+    factor, basis = 1.0, {}
+    if quantity == "SUV" and stored != kind:
+        factor, basis = norm(header, kind) / norm(header, stored), patient(header)
+    elif quantity != "SUV":
+        require_one_tracer(header)
+        factor = norm(header, kind) / (dose_bq(header) * _remaining(header, earliest))
+        basis = {**patient(header), **tracer(header)}
+    return Suv(factor=scale * factor, unit=UNITS[kind], basis=basis, warnings=tuple(header.warnings))
 
 
 def _remaining(pet: PetHeader, earliest: datetime | None) -> float:

@@ -9,7 +9,11 @@ from pydicom import Dataset
 from pydicom.uid import CTImageStorage, EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage
 
 from dicomnode.domain.errors import Unsuitable
+from dicomnode.infer.read.basis import differing
+from dicomnode.infer.read.decay import earliest_acquisition
 from dicomnode.infer.read.frame import Frame
+from dicomnode.infer.read.padding import tissue_hu
+from dicomnode.infer.read.petheader import PetHeader
 from dicomnode.infer.read.rescale import Rescale
 from dicomnode.infer.read.suv import suv
 
@@ -45,13 +49,17 @@ class Intensities:
     warnings: tuple[str, ...] = ()
 
 
-def intensities(frames: Sequence[Frame], kind: str, subject: str) -> Intensities:
+def intensities(frames: Sequence[Frame], kind: str, subject: str, series: Sequence[Frame] = ()) -> Intensities:
     """The unit of frames and their rescaling.
 
     Parameters
     ----------
+    frames
+        Of one stack.
     kind
         Of standardised uptake value: `bw`, `lbm`, `bsa` …, as `suv` knows them.
+    series
+        All frames of the series: decay may be corrected to the first acquisition of any of its beds and time points.
 
     Raises
     ------
@@ -60,17 +68,28 @@ def intensities(frames: Sequence[Frame], kind: str, subject: str) -> Intensities
     """
     modality = str(frames[0].first("Modality", ""))
     if modality == "PT":
-        return _uptake(frames, kind, subject)
+        return _uptake(frames, kind, subject, series or frames)
     mapped = [_mapping(frame) for frame in frames]
     units = {unit for unit, _ in mapped}
     if len(units) > 1:
         raise Unsuitable(f"{subject}: intensities in {' and '.join(sorted(units))}, needed one unit")
-    return Intensities(unit=units.pop(), rescales=tuple(rescale for _, rescale in mapped))
+    unit = units.pop()
+    warnings: tuple[str, ...] = ()
+    if modality == "CT" and unit != HOUNSFIELD:
+        stated = str(frames[0].first("RescaleType", "")).strip() or "none"
+        warnings = (f"intensities are no Hounsfield Units (Rescale Type {stated}); nothing can be measured in them",)
+    elif modality == "CT":
+        warnings = _doubtful_padding(frames)
+    return Intensities(unit=unit, rescales=tuple(rescale for _, rescale in mapped), warnings=warnings)
 
 
-def _uptake(frames: Sequence[Frame], kind: str, subject: str) -> Intensities:
+def _uptake(frames: Sequence[Frame], kind: str, subject: str, series: Sequence[Frame]) -> Intensities:
     try:
-        found = [suv(frame.header(), kind) for frame in frames]
+        earliest = earliest_acquisition(_pet(frame) for frame in series)
+        found = [suv(_pet(frame), kind, earliest=earliest) for frame in frames]
+        differ = differing([one.basis for one in found])
+        if differ:
+            raise Unsuitable(f"{subject}: {', '.join(differ)} not the same in all images, needed one value")
     except Unsuitable as refusal:
         units = {str(frame.first("Units", "")) for frame in frames}
         if len(units) > 1:
@@ -86,6 +105,21 @@ def _uptake(frames: Sequence[Frame], kind: str, subject: str) -> Intensities:
         unit=found[0].unit,
         rescales=tuple(frame.rescale.times(one.factor) for frame, one in zip(frames, found, strict=True)),
         warnings=tuple(dict.fromkeys(text for one in found for text in one.warnings)),
+    )
+
+
+def _pet(frame: Frame) -> PetHeader:
+    return PetHeader(frame.image.dataset, frame.number or 1)
+
+
+def _doubtful_padding(frames: Sequence[Frame]) -> tuple[str, ...]:
+    found = [hu for frame in frames if (hu := tissue_hu(frame, frame.rescale))]
+    if not found:
+        return ()
+    low, high = min(low for low, _ in found), max(high for _, high in found)
+    named = f"{low:g} HU" if low == high else f"{low:g} to {high:g} HU"
+    return (
+        f"Pixel Padding Value stands for {named} in {len(found)} images, which could be tissue; it was not taken out",
     )
 
 

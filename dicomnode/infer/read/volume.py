@@ -17,7 +17,8 @@ def read_series(paths: Sequence[Path], *, suv: str = "bw") -> SourceSeries:
     columns stay as they are. Values are rescaled slice by slice (PS3.3 C.11.1.1.2); padding becomes air. The
     array is int16 when every slope and intercept is an integer and all values fit, else float32. A tilted stack is
     resampled to an upright grid. Of several stacks the best is read, and a warning names the others
-    (`stacks.split` says which is best).
+    (`stacks.split` says which is best). A series of one CT, MR or PET image is a volume of one slice, as thick as it
+    states. Warnings tell where fewer images came than the headers announce.
 
     Parameters
     ----------

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,9 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 from pydicom import Dataset, dcmread
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
-from dicomnode.cli import app
+from dicomnode.cli import app, main
+from dicomnode.domain.errors import ConfigError
+from dicomnode.flow.reason import NO_MEMORY
 from tests.series import bundles, classic
 from tests.series.header import Place
 from tests.series.scan import upright
@@ -186,3 +191,118 @@ def test_classes_are_told_with_their_probabilities(run: Run, bundle: Any) -> Non
     done = run(series)
     assert done.exit_code == 0, done.output
     assert "→ Present" in done.output and "0.750" in done.output and "0.250" in done.output
+
+
+def test_results_of_an_earlier_run_give_way_to_what_is_found_now(run: Run, bundle: Any, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    bundle(INPUT + REST + bundles.DENSE, bundles.threshold(0.2))
+    assert run(images(classic.ct, "ct"), flags=("--radiomics",)).exit_code == 0
+    assert {path.name for path in out.iterdir()} == {"seg.dcm", "sr.dcm", "radiomics.dcm"}
+    (out / "mine.dcm").write_bytes(b"somebody's")
+    shutil.rmtree(tmp_path / "in")
+    assert run(images(classic.ct, "ct", value=0)).exit_code == 1, "an image of one value is refused"
+    assert {path.name for path in out.iterdir()} == {"refusal.dcm", "mine.dcm"}
+    shutil.rmtree(tmp_path / "in")
+    assert run(images(classic.ct, "ct", value=150)).exit_code == 0
+    assert {path.name for path in out.iterdir()} == {"sr.dcm", "mine.dcm"}, "nothing is dense enough for a SEG"
+
+
+def test_a_file_of_another_origin_is_not_replaced(run: Run, bundle: Any, tmp_path: Path) -> None:
+    bundle(INPUT + REST + bundles.DENSE, bundles.threshold(0.2))
+    (tmp_path / "out").mkdir()
+    images(classic.ct, "other")[0].save_as(tmp_path / "out" / "seg.dcm", enforce_file_format=True)
+    before = (tmp_path / "out" / "seg.dcm").read_bytes()
+    done = run(images(classic.ct, "ct"))
+    assert done.exit_code == 1 and "seg.dcm: no result of `dicomnode process`" in done.output
+    assert (tmp_path / "out" / "seg.dcm").read_bytes() == before
+
+
+def test_a_write_that_fails_leaves_the_earlier_results_as_they_were(
+    run: Run, bundle: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle(INPUT + REST + bundles.DENSE, bundles.threshold(0.2))
+    assert run(images(classic.ct, "ct")).exit_code == 0
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    shutil.rmtree(tmp_path / "in")
+    write = Path.write_bytes
+
+    def full(path: Path, data: bytes) -> int:
+        if path.name == "sr.dcm":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    done = run(images(classic.ct, "ct"))
+    assert done.exit_code == 1 and "No space left on device" in done.output
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+
+
+def test_a_refusal_is_written_as_a_report_for_the_reader(run: Run, bundle: Any, tmp_path: Path) -> None:
+    bundle(TWO, bundles.threshold(0.2, channels=(1.0, 0.0)))
+    told = json.loads(run(images(classic.ct, "ct"), flags=("--json",)).stdout)
+    assert told["written"] == [str(tmp_path / "out" / "refusal.dcm")]
+    assert told["remarks"][0] == "1 file was left out, notes.txt: no DICOM file"
+    report = dcmread(tmp_path / "out" / "refusal.dcm")
+    assert report.SOPClassUID == "1.2.840.10008.5.1.4.1.1.88.22" and "no series for input pet" in report.to_json()
+
+
+@pytest.mark.parametrize("flags", [(), ("--json",)])
+def test_a_faulty_bundle_is_told_fault_by_fault(run: Run, bundle: Any, flags: tuple[str, ...]) -> None:
+    bundle(INPUT + REST.replace("overlap = 0.0", "overlap = 7.0") + bundles.DENSE, b"")
+    done = run(images(classic.ct, "ct"), flags=flags)
+    if not flags:
+        assert isinstance(done.exception, ConfigError), "which `main` tells with exit status 2"
+        return
+    told = json.loads(done.stdout)
+    assert done.exit_code == 2 and told["analysed"] is False
+    assert [fault["key"] for fault in told["faults"]] == ["m/model.toml: tile.overlap"]
+    assert {"value", "remedy"} < set(told["faults"][0])
+
+
+def test_an_analysis_that_does_not_fit_into_memory_is_refused_in_a_sentence(
+    run: Run, bundle: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle(INPUT + REST + bundles.DENSE, bundles.threshold(0.2))
+
+    def huge(*_args: Any, **_named: Any) -> Any:
+        return np.empty((1 << 40, 1 << 10), np.float64)
+
+    monkeypatch.setattr("dicomnode.flow.process.analyse", huge)
+    told = json.loads(run(images(classic.ct, "ct"), flags=("--json",)).stdout)
+    assert told["reason"] == NO_MEMORY and "Unable to allocate" not in str(told)
+    assert [Path(path).name for path in told["written"]] == ["refusal.dcm"]
+
+
+def test_checks_are_whole_sentences_on_a_narrow_terminal(
+    run: Run, bundle: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dicomnode.cli.out", Console(width=80))
+    bundle(INPUT + REST + "[valid]\nminimum_slices = 4\n" + bundles.DENSE, bundles.threshold(0.2))
+    lines = run(images(classic.ct, "ct")).output.splitlines()
+    assert "passed minimum slices: 10 slices, needed 4 or more" in [line.strip() for line in lines]
+
+
+def test_json_faults_of_the_configuration_are_json_for_every_verb(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for verb in ("check", "status"):
+        path = tmp_path / "none.toml"
+        monkeypatch.setattr("sys.argv", ["dicomnode", verb, "--json", "--config", str(path)])
+        with pytest.raises(SystemExit) as left:
+            main()
+        assert left.value.code == 2
+        (fault,) = json.loads(capsys.readouterr().out)["faults"]
+        assert fault["value"] == str(path) and "no such file" in fault["remedy"]
+
+
+@pytest.mark.parametrize(("frame", "words"), [("g", "in another"), (None, "without a")])
+def test_a_series_that_is_not_analysed_says_where_it_lies(run: Run, bundle: Any, frame: str | None, words: str) -> None:
+    bundle(INPUT + REST + bundles.DENSE, bundles.threshold(0.2))
+    other = images(classic.ct, "zz", slices=8)
+    for ds in other:
+        ds.FrameOfReferenceUID = "2.25.77"
+        if frame is None:
+            del ds.FrameOfReferenceUID
+    told = json.loads(run(images(classic.ct, "ct"), other, flags=("--json",)).stdout)
+    uid = other[0].SeriesInstanceUID
+    assert f"series {uid}: not analysed, {words} frame of reference" in told["remarks"]

@@ -56,6 +56,8 @@ inputs = ["pet"]
 activation = "softmax"
 [valid]
 minimum_slices = 4
+[valid.pet]
+units = ["{{counts}}"]
 [plausible]
 volume_ml = [{{ segment = 1, range = [0.0, 1.0] }}]
 {bundles.DENSE}
@@ -180,6 +182,25 @@ def test_a_missing_companion_is_told_to_the_reader_and_mended_when_it_comes(pet_
 def test_a_companion_that_lies_elsewhere_in_space_is_no_companion(pet_ct: Loops) -> None:
     came = pet_ct.run([*ct(), *pet(frame="other")], **BOTH)
     assert "another frame of reference has one" in came.job["reason"]
+
+
+def shifted(images: list[Dataset], by_mm: float) -> list[Dataset]:
+    for ds in images:
+        x, y, z = (float(value) for value in ds.ImagePositionPatient)
+        ds.ImagePositionPatient = [x, y, z + by_mm]
+    return images
+
+
+def test_a_companion_that_does_not_touch_the_first_series_gives_no_answer(pet_ct: Loops) -> None:
+    came = pet_ct.run([*ct(), *shifted(pet(), 500.0)], **BOTH)
+    assert set(came.results) == {"refusal"}
+    assert "pet: companion coverage: 0 % of the first input covered, needed 95 % or more" in came.job["reason"]
+
+
+def test_a_companion_that_covers_half_of_the_first_series_is_told_in_the_report(pet_ct: Loops) -> None:
+    came = pet_ct.run([*ct(), *shifted(pet(), 20.0)], **BOTH)
+    assert came.job["state"] == "done", came.job["reason"]
+    assert any("companion coverage: 50 % of the first input covered" in text for text in came.texts("sr"))
 
 
 def test_every_warning_stands_once_in_the_report(pet_ct: Loops) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from pydicom import Dataset, dcmread
 
@@ -16,6 +17,7 @@ from dicomnode.domain.work import Delivery, Receipt
 from dicomnode.flow.intake import Intake
 from dicomnode.flow.outbox import Outbox
 from dicomnode.flow.plan import Planner
+from dicomnode.flow.reason import NO_MEMORY
 from dicomnode.flow.settle import Settle
 from dicomnode.flow.work import Worker
 from dicomnode.infer.network.session import Sessions
@@ -267,6 +269,23 @@ def test_an_unforeseen_failure_is_tried_again_and_told_in_the_end(
     it.work_until_idle()
     assert it.job()["attempts"] == 3 and it.job()["state"] == "failed"
     assert "ZeroDivisionError: a bug" in it.job()["reason"] and set(it.results()) == {"refusal"}
+
+
+def test_an_analysis_that_does_not_fit_into_memory_is_refused_at_once_in_a_sentence(
+    node: Callable[..., Node], ct: Any, receive: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it = node()
+    receive(it.intake, ct())
+    it.settled()
+
+    def huge(*_args: Any, **_named: Any) -> Any:
+        return np.empty((1 << 40, 1 << 10))
+
+    monkeypatch.setattr("dicomnode.flow.results.analyse", huge)
+    it.work_until_idle()
+    assert it.job()["attempts"] == 1 and it.job()["reason"] == f"not analysed: {NO_MEMORY}"
+    report = it.results()["refusal"].to_json()
+    assert NO_MEMORY in report and "Unable to allocate" not in report
 
 
 def test_a_job_that_kills_its_process_runs_out_of_attempts_and_is_told(

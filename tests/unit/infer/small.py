@@ -74,22 +74,24 @@ def mixing(
     )
 
 
-def pooling(weights: Sequence[Sequence[float]], bias: Sequence[float], features: int = 0) -> bytes:
+def pooling(
+    weights: Sequence[Sequence[float]], bias: Sequence[float], features: int = 0, batch: Any = "batch"
+) -> bytes:
     """The mean over a tile and the features, mixed into a vector: weights (out, 1 + features)."""
     nodes = [
         helper.make_node("GlobalAveragePool", ["image"], ["mean"]),
         helper.make_node("Flatten", ["mean"], ["flat"]),
     ]
-    inputs: dict[str, Sequence[Any]] = {"image": ["batch", 1, *PLACE]}
+    inputs: dict[str, Sequence[Any]] = {"image": [batch, 1, *PLACE]}
     if features:
-        inputs["features"] = ["batch", features]
+        inputs["features"] = [batch, features]
         nodes.append(helper.make_node("Concat", ["flat", "features"], ["all"], axis=1))
     nodes.append(helper.make_node("Gemm", ["all" if features else "flat", "w", "b"], ["logits"], transB=1))
     constants = {"w": np.array(weights, dtype=np.float32), "b": np.array(bias, dtype=np.float32)}
-    return network(nodes, inputs, {"logits": ["batch", len(weights)]}, constants)
+    return network(nodes, inputs, {"logits": [batch, len(weights)]}, constants)
 
 
-def detecting(threshold: float, labels: int = 1) -> bytes:
+def detecting(threshold: float, labels: int = 1, half: float = 0.5) -> bytes:
     """A box round every voxel above a threshold; its score, the same for all labels, is the voxel's value."""
     nodes = [
         helper.make_node("Greater", ["image", "limit"], ["bright"]),
@@ -106,7 +108,7 @@ def detecting(threshold: float, labels: int = 1) -> bytes:
     ]
     constants = {
         "limit": np.float32(threshold),
-        "half": np.float32(0.5),
+        "half": np.float32(half),
         "from": np.array([2]),
         "to": np.array([5]),
         "axis": np.array([1]),
@@ -164,5 +166,6 @@ def write(folder: Path, networks: Sequence[bytes], text: str) -> Path:
 
 
 def bundle(folder: Path, task: str, *networks: bytes, **options: Any) -> ModelSpec:
-    """Write a bundle and load it."""
-    return load_bundle(write(folder, networks, description(task, networks, **options)))
+    """Write a bundle into a folder of its name in `folder`, and load it."""
+    text = description(task, networks, **options)
+    return load_bundle(write(folder / options.get("name", "small"), networks, text))

@@ -19,6 +19,7 @@ from dicomnode.infer.mask import probabilities
 from dicomnode.infer.network import plan
 from dicomnode.infer.network.ensemble import Ensemble
 from dicomnode.infer.network.session import Sessions
+from dicomnode.infer.suppress import best_of
 from tests.unit.infer.small import FLOAT, HALF, bundle, description, detecting, mixing, pooling, write
 
 AsSource = Callable[[Volume], SourceSeries]
@@ -160,6 +161,11 @@ def test_probabilities_too_large_for_memory_go_to_a_file(
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     assert isinstance(plan.room_for(spec, 3, 2, (4, 5, 6), scratch), np.memmap)
+    sums = plan.sums_for(spec, scratch, (3, 4, 5, 6))
+    assert isinstance(sums, np.memmap)
+    assert sums.dtype == np.float32
+    assert sums.shape == (3, 4, 5, 6)
+    assert not sums.any()
     found = answer([as_source(phantom)], spec, Sessions(threads=1, scratch=scratch))
     assert np.array_equal(found.segmentation.volume.array, dense)
     assert list(scratch.iterdir()) == []
@@ -200,15 +206,25 @@ def test_a_cascade_looks_round_what_the_coarse_model_found(
     assert np.array_equal(found, expected)
 
 
-def test_a_cascade_that_finds_nothing_answers_nothing_and_says_so(
+def test_a_cascade_with_nowhere_to_look_refuses_and_calls_nothing_absent(
     phantom: Volume, as_source: AsSource, cascade: Path
 ) -> None:
     air = phantom.with_array(np.minimum(phantom.array, 200).astype(np.int16))
-    spec = load_bundle(cascade)
-    found = answer([as_source(air)], spec, Sessions(threads=1))
-    assert not found.segmentation.volume.array.any()
-    assert found.segmentation.segments == spec.segments
-    assert found.warnings == ("Small: Label 1 not found, so there was nowhere to look",)
+    said = "model small: Label 1 not found by coarse, so there was nowhere to look"
+    with pytest.raises(Unsuitable, match=said):
+        answer([as_source(air)], load_bundle(cascade), Sessions(threads=1))
+
+
+@pytest.mark.parametrize("task", ["segment", "classify"])
+def test_a_series_of_which_no_tile_is_worth_running_is_refused(
+    task: str, phantom: Volume, as_source: AsSource, tmp_path: Path
+) -> None:
+    tile = "shape = [8, 16, 16]\noverlap = 0.0\nbatch = 1\nskip_below = 0.99"
+    content = mixing(*DENSE) if task == "segment" else pooling([[1.0], [0.0]], [0.0, 0.0])
+    output = 'activation = "softmax"' if task == "segment" else CLASSES.format("softmax", "mean")
+    spec = bundle(tmp_path, task, content, tile=tile, output=output, labels=1 if task == "segment" else 2)
+    with pytest.raises(Unsuitable, match=r"ct has no prepared value above 0\.99, needed .* \(the highest is 0\.95\)"):
+        answer([as_source(phantom)], spec, Sessions(threads=1))
 
 
 def test_a_coarse_model_counts_in_recipe_and_verification(cascade: Path) -> None:
@@ -230,6 +246,14 @@ def test_a_coarse_model_that_cannot_serve_is_a_fault(tmp_path: Path, cascade: Pa
     for old, new, said in (
         ('name = "coarse"', 'nme = "coarse"', "small/coarse/model.toml: model.nme"),
         ("[input.ct]", "[input.mr]", "it has the inputs"),
+        (
+            "[tile]",
+            "[valid]\nminimum_slices = 500\n[tile]",
+            "coarse: valid .*limits of the fine model alone are checked",
+        ),
+        ("[tile]", "[plausible]\nwhole = [1]\n[tile]", "coarse: plausible .*answer of the fine model alone is checked"),
+        ("[input.ct]", 'features = ["PatientAge"]\n[input.ct]', r"coarse: model\.features .*gets images alone"),
+        ('Modality = "CT"', 'Modality = "MR"', r"coarse: input\.ct .*conditions of the fine model alone"),
         ("[[segment]]", '[cascade]\nfolder = "a"\nmargin_mm = 0.0\n[[segment]]', "cannot have a coarse model"),
     ):
         coarse.write_text(good.replace(old, new, 1))
@@ -253,7 +277,9 @@ def test_lesions_of_a_bundle_get_their_own_segments(phantom: Volume, as_source: 
     assert counts[1] > counts[2] > counts[3] == 4
     assert (labels[12, 2:4, 2:4] == 3).all()
     assert labels[12, 20, 2] == 0
-    assert found.warnings == ("Label 1: 1 further pieces were left out, of 0.0037 ml",)
+    assert found.warnings == (
+        "Label 1: 1 further piece was left out (centre in mm LPS): 0.0037 ml at (-17.5, 60.0, -116.0)",
+    )
 
 
 CLASSES = 'activation = "{}"\naggregate = "{}"\nquestion = {{ value = "Q", scheme = "99TEST", meaning = "What" }}'
@@ -351,6 +377,33 @@ def test_a_detector_finds_boxes_in_source_voxels_by_falling_score(
         assert np.allclose(detection.high, np.array(place) + 0.5, atol=1e-5)
         assert detection.segment == spec.segments[0]
     assert not found.segmentation.volume.array.any()
+
+
+def test_a_thing_that_a_detector_of_slices_sees_on_several_is_one(
+    phantom: Volume, as_source: AsSource, tmp_path: Path
+) -> None:
+    array = np.full_like(phantom.array, -900)
+    array[3:9, 4, 5] = [500, 600, 980, 700, 600, 500]
+    array[11, 4, 5] = array[5, 20, 20] = 400
+    tile = "shape = [1, 12, 15]\noverlap = 0.5\nbatch = 1"
+    spec = bundle(tmp_path, "detect", detecting(0.5), output='activation = "none"\nscore_at_least = 0.6', tile=tile)
+    found = answer([as_source(phantom.with_array(array))], spec, Sessions(threads=1)).detections
+    assert [(one.low, one.high) for one in found] == [
+        ((2.5, 3.5, 4.5), (8.5, 4.5, 5.5)),
+        ((4.5, 19.5, 19.5), (5.5, 20.5, 20.5)),
+        ((10.5, 3.5, 4.5), (11.5, 4.5, 5.5)),
+    ]
+    assert [one.score for one in found] == pytest.approx([0.99, 0.7, 0.7], abs=1e-5)
+
+
+def test_more_boxes_than_are_kept_are_told(
+    phantom: Volume, as_source: AsSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(best_of, "__defaults__", (3,))
+    spec = bundle(tmp_path, "detect", detecting(0.5), output='activation = "none"')
+    found = answer([as_source(phantom)], spec, Sessions(threads=1))
+    assert len(found.detections) == 3
+    assert found.warnings == ("Label 1: more than 2000 boxes, of which those of the highest scores were kept",)
 
 
 def test_a_detector_that_finds_nothing_says_nothing(phantom: Volume, as_source: AsSource, tmp_path: Path) -> None:

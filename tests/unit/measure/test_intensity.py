@@ -61,6 +61,7 @@ def test_nothing_is_claimed_about_a_modality_whose_numbers_need_further_attribut
         ("PT", "g/ml{SUVlbm}", "126402", "g/ml{SUVlbm}"),
         ("PT", "{SUVbsa}cm2/ml", "126403", "cm2/ml{SUVbsa}"),
         ("PT", "{SUVlbm(Janma)}g/ml", "126405", "g/ml{SUVlbm(Janma)}"),
+        ("PT", "g/ml{SUVlbm(James128)}", "126406", "g/ml{SUVlbm(James128)}"),
         ("MR", "um2/s", "113041", "um2/s"),
         ("MR", "1", "110852", "1"),
     ],

@@ -15,7 +15,7 @@ from dicomnode.domain.model import CheckSpec, InputSpec, ModelSpec, Severity, un
 from dicomnode.domain.rule import Rule
 from dicomnode.domain.study import Instance, Series, Study
 from dicomnode.route.inputs import feeds, unknown_inputs
-from dicomnode.route.select import technical_faults
+from dicomnode.route.select import ORDER, choose, technical_faults
 
 
 def series(uid: str, count: int = 3, *, stack: str = "", frame: str = "9", **attributes: Any) -> Series:
@@ -155,3 +155,30 @@ def test_many_series_of_one_kind_are_assigned_at_once() -> None:
 @pytest.mark.parametrize(("names", "words"), [(("pet",), ""), (("pt",), "rule r names input pt; model m has ct, pet")])
 def test_an_input_that_the_model_lacks_is_told(names: tuple[str, ...], words: str) -> None:
     assert unknown_inputs(rule(**{name: {"Modality": "PT"} for name in names}), PET_CT) == words
+
+
+def test_a_series_without_frame_of_reference_is_not_said_to_have_another() -> None:
+    (feed, _) = feeds(rule(), study(series("1", Modality="CT", frame=""), series("2", Modality="PT", frame="")), PET_CT)
+    assert feed.lacking.endswith("in this frame of reference; series 2 names none, so that nothing says where it lies")
+
+
+NOT_CORRECTED = series("2", Modality="PT", SeriesNumber=4, CorrectedImage=["DECY", "RAN"])
+CORRECTED = series("3", Modality="PT", SeriesNumber=5, CorrectedImage=["DECY", "ATTN"])
+
+
+def test_pet_that_is_corrected_for_attenuation_is_preferred_to_pet_that_is_not() -> None:
+    (feed,) = feeds(rule(), study(CT, NOT_CORRECTED, CORRECTED), PET_CT)
+    assert chosen(feed.series) == {"ct": "1", "pet": "3"}
+    assert choose([NOT_CORRECTED, CORRECTED]) == (CORRECTED, f"chosen among 2 series: {ORDER[0]}")
+
+
+@pytest.mark.parametrize("stated", [{"CorrectedImage": ["DECY"]}, {"AttenuationCorrected": "NO"}])
+def test_pet_that_is_not_corrected_for_attenuation_is_unfit_unless_the_bundle_speaks_of_corrections(
+    stated: dict[str, Any],
+) -> None:
+    pet = series("2", Modality="PT", **stated)
+    (feed,) = feeds(rule(), study(CT, pet), PET_CT)
+    assert feed.lacking == "no series for input pet: not corrected for attenuation, needed a corrected PET"
+    asked = model({"pet": {"Modality": "PT", next(iter(stated)): {"present": True}}})
+    assert technical_faults(pet, asked, asked.input) == []
+    assert technical_faults(series("2", Modality="PT"), PET_CT, PET_CT.inputs[1]) == []

@@ -9,8 +9,9 @@ import pytest
 from pydantic import ValidationError
 
 from dicomnode.domain.model import CheckSpec, Severity
-from dicomnode.infer.bundle.limits import PIXEL_MEASURES, InputLimits, PlausibleTable, ValidTable
+from dicomnode.infer.bundle.limits import PIXEL_MEASURES, InputLimits, PlausibleTable, ValidTable, strangers
 from dicomnode.infer.quality import gate, plausible
+from dicomnode.infer.quality.companion import PAIRED
 from dicomnode.infer.quality.pixels import MEASURES
 
 
@@ -23,13 +24,13 @@ def believed(**table: Any) -> list[CheckSpec]:
 
 
 def test_every_rule_of_the_schema_has_a_function_and_every_function_a_rule() -> None:
-    assert set(InputLimits.model_fields) == set(gate.RULES)
-    assert set(ValidTable.model_fields) == set(gate.RULES)
+    assert set(InputLimits.model_fields) == set(ValidTable.model_fields) == {*gate.RULES, *PAIRED}
     assert set(PlausibleTable.model_fields) == set(plausible.RULES)
 
 
 def test_rules_that_warn_or_are_lenient_are_rules() -> None:
     assert set(gate.RULES) >= ValidTable.lenient
+    assert {*gate.RULES, *PAIRED} >= ValidTable.warns
     assert set(MEASURES) == PIXEL_MEASURES
     assert set(plausible.RULES) >= PlausibleTable.warns
 
@@ -100,3 +101,25 @@ def test_a_fault_stands_at_the_key_of_its_rule(table: dict[str, Any], place: tup
 def test_a_count_may_be_one_alone() -> None:
     assert valid(rows=[512, 512])[0].limit == (512, 512)
     assert believed(detections=[0, 0])[0].limit == (0, 0)
+
+
+def test_a_companion_that_covers_too_little_warns_unless_the_bundle_says_otherwise() -> None:
+    (usual,) = valid(pet={"companion_coverage": 0.9})
+    (strict,) = valid(pet={"companion_coverage": {"limit": 0.9, "otherwise": "block"}})
+    assert (usual.limit, usual.input, usual.severity) == (0.9, "pet", Severity.WARN)
+    assert strict.severity is Severity.BLOCK
+
+
+def test_only_an_input_after_the_first_covers_the_first() -> None:
+    for table in ({"companion_coverage": 0.9}, {"ct": {"companion_coverage": 0.9}}):
+        parsed = ValidTable.model_validate_json(json.dumps(table))
+        (fault,) = strangers(parsed, PlausibleTable(), ["ct", "pet"], 1)
+        assert fault.startswith("companion_coverage is stated for the first input")
+    other = ValidTable.model_validate_json(json.dumps({"pet": {"companion_coverage": 0.9}}))
+    assert list(strangers(other, PlausibleTable(), ["ct", "pet"], 1)) == []
+
+
+def test_units_are_known_and_kept_in_one_spelling() -> None:
+    assert valid(units=["{SUVbw}g/ml", "Bq/mL"])[0].limit == ("g/ml{SUVbw}", "Bq/ml")
+    with pytest.raises(ValidationError, match="no series is read in SUV"):
+        valid(units=["SUV"])

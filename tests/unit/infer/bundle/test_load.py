@@ -134,12 +134,23 @@ def test_a_broken_bundle_does_not_hide_the_others(bundle: Make, tmp_path: Path) 
     assert {fault.key for fault in broken["bad"].faults} >= {"bad/model.toml: model", "bad/model.toml: input"}
 
 
-def test_two_bundles_of_one_name_are_a_fault_of_the_second(bundle: Make, tmp_path: Path) -> None:
+def test_a_model_is_called_as_its_folder(bundle: Make, tmp_path: Path) -> None:
     bundle(name="a")
-    bundle(name="b", edit=replaced(('name = "b"', 'name = "a"')))
+    with pytest.raises(ConfigError, match=r"b/model\.toml: model\.name = 'a': the folder is called b; give both"):
+        bundle(name="b", edit=replaced(('name = "b"', 'name = "a"')))
     found, broken = find_bundles(tmp_path / "models")
     assert found["a"].folder.name == "a"
-    assert "has a model of this name already" in str(broken["b"])
+    assert list(broken) == ["b"]
+
+
+def test_all_contradictions_are_told_at_once(bundle: Make) -> None:
+    edit = replaced(("number = 2", "number = 3"), ("right_of = [[1, 2]]", "right_of = [[1, 9]]\nwhole = [7]"))
+    with pytest.raises(ConfigError) as error:
+        bundle(edit=edit)
+    said = [fault.remedy for fault in error.value.faults]
+    assert len(said) >= 3
+    for words in ("numbered [1, 3]", "two different segments that exist", "whole names segment 7"):
+        assert sum(words in one for one in said) == 1
 
 
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:

@@ -88,6 +88,11 @@ def test_every_step_is_read_with_its_defaults(
         ({"task": "classify", "labels": 0, "output": QUESTION}, r"task classify without \[\[class\]\]"),
         ({"task": "score", "labels": 1, "rest": POST.format("argmax", "")}, "these steps treat masks"),
         ({"model": 'onnx = "a.onnx"', "networks": 2}, r"beside \[\[model\.fold\]\]"),
+        ({"model": 'features = ["Foo"]'}, r"model\.features\[0\] = 'Foo': no DICOM keyword; write one"),
+        ({"model": 'features = ["PatientWieght"]'}, r"no DICOM keyword; did you mean PatientWeight\?"),
+        ({"model": 'features = ["PatientName"]'}, "an attribute of VR PN, needed one that holds a number"),
+        ({"model": 'features = ["PatientAge", "PatientAge"]'}, "features names PatientAge twice"),
+        ({"labels": 0, "derived": 1}, "every segment is derived, needed one at least"),
         ({"rest": '[cascade]\nfolder = "../other"\nmargin_mm = 1.0'}, r"cascade\.folder"),
     ],
 )
@@ -124,4 +129,23 @@ def test_answers_are_numbered_as_channels(tmp_path: Path, task: str, labels: int
     path = spec.folder / "model.toml"
     path.write_text(path.read_text().replace("number = 1", "number = 4"))
     with pytest.raises(ConfigError, match=rf"{said} \[0, 4\], needed 0 to 1"):
+        bundle_again(path)
+
+
+@pytest.mark.parametrize(
+    ("task", "output", "old", "new", "said"),
+    [
+        ("classify", QUESTION, 'value = "1"', 'value = "0"', r"classes share the code \(0, 99TEST\), needed"),
+        ("classify", QUESTION, 'g = "Answer 1"', 'g = "Answer 0"', "classes share the meaning Answer 0, needed"),
+        ("score", 'activation = "none"', 'value = "1", scheme = "99', 'value = "0", scheme = "99', "scores share the"),
+    ],
+)
+def test_answers_that_no_reader_could_tell_apart_are_a_fault(
+    tmp_path: Path, task: str, output: str, old: str, new: str, said: str
+) -> None:
+    spec = loaded(tmp_path, task, labels=2, output=output)
+    path = spec.folder / "model.toml"
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(ConfigError, match=said):
         bundle_again(path)

@@ -12,7 +12,7 @@ import onnxruntime
 import pytest
 from structlog.testing import capture_logs
 
-from dicomnode.domain.errors import ModelError
+from dicomnode.domain.errors import ModelError, Unsuitable
 from dicomnode.infer.network import device, ensemble
 from dicomnode.infer.network.device import Choice
 from dicomnode.infer.network.ensemble import Ensemble, run_bound
@@ -153,6 +153,50 @@ def test_an_automatic_batch_is_one_on_the_cpu_and_for_networks_of_fixed_batch(
     assert Ensemble(free, Sessions(threads=1, device="cpu")).batch(lambda: tiles(1)[0]) == 1
     fixed = bundle(tmp_path / "fixed", "segment", mixing([[0.5], [2.0]], [0, 1], batch=1), tile=tile)
     assert Ensemble(fixed, card(run_bound)).batch(lambda: tiles(1)[0]) == 1
+
+
+def test_a_session_is_fetched_once_for_a_job_and_not_for_every_tile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = bundle(
+        tmp_path, "segment", mixing([[0.5], [2.0]], [0, 1]), tile="shape = [2, 3, 4]\noverlap = 0.0\nbatch = 2"
+    )
+    runner = Ensemble(spec, Sessions(threads=1, device="cpu"))
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("asked")
+
+    monkeypatch.setattr(Sessions, "load", never)
+    for _ in range(2):
+        (found,) = runner.run(spec.weights[0], tiles(5))
+        assert np.allclose(found[:, 1], 2 * tiles(5)[:, 0] + 1)
+
+
+def test_folds_of_different_fixed_batches_run_together(tmp_path: Path) -> None:
+    spec = bundle(
+        tmp_path, "segment", mixing([[0.0], [1.0]], [0, 0], batch=2), mixing([[0.0], [2.0]], [0, 0], batch=3),
+        tile='shape = [2, 3, 4]\noverlap = 0.0\nbatch = "auto"',
+    )  # fmt: skip
+    runner = Ensemble(spec, Sessions(threads=1, device="cpu"))
+    assert runner.batch(lambda: tiles(1)[0]) == 2
+    for reply, factor in zip(runner.stream([tiles(5)]), (1, 2), strict=True):
+        assert np.allclose(reply.values[0][:, 1], factor * tiles(5)[:, 0])
+
+
+def test_memory_that_the_processor_lacks_is_no_fault_of_the_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = bundle(tmp_path, "segment", mixing([[0.5], [2.0]], [0, 1]))
+    runner = Ensemble(spec, Sessions(threads=1, device="cpu"))
+
+    def short(*_: object) -> None:
+        raise RuntimeError("Failed to allocate memory for requested buffer of size 99")
+
+    monkeypatch.setattr(Ensemble, "_run", short)
+    with pytest.raises(
+        Unsuitable, match=r"model small: memory ran out \(Failed to allocate .*, needed more for a tile"
+    ):
+        runner.run(spec.weights[0], np.zeros((1, 1, 8, 16, 16), np.float32))
 
 
 def test_the_next_batch_is_cut_while_the_last_one_is_used_and_replies_keep_their_order(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -46,6 +48,21 @@ def test_a_network_is_loaded_once_and_shared(bundle: Make, network: Network) -> 
         assert len({id(session) for session in pool.map(sessions.get, [spec] * 8)}) == 1
 
 
+def test_a_network_that_was_replaced_is_forgotten_and_one_that_another_bundle_names_is_not(
+    bundle: Make, network: Network
+) -> None:
+    sessions = Sessions(threads=1)
+    first = sessions.get(bundle(network()))
+    other = bundle(network((0.0, 9.0, 9.0)), name="other")
+    kept = sessions.get(other)
+    replaced = weakref.ref(first)
+    sessions.get(bundle(network((0.0, 1.0, 2.0))))
+    del first
+    gc.collect()
+    assert replaced() is None
+    assert sessions.get(other) is kept
+
+
 def test_the_hash_is_checked_before_the_first_load(bundle: Make, network: Network) -> None:
     spec = bundle(network())
     (spec.folder / "model.onnx").write_bytes(network((0.0, 1.0, 2.0)))
@@ -64,9 +81,9 @@ def test_bytes_that_are_no_network_are_a_model_error(bundle: Make) -> None:
         ({"inputs": ("picture",)}, "has picture, needed image alone"),
         ({"inputs": ("image", "prior")}, "has image, prior, needed image alone"),
         ({"output": "labels"}, "has labels, needed logits"),
-        ({"weights": (1.0, 2.0), "bias": (0.0, 0.0)}, "logits has channel 2, needed 3"),
+        ({"weights": (1.0, 2.0), "bias": (0.0, 0.0)}, "logits has channel 2, needed 3 for a background and 2 segments"),
         ({"tile": (8, 16, 32)}, "image has column 32, needed 16"),
-        ({"batch": 2}, "image has batch 2, needed 1"),
+        ({"batch": 2}, "image has batch 2, needed 1 as model"),
     ],
 )
 def test_a_network_that_does_not_fit_its_description_is_refused(

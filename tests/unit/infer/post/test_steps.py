@@ -186,7 +186,10 @@ def test_lesions_are_numbered_by_size_and_the_rest_is_listed() -> None:
     told = tidy(labels, [step("lesions", 1, into=(2, 3))], (5.0, 10.0, 10.0), known)
     assert labels[0, 0, :15].tolist() == [3, 3, 0, 0, 1, 1, 1, 1, 1, 0, 0, 0, 2, 2, 2]
     assert (labels[0, 2] == 0).all()
-    assert told == ("GTV-1: 2 further pieces were left out, of 0.5, 0.5 ml",)
+    assert told == (
+        "GTV-1: 2 further pieces were left out (centre in voxels as slice, row, column): "
+        "0.5 ml at (0.0, 2.0, 0.0), 0.5 ml at (0.0, 2.0, 3.0)",
+    )
     assert tidy(labels, [step("lesions", 1, into=(2, 3))], (5.0, 10.0, 10.0), known) == ()
 
 
@@ -194,6 +197,34 @@ def test_many_lesions_are_listed_in_short() -> None:
     labels = np.zeros((1, 1, 61), dtype=np.uint8)
     labels[0, 0, ::2] = 1
     (told,) = tidy(labels, [step("lesions", 1, into=())], (10.0, 10.0, 10.0), (segment(1, "Tumour"),))
-    assert told.startswith("Tumour: 30 further pieces were left out, of 1, 1,")
-    assert told.endswith("ml and 20 smaller ones")
+    assert told.startswith("Tumour: 30 further pieces were left out (centre in voxels")
+    assert told.count(" 1 ml at ") == 10
+    assert told.endswith("1 ml at (0.0, 0.0, 20.0) and 20 no larger")
     assert labels.sum() == 1
+
+
+def test_lesions_that_are_left_out_are_told_with_volume_and_place_in_the_patient() -> None:
+    labels = np.zeros((9, 9, 9), dtype=np.uint8)
+    labels[1:4, 1:4, 1:4] = 1
+    labels[6:8, 5, 5:7] = 1
+    affine = np.array([[0, 0, 2, -100], [0, 3, 0, 50], [5, 0, 0, 700], [0, 0, 0, 1]], dtype=float)
+    (told,) = tidy(labels, [step("lesions", 1, into=())], (5.0, 3.0, 2.0), (segment(1, "Tumour"),), affine)
+    # Voxels of 30 mm³; the centre (6.5, 5, 5.5) by the affine.
+    assert told == ("Tumour: 1 further piece was left out (centre in mm LPS): 0.12 ml at (-89.0, 65.0, 732.5)")
+
+
+def test_a_segment_whose_organ_was_not_found_is_kept_and_that_is_told() -> None:
+    labels = np.zeros((1, 3, 9), dtype=np.uint8)
+    labels[0, 1, 2:5] = 2
+    known = (segment(1, "Organ"), segment(2, "Tumour"))
+    inside = step("mask_by", 2, by=1, keep="inside", margin_mm=0.0, whole=False)
+    assert tidy(labels, [inside], (10.0, 10.0, 10.0), known) == (
+        "Tumour: 3 ml were kept wherever they lie, because Organ, within which they are sought, was not found",
+    )
+    assert (labels == 2).sum() == 3
+    outside = step("mask_by", 2, by=1, keep="outside", margin_mm=0.0, whole=False)
+    assert tidy(labels, [outside], (10.0, 10.0, 10.0), known) == ()
+    assert (labels == 2).sum() == 3
+    labels[0, 1, 2] = 1
+    assert tidy(labels, [inside], (10.0, 10.0, 10.0), known) == ()
+    assert (labels == 2).sum() == 0

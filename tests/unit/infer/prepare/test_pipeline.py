@@ -245,8 +245,14 @@ def test_the_source_is_left_as_it_was() -> None:
             step("crop_to_mask", around="body"),
             step("zscore", over="body"),
         ],
+        [
+            step("resample", spacing_mm=(1.0, 1.0), axes="source", interpolation="nearest"),
+            step("crop_or_pad", shape=(0, 400, 400), outside=-1000.0),
+            step("window", centre=-600.0, width=1500.0),
+            step("bins", count=256, range=(0.0, 1.0)),
+        ],
     ],
-    ids=["native", "resampled", "cropped"],
+    ids=["native", "resampled", "cropped", "padded"],
 )
 def test_preparing_takes_four_times_the_memory_of_the_source_at_most(steps: list[Step]) -> None:
     affine = np.zeros((4, 4))

@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import ndimage, stats
 
 from dicomnode.domain.errors import Unsuitable
-from dicomnode.infer.prepare import histogram, intensity, normalise, smooth, statistics
+from dicomnode.infer.prepare import contrast, histogram, intensity, normalise, shading, smooth, statistics
 from dicomnode.infer.prepare.image import Image
 from tests.unit.infer.prepare.conftest import image
 
@@ -104,7 +104,7 @@ def test_an_image_without_contrast_is_refused() -> None:
         lambda: intensity.bins(flat, count=8),
         lambda: histogram.equalise(flat),
         lambda: histogram.match_histogram(flat, percentiles=(1.0, 99.0), reference=(0.0, 1.0)),
-        lambda: smooth.bias_field(flat),
+        lambda: shading.bias_field(flat),
     ]
     for refused in steps:
         with pytest.raises(Unsuitable, match="needed"):
@@ -119,6 +119,15 @@ def test_percentiles_by_counting_are_those_of_numpy(array: np.ndarray, percent: 
     array = np.nan_to_num(array, posinf=1e6, neginf=-1e6).clip(-1e6, 1e6).astype(array.dtype)
     found = statistics.percentiles_of(image(array), "whole", [percent])
     assert found[0] == pytest.approx(np.percentile(array.astype(np.float64), percent), rel=1e-6, abs=1e-2)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.int32, np.int16])
+def test_many_percentiles_of_a_part_are_those_of_numpy(kind: type[np.generic]) -> None:
+    array = (RANDOM.normal(0, 300, (30, 40, 50)) ** 3 / 1e5).astype(kind)
+    body = RANDOM.random(array.shape) > 0.5
+    percents = np.linspace(0, 100, 37)
+    found = statistics.percentiles_of(image(array, body=body), "body", percents.tolist())
+    assert np.allclose(found, np.percentile(array[body].astype(np.float64), percents), rtol=1e-6, atol=1e-6)
 
 
 def test_a_matched_histogram_has_the_landmarks_of_the_reference() -> None:
@@ -147,8 +156,8 @@ def test_an_equalised_image_gives_every_value_its_rank() -> None:
 def test_local_equalisation_spreads_values_and_leaves_them_at_no_strength() -> None:
     array = ndimage.gaussian_filter(RANDOM.normal(size=(2, 32, 32)), 2).astype(np.float32)
     scaled = (array - array.min()) / np.ptp(array)
-    assert np.allclose(histogram.equalise_locally(image(array), radius=4, strength=0.0).array, scaled, atol=1e-5)
-    found = histogram.equalise_locally(image(array), radius=4).array
+    assert np.allclose(contrast.equalise_locally(image(array), radius=4, strength=0.0).array, scaled, atol=1e-5)
+    found = contrast.equalise_locally(image(array), radius=4).array
     assert 0 <= found.min() <= found.max() <= 1
     assert (
         ndimage.generic_filter(found[0], np.std, 9).mean() > 1.3 * ndimage.generic_filter(scaled[0], np.std, 9).mean()
@@ -165,16 +174,22 @@ def test_the_median_is_that_of_scipy() -> None:
     assert np.array_equal(found, ndimage.median_filter(VALUES, size=(1, 3, 5), mode="nearest"))
 
 
+def test_the_median_crosses_the_slabs_that_are_treated_at_a_time() -> None:
+    array = RANDOM.integers(-1000, 1000, (40, 300, 300)).astype(np.int16)
+    found = smooth.median(image(array), radius=(1, 0, 0)).array
+    assert np.array_equal(found, ndimage.median_filter(array, size=(3, 1, 1), mode="nearest"))
+
+
 def test_shading_is_evened_out() -> None:
     indices = np.indices((16, 32, 32))
     tissue = np.where(((indices - 16) ** 2 * [[[[4]]], [[[1]]], [[[1]]]]).sum(axis=0) < 180, 100.0, 160.0)
-    shading = np.exp(0.4 * np.sin(indices[2] / 20) + 0.2 * np.cos(indices[1] / 16))
-    array = (tissue * shading).astype(np.float32)
-    found = smooth.bias_field(image(array), over="whole", shrink=2, iterations=(20, 20)).array
+    shade = np.exp(0.4 * np.sin(indices[2] / 20) + 0.2 * np.cos(indices[1] / 16))
+    array = (tissue * shade).astype(np.float32)
+    found = shading.bias_field(image(array), over="whole", shrink=2, iterations=(20, 20)).array
 
     def spread(values: np.ndarray) -> float:
         return float(np.mean([values[tissue == kind].std() / values[tissue == kind].mean() for kind in (100, 160)]))
 
     assert spread(found) < 0.5 * spread(array)
     with pytest.raises(Unsuitable, match="needed none below 0"):
-        smooth.bias_field(image(HU))
+        shading.bias_field(image(HU))

@@ -14,7 +14,9 @@ from tests.headers import code, item, multiframe, series
     ("description", "phases"),
     [
         ("Abdomen arteriell 1.5 B30f", ("arterial",)),
-        ("ART 3.0", ("arterial",)),
+        ("ART 3.0", ()),
+        ("state of the art recon", ()),
+        ("no delay", ()),
         ("Leber portalvenös 5mm", ("portal_venous",)),
         ("LIVER_PORTAL_VENOUS", ("portal_venous",)),
         ("Abd PVP 3mm", ("portal_venous",)),
@@ -100,3 +102,50 @@ def test_an_agent_is_present_absent_or_not_known(attributes: dict[str, Any], fou
 def test_an_enhanced_object_says_whether_the_agent_was_given(administered: str, passed: bool) -> None:
     usage = {"ContrastBolusUsageSequence": item(ContrastBolusAgentAdministered=administered)}
     assert RULES["contrast"](multiframe({}, [usage, usage]), "present").passed is passed
+
+
+@pytest.mark.parametrize(
+    ("description", "found"),
+    [
+        *((text, "contrast agent absent") for text in (
+            "T1 pre gad", "T1 without gad", "ohne gd", "CT ABD NO IV CONTRAST", "low dose CT no gad", "no contrast",
+            "W/O CONTRAST", "ohne Kontrastmittel", "vor KM", "sans injection", "non-enhanced", "noncon", "T1 GD-",
+            "ax C-",
+        )),
+        *((text, "contrast agent present") for text in (
+            "T1 post gad", "nach KM", "T1 KM", "T1 +C", "C+ 3mm", "CE-MRA", "CT chest with IV contrast",
+        )),
+        *((text, "both a native and an enhanced series described") for text in (
+            "W/WO CONTRAST", "W W/O CONTRAST", "without and with contrast", "PRE and POST GAD", "vor und nach KM",
+            "native and arterial phase",
+        )),
+        *((text, "not stated") for text in (
+            "C-SPINE", "T1 gd", "state of the art", "plain film", "with oral contrast", "without oral contrast",
+        )),
+    ],
+)  # fmt: skip
+def test_what_is_denied_was_not_given_and_what_is_told_of_both_is_not_known(description: str, found: str) -> None:
+    for modality in ("CT", "MR"):
+        source = series(SeriesDescription=f"Liver {description}", Modality=modality)
+        outcome = RULES["contrast"](source, "present")
+        assert outcome.found == found
+        assert outcome.passed is {"contrast agent present": True, "contrast agent absent": False}.get(found)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "phases"),
+    [
+        ({"SeriesDescription": "venous sinus MRV 2D TOF"}, ()),
+        ({"SeriesDescription": "carotid arterial TOF"}, ()),
+        ({"SeriesDescription": "arterial ASL liver"}, ()),
+        ({"SeriesDescription": "LAVA liver arterial"}, ("arterial",)),
+        ({"SeriesDescription": "arterial phase"}, ("arterial",)),
+        ({"SeriesDescription": "venous +C"}, ("venous",)),
+        ({"SeriesDescription": "venous", "ContrastBolusAgent": "GADOVIST"}, ("venous",)),
+        ({"SeriesDescription": "Delayed image", "Modality": "PT"}, ()),
+    ],
+)
+def test_outside_ct_the_words_of_vessels_are_phases_only_beside_an_agent_or_an_organ_seen_in_phases(
+    attributes: dict[str, Any], phases: tuple[str, ...]
+) -> None:
+    assert phases_of(series(**{"Modality": "MR", **attributes})) == phases

@@ -136,6 +136,69 @@ def test_every_input_is_held_against_its_own_limits(bundle: Make) -> None:
     ]
 
 
+def petct(bundle: Make, *valid: CheckSpec) -> ModelSpec:
+    return replace(
+        bundle(),
+        inputs=(InputSpec(name="ct", conditions=()), InputSpec(name="pet", conditions=())),
+        prepare=(),
+        valid=valid,
+    )
+
+
+def moved(source: SourceSeries, by_mm: float) -> SourceSeries:
+    affine = source.volume.affine.copy()
+    affine[2, 3] += by_mm
+    volume = Volume(array=source.volume.array, affine=affine, coordinate_system="PATIENT")
+    return replace(source, volume=volume)
+
+
+CT = series(RescaleSlope=1, RescaleIntercept=0, unit="[hnsf'U]")
+PET = series(Modality="PT", unit="g/ml{SUVbw}")
+
+
+@pytest.mark.parametrize(
+    ("by_mm", "severity"), [(0.0, None), (3.0, Severity.WARN), (12.0, Severity.BLOCK), (500.0, Severity.BLOCK)]
+)
+@pytest.mark.parametrize(
+    "stated", [(), (CheckSpec(rule="companion_coverage", limit=0.9, severity=Severity.WARN, input="pet"),)]
+)
+def test_a_companion_has_to_cover_the_first_series(
+    bundle: Make, by_mm: float, severity: Severity | None, stated: tuple[CheckSpec, ...]
+) -> None:
+    checks = gate.check([CT, moved(PET, by_mm)], petct(bundle, *stated))
+    assert [(check.rule, check.severity) for check in checks if not check.passed] == (
+        [("pet: companion_coverage", severity)] if severity else []
+    )
+    assert sum("companion_coverage" in check.rule for check in checks) == 1
+
+
+def test_a_bundle_may_block_a_companion_that_covers_too_little(bundle: Make) -> None:
+    spec = petct(bundle, CheckSpec(rule="companion_coverage", limit=0.8, input="pet"))
+    with pytest.raises(
+        Unsuitable, match="pet: companion coverage: 75 % of the first input covered, needed 80 % or more"
+    ):
+        gate.require(gate.check([CT, moved(PET, 3.0)], spec), "series")
+
+
+@pytest.mark.parametrize(
+    ("unit", "units", "passed"),
+    [
+        ("g/ml{SUVbw}", (), True),
+        ("Bq/ml", (), False),
+        ("{counts}", (), False),
+        ("Bq/ml", ("Bq/ml",), True),
+        ("{counts}", ("Bq/ml",), False),
+    ],
+)
+def test_a_pet_is_in_suv_unless_the_bundle_asks_for_another_unit(
+    bundle: Make, unit: str, units: tuple[str, ...], passed: bool
+) -> None:
+    valid = (CheckSpec(rule="units", limit=units, input="pet"),) if units else ()
+    checks = gate.check([CT, replace(PET, unit=unit)], petct(bundle, *valid))
+    (check,) = (one for one in checks if one.rule == "pet: units")
+    assert (check.passed, check.severity) == (passed, Severity.BLOCK)
+
+
 def real(folder: Path, modality: str) -> SourceSeries:
     """The series of one modality in a folder that holds other objects too."""
     paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and is_dicom(path)]

@@ -7,17 +7,22 @@ from typing import Any
 
 import numpy as np
 import pytest
+from highdicom import Volume
+from scipy.spatial.transform import Rotation
 
-from dicomnode.domain.finding import Tilt
-from dicomnode.infer.quality.geometry import RULES, plane_of
+from dicomnode.domain.finding import SourceSeries, Tilt
+from dicomnode.domain.header import Header
+from dicomnode.infer.quality.geometry import RULES
+from dicomnode.route.select import is_axial
 from tests.headers import item, multiframe, series
 
 
-def affine(row: tuple[float, ...], column: tuple[float, ...]) -> np.ndarray:
-    result = np.eye(4)
-    result[:3, 2], result[:3, 1] = row, column
-    result[:3, 0] = np.cross(row, column)
-    return result
+def turned(row: tuple[float, ...], column: tuple[float, ...]) -> SourceSeries:
+    affine = np.eye(4)
+    affine[:3, 2], affine[:3, 1] = row, column
+    affine[:3, 0] = np.cross(row, column)
+    source = series()
+    return replace(source, volume=Volume(array=source.volume.array, affine=affine, coordinate_system="PATIENT"))
 
 
 @pytest.mark.parametrize(
@@ -27,14 +32,20 @@ def affine(row: tuple[float, ...], column: tuple[float, ...]) -> np.ndarray:
         ((-1, 0, 0), (0, -1, 0), "axial"),
         ((1, 0, 0), (0, 0, -1), "coronal"),
         ((0, 1, 0), (0, 0, -1), "sagittal"),
-        ((0, 0, 1), (0, 1, 0), "sagittal"),
-        ((1, 0, 0), (0, 0.9, -0.4359), "axial"),
         ((1, 0, 0), (0, 0.7071, -0.7071), "oblique"),
-        ((0.75, 0.6614, 0), (-0.6614, 0.75, 0), "oblique"),
+        # A head turned by 45 degrees within its axial slices.
+        ((0.7071, 0.7071, 0), (-0.7071, 0.7071, 0), "axial"),
     ],
 )
-def test_the_plane_is_that_of_rows_and_columns(row: tuple[float, ...], column: tuple[float, ...], plane: str) -> None:
-    assert plane_of(affine(row, column)) == plane
+def test_the_plane_is_that_of_the_normal(row: tuple[float, ...], column: tuple[float, ...], plane: str) -> None:
+    assert RULES["orientations"](turned(row, column), (plane,)).found == f"{plane} slices"
+
+
+def test_the_plane_is_the_one_that_the_router_sees() -> None:
+    for matrix in Rotation.random(200, random_state=1).as_matrix():
+        row, column = tuple(matrix[:, 0].tolist()), tuple(matrix[:, 1].tolist())
+        header = Header.of(item(ImageOrientationPatient=[*row, *column]).to_json_dict())
+        assert is_axial(header) == bool(RULES["orientations"](turned(row, column), ("axial",)).passed)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from dicomnode.domain.finding import Check
-from dicomnode.domain.model import ModelSpec, Severity, Step, unavailable
+from dicomnode.domain.model import CheckSpec, ModelSpec, Severity, Step, unavailable
 from dicomnode.infer.bundle.before import AnyPrepare
 from dicomnode.infer.quality.intensity import KEEPS_VALUES, RULES, always, seen_range
 from tests.headers import SHAPE, item, multiframe, series
@@ -68,18 +68,35 @@ def test_the_rescaling_of_an_enhanced_ct_stands_in_its_functional_groups() -> No
         ("HU", True, Severity.BLOCK),
         ("HU_MOD", True, Severity.BLOCK),
         (None, True, Severity.BLOCK),
-        ("US", False, Severity.WARN),
+        ("US", False, Severity.BLOCK),
         ("MGML", False, Severity.BLOCK),
-        (["HU", "HU", "US", "HU"], False, Severity.WARN),
+        (["HU", "HU", "US", "HU"], False, Severity.BLOCK),
     ],
 )
-def test_unspecified_units_are_mentioned_and_other_units_refused(kind: Any, passed: bool, severity: Severity) -> None:
+def test_a_ct_in_other_units_than_hounsfield_is_refused(kind: Any, passed: bool, severity: Severity) -> None:
     check = judged(series(**RESCALED, RescaleType=kind))["rescale_type"]
     assert (check.passed, check.severity) == (passed, severity)
 
 
+def test_a_bundle_may_ask_for_a_ct_in_other_units() -> None:
+    electron_density = series(RescaleType="EDW")
+    spec = replace(model(), valid=(CheckSpec(rule="units", limit=("1",)),))
+    assert set(judged(electron_density, spec)) == {"constant_image"}
+    either = replace(model(), valid=(CheckSpec(rule="units", limit=("[hnsf'U]", "1")),))
+    assert judged(series(**RESCALED, RescaleType="US"), either)["rescale_type"].passed
+
+
+@pytest.mark.parametrize(("kind", "passed"), [("HU", True), ("OD", False)])
+def test_a_modality_lut_gives_hounsfield_units_where_it_says_so(kind: str, passed: bool) -> None:
+    lut = item(LUTDescriptor=[4096, 0, 16], ModalityLUTType=kind)
+    checks = judged(series(ModalityLUTSequence=(lut,)))
+    assert checks["rescale"].passed and checks["rescale_type"].passed is passed
+    some = series(ModalityLUTSequence=[(lut,), (lut,), None, (lut,)])
+    assert not judged(some)["rescale"].passed
+
+
 def test_a_series_that_is_no_ct_needs_no_rescaling() -> None:
-    assert set(judged(series(Modality="MR"))) == {"constant_image"}
+    assert set(judged(series(Modality="MR"))) == {"constant_image", "intensity_range"}
 
 
 @pytest.mark.parametrize(
@@ -87,7 +104,13 @@ def test_a_series_that_is_no_ct_needs_no_rescaling() -> None:
     [
         ([("clip", {"range": (-1000.0, 400.0)}), ("scale", {"range": (0.0, 1.0)})], (-1000.0, 400.0)),
         ([("resample", {}), ("window", {"centre": -600.0, "width": 1500.0})], (-1350.0, 150.0)),
-        ([("scale", {"range": (0.0, 1.0)}), ("clip", {"range": (0.0, 1.0)})], None),
+        ([("scale", {"range": (0.0, 1.0)}), ("clip", {"range": (0.0, 1.0)})], (0.0, 1.0)),
+        (
+            [("scale", {"range": (-1000.0, 1000.0), "to": (0.0, 1.0)}), ("clip", {"range": (0.25, 1.0)})],
+            (-500.0, 1000.0),
+        ),
+        ([("scale", {"range": (0.0, 10.0), "to": (1.0, 0.0)}), ("clip", {"range": (0.0, 0.5)})], (5.0, 10.0)),
+        ([("scale", {"range": (-1000.0, 1000.0)})], None),
         ([("zscore", {}), ("clip", {"range": (-3.0, 3.0)})], None),
         ([], None),
     ],
@@ -110,19 +133,6 @@ def test_intensities_that_the_model_does_not_see_are_refused(seen: tuple[float, 
     check = judged(source, model(("clip", {"range": seen})))["intensities"]
     assert (check.passed, check.severity, check.found) == (passed, Severity.BLOCK, "intensities from 0 to 191")
     assert check.limit == f"contrast between {seen[0]:g} and {seen[1]:g}"
-
-
-def test_a_pet_without_suv_cannot_feed_a_model_that_needs_it() -> None:
-    limit = ("g/ml{SUVbw}",)
-    outcome = RULES["units"](series(Modality="PT", unit="Bq/ml"), limit)
-    assert (outcome.passed, outcome.found, outcome.needed) == (False, "intensities in Bq/ml", "g/ml{SUVbw}")
-    assert RULES["units"](series(Modality="PT", unit="g/ml{SUVbw}"), limit).passed
-
-
-def test_the_reason_why_there_is_no_suv_is_told() -> None:
-    source = replace(series(unit="Bq/ml"), warnings=("no SUV: no plausible weight: 0 kg", "something else"))
-    found = RULES["units"](source, ("g/ml{SUVbw}",)).found
-    assert found == "intensities in Bq/ml (no SUV: no plausible weight: 0 kg)"
 
 
 def test_steps_that_keep_values_are_steps() -> None:

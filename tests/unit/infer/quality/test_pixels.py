@@ -17,7 +17,7 @@ from scipy import ndimage
 from dicomnode.domain.finding import SourceSeries, planes_of
 from dicomnode.infer.quality.artefact import ghosts, noise_hu, streaks_hu
 from dicomnode.infer.quality.hounsfield import air_fraction, dense_object_ml, soft_tissue_fraction, truncated_rim
-from dicomnode.infer.quality.pixels import MEASURES, clipped_voxels, constant_slices, grey_levels, measure
+from dicomnode.infer.quality.pixels import MEASURES, clipped_voxels, constant_slices, grey_levels
 from dicomnode.infer.read.volume import read_series
 
 Array = npt.NDArray[Any]
@@ -25,6 +25,12 @@ Array = npt.NDArray[Any]
 SHAPE = (18, 192, 192)
 SPACING_MM = 2.0
 NOISE_HU = 12.0
+
+
+def measure(source: SourceSeries) -> dict[str, float]:
+    """All measures that apply to a series."""
+    found = {name: measured(source) for name, measured in MEASURES.items()}
+    return {name: value for name, value in found.items() if not math.isnan(value)}
 
 
 def series(array: Array, unit: str = "[hnsf'U]", modality: str = "CT", **tags: str) -> SourceSeries:

@@ -211,3 +211,23 @@ def test_a_broken_object_is_refused_with_a_reason(
     spoil(ds)
     with pytest.raises(Unsuitable, match=said):
         read_series(saved([ds]))
+
+
+@pytest.mark.parametrize("told", ["phase", "time"])
+def test_frames_of_two_phases_are_told_apart_by_what_only_enhanced_objects_state(
+    phantom: Volume, enhanced: Enhanced, saved: Saved, told: str
+) -> None:
+    later = phantom.with_array((phantom.array + 7).astype(np.int16))
+    shown: list[Shown] = []
+    for number, volume in enumerate((phantom, later)):
+        for index in range(14):
+            if told == "phase":
+                phase = ("ARTERIAL", "PORTAL_VENOUS")[number]
+                groups = {"ContrastBolusUsageSequence": item(ContrastBolusAgentPhase=phase)}
+            else:
+                time = f"2026112110{number:02d}{index:02d}.25"
+                groups = {"FrameContentSequence": item(FrameAcquisitionDateTime=time)}
+            shown.append((index, volume, groups))
+    first, second = read_stacks(saved([enhanced(shown)])).stacks
+    assert np.array_equal(first.read().volume.array, phantom.array)
+    assert np.array_equal(second.read().volume.array, later.array)

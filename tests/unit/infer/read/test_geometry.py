@@ -17,7 +17,7 @@ from pydicom.uid import generate_uid
 from scipy.spatial.transform import Rotation
 
 from dicomnode.domain.errors import Unsuitable
-from dicomnode.infer.read.geometry import gaps_are_even, plane_of
+from dicomnode.infer.read.geometry import gaps_are_even
 from dicomnode.infer.read.tilt import shifted_into
 from dicomnode.infer.read.volume import read_series
 
@@ -156,20 +156,6 @@ def test_a_step_that_is_not_constant_is_no_tilt(phantom: Volume, slices: Slices,
         ds.ImagePositionPatient[1] += jitter * (index % 2)
     with pytest.raises(Unsuitable, match="off the even steps of a gantry tilt"):
         read_series(saved(images))
-
-
-@pytest.mark.parametrize(
-    ("cosines", "plane"),
-    [
-        ([1, 0, 0, 0, 1, 0], "axial"),
-        ([-1, 0, 0, 0, -1, 0], "axial"),
-        ([1, 0, 0, 0, 0, -1], "coronal"),
-        ([0, 1, 0, 0, 0, -1], "sagittal"),
-        ([1, 0, 0, 0, 0.7071, 0.7071], "oblique"),
-    ],
-)
-def test_a_plane_is_named_by_its_normal(cosines: list[float], plane: str) -> None:
-    assert plane_of(cosines) == plane
 
 
 def test_gaps_are_even_within_rounding() -> None:

@@ -189,3 +189,41 @@ def test_pet_without_a_weight_stays_activity_and_says_why(phantom: Volume, slice
     found = read_series(saved(images))
     assert found.unit == "Bq/ml"
     assert any(text.startswith("no SUV: ") and "eight" in text for text in found.warnings)
+
+
+@pytest.mark.parametrize(
+    ("padding", "signed", "vr"), [(63536, False, "US"), (-32768, True, "SS")], ids=["unsigned", "signed"]
+)
+def test_padding_beyond_the_stored_bits_becomes_air(
+    phantom: Volume, slices: Slices, saved: Saved, padding: int, signed: bool, vr: str
+) -> None:
+    stored = (phantom.array if signed else phantom.array + 1024).astype(np.int16 if signed else np.uint16)
+    stored[3, 0, 0] = padding
+    images = slices(phantom.with_array(stored), bits=12, intercept=0 if signed else -1024)
+    for ds in images:
+        ds.add_new("PixelPaddingValue", vr, padding)
+    found = read_series(saved(images))
+    expected = phantom.array.copy()
+    expected[3, 0, 0] = -1024
+    assert np.array_equal(found.volume.array, expected)
+    assert found.warnings == ()
+
+
+def test_padding_that_could_be_tissue_is_read_and_named(phantom: Volume, slices: Slices, saved: Saved) -> None:
+    values = phantom.array.copy()
+    values[3, 0] = 0
+    images = slices(phantom.with_array(values))
+    for ds in images:
+        ds.add_new("PixelPaddingValue", "SS", 0)
+    found = read_series(saved(images))
+    assert np.array_equal(found.volume.array, values)
+    assert found.warnings == (
+        "Pixel Padding Value stands for 0 HU in 14 images, which could be tissue; it was not taken out",
+    )
+
+
+def test_ct_in_other_units_than_hounsfield_says_so(phantom: Volume, slices: Slices, saved: Saved) -> None:
+    images = slices(phantom)
+    for ds in images:
+        ds.RescaleType = "US"
+    assert "no Hounsfield Units (Rescale Type US)" in read_series(saved(images)).warnings[0]

@@ -221,3 +221,119 @@ def test_a_slice_that_comes_under_one_uid_at_two_places_is_refused(
     images[4].SOPInstanceUID = images[3].SOPInstanceUID
     with pytest.raises(Unsuitable, match="14 slices share 13 SOP Instance UIDs"):
         read_series(saved(images))
+
+
+def test_two_phases_whose_slices_interleave_evenly_are_not_mixed(phantom: Volume, slices: Slices, saved: Saved) -> None:
+    # Slices of 4 mm, fourteen positions 2 mm apart: every other one was taken 40 s later.
+    images = again(slices(phantom), SliceThickness=4.0, AcquisitionNumber=lambda index: 1 + index % 2)
+    assert labels(images) == ["acquisition 1 of 2 (number 1)", "acquisition 2 of 2 (number 2)"]
+    found = read_series(saved(images))
+    assert np.array_equal(found.volume.array, phantom.array[::2])
+    assert "acquisition 2 of 2 (number 2) (7 slices)" in found.warnings[0]
+
+
+@pytest.mark.parametrize("changes", [{"SliceThickness": 2.0}, {"SliceThickness": 4.0, "Modality": "MR"}])
+def test_interleaved_packages_of_one_scan_stay_whole(
+    phantom: Volume, slices: Slices, saved: Saved, changes: dict[str, Any]
+) -> None:
+    images = again(slices(phantom), AcquisitionNumber=lambda index: 1 + index % 2, **changes)
+    assert np.array_equal(read_series(saved(images)).volume.array, phantom.array)
+
+
+@pytest.mark.parametrize("shift_mm", [0.5, 0.01])
+def test_two_phases_at_almost_the_same_places_are_not_mixed(
+    phantom: Volume, slices: Slices, saved: Saved, shift_mm: float
+) -> None:
+    images = again(slices(phantom), SliceThickness=2.0, AcquisitionNumber=1)
+    others = again(images, AcquisitionNumber=2)
+    for ds in others:
+        ds.ImagePositionPatient[2] += shift_mm
+    found = read_stacks(saved([*others, *images]))
+    assert [len(stack.frames) for stack in found.stacks] == [14, 14]
+    assert "acquisition 1 of 2" in found.stacks[0].label
+
+
+def test_two_acquisitions_that_share_half_their_range_are_two_stacks(
+    phantom: Volume, slices: Slices, saved: Saved
+) -> None:
+    first = slices(phantom)
+    images = [*again(first[:9], AcquisitionNumber=1), *again(first[5:], AcquisitionNumber=2)]
+    found = read_stacks(saved(images))
+    assert [len(stack.frames) for stack in found.stacks] == [9, 9]
+    assert np.array_equal(found.stacks[1].read().volume.array, phantom.array[5:])
+
+
+@pytest.mark.parametrize("offset_mm", [0.0, 0.7])
+def test_a_thin_and_a_thick_reconstruction_in_one_series_are_two_stacks(
+    phantom: Volume, slices: Slices, saved: Saved, offset_mm: float
+) -> None:
+    images = slices(phantom)
+    thin, thick = again(images, SliceThickness=2.0), again(images[::3], SliceThickness=6.0)
+    for ds in thick:
+        ds.ImagePositionPatient[2] += offset_mm
+        ds.PixelData = bytes(len(ds.PixelData))
+    found = read_stacks(saved([*thick, *thin]))
+    assert [stack.label for stack in found.stacks] == ["slice thickness 1 of 2 (2 mm)", "slice thickness 2 of 2 (6 mm)"]
+    assert np.array_equal(found.stacks[0].read().volume.array, phantom.array)
+
+
+def test_a_scan_in_thinner_and_thicker_slices_is_refused_and_not_halved(
+    phantom: Volume, slices: Slices, saved: Saved
+) -> None:
+    images = again(slices(phantom), SliceThickness=lambda index: 2.0 if index < 8 else 4.0)
+    del images[9:14:2]
+    with pytest.raises(Unsuitable, match="slice gap 4 mm"):
+        read_series(saved(images))
+
+
+def _placeless_localizer(ds: Dataset) -> None:
+    ds.ImageType = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
+    del ds.ImagePositionPatient, ds.ImageOrientationPatient
+
+
+def _placeless_derived(ds: Dataset) -> None:
+    ds.ImageType = ["DERIVED", "SECONDARY", "OTHER"]
+    del ds.ImagePositionPatient, ds.ImageOrientationPatient
+
+
+def _colour(ds: Dataset) -> None:
+    ds.PhotometricInterpretation, ds.SamplesPerPixel = "RGB", 3
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (_placeless_localizer, "no ImagePositionPatient and no ImageOrientationPatient"),
+        (_placeless_derived, "no ImagePositionPatient and no ImageOrientationPatient"),
+        (_colour, "RGB with 3 samples per pixel"),
+    ],
+)
+def test_an_image_that_is_no_slice_is_left_out_by_name(
+    phantom: Volume, slices: Slices, saved: Saved, spoil: Callable[[Dataset], None], said: str
+) -> None:
+    images = slices(phantom)
+    (other,) = again(images[:1])
+    spoil(other)
+    found = read_series(saved([other, *images]))
+    assert np.array_equal(found.volume.array, phantom.array)
+    assert found.warnings[0].startswith("left out: ")
+    assert said in found.warnings[0]
+
+
+@pytest.mark.parametrize("derived", [True, False])
+def test_an_image_that_may_be_a_slice_is_never_left_out(
+    phantom: Volume, slices: Slices, saved: Saved, derived: bool
+) -> None:
+    images = again(slices(phantom), ImageType=["DERIVED" if derived else "ORIGINAL", "PRIMARY", "AXIAL"])
+    del images[3].ImagePositionPatient
+    with pytest.raises(Unsuitable, match="no ImagePositionPatient"):
+        read_series(saved(images))
+
+
+def test_a_copy_a_thousandth_of_a_millimetre_away_counts_once(phantom: Volume, slices: Slices, saved: Saved) -> None:
+    images = slices(phantom)
+    (twin,) = again(images[4:5])
+    twin.ImagePositionPatient[2] += 0.0012
+    found = read_series(saved([*images, twin]))
+    assert np.array_equal(found.volume.array, phantom.array)
+    assert found.warnings == ("1 images came twice with identical pixels; one of each was used",)

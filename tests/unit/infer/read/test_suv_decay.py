@@ -36,7 +36,7 @@ def header(**changes: Any) -> Dataset:
 def uptake_seconds(ds: Dataset, *others: Dataset, half_life: float = F18) -> tuple[float, list[str]]:
     """The time between injection and reference that a fraction of the dose implies, and the warnings."""
     pet = PetHeader(ds)
-    left = decayed(pet, half_life, earliest_acquisition(others))
+    left = decayed(pet, half_life, earliest_acquisition(map(PetHeader, others)))
     return -math.log2(left) * half_life, pet.warnings
 
 

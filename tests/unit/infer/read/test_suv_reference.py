@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import SimpleITK
+from highdicom import Volume
 from pydicom import Dataset, dcmread
+from pydicom.uid import PositronEmissionTomographyImageStorage
 
-from dicomnode.infer.read.decay import earliest_acquisition
+from dicomnode.infer.read.petheader import PetHeader
 from dicomnode.infer.read.suv import suv
+from dicomnode.infer.read.volume import read_series
+
+Saved = Callable[[list[Dataset]], list[Path]]
 
 # Real headers break the standard here and there, and pydicom warns of it.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -38,10 +43,9 @@ TRACER = (
 )
 
 
-def header_of(case: Mapping[str, Any]) -> Dataset:
-    """A header from the case's plain keywords."""
-    ds, tracer = Dataset(), Dataset()
-    ds.SOPInstanceUID = "1.2.3"
+def add_header(ds: Dataset, case: Mapping[str, Any]) -> None:
+    """Write the case's plain keywords into an image."""
+    tracer = Dataset()
     for keyword, value in case.items():
         if keyword in TRACER:
             setattr(tracer, keyword, value)
@@ -53,15 +57,14 @@ def header_of(case: Mapping[str, Any]) -> Dataset:
         else:
             setattr(ds, keyword, value)
     ds.RadiopharmaceuticalInformationSequence = [tracer]
-    return ds
 
 
 @pytest.mark.parametrize("name", OBJECTS)
 def test_reference_objects_have_their_nominal_suv(real_data: Path, name: str) -> None:
     folder = real_data / "ibsi_suv_dro/DRO" / f"DRO_{name}"
-    images = [dcmread(path) for path in (folder / "PT").rglob("*.dcm")]
-    images.sort(key=lambda ds: float(ds.ImagePositionPatient[2]))
-    values = np.stack([ds.pixel_array * float(ds.RescaleSlope) * suv(ds).factor for ds in images])
+    found = read_series(sorted((folder / "PT").rglob("*.dcm")))
+    assert found.unit == "g/ml{SUVbw}"
+    values = found.volume.array
     mask = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(next((folder / "mask").rglob("*.nii.gz"))))) > 0
     assert mask.shape == values.shape
     assert values[mask].min() == pytest.approx(0.20, rel=1e-3)
@@ -70,17 +73,24 @@ def test_reference_objects_have_their_nominal_suv(real_data: Path, name: str) ->
 
 
 @pytest.mark.parametrize("name", sorted(FACTORS))
-def test_headers_of_every_vendor_give_the_published_factor(real_data: Path, name: str) -> None:
+def test_headers_of_every_vendor_give_the_published_factor(
+    real_data: Path, phantom: Volume, slices: Callable[..., list[Dataset]], saved: Saved, name: str
+) -> None:
     path = real_data / "suv_metadata_cases/metadata" / f"{name}-instances.json"
-    headers = [header_of(case) for case in json.loads(path.read_text())]
-    factors = [suv(header, earliest=earliest_acquisition(headers)).factor for header in headers]
-    assert factors == pytest.approx([FACTORS[name]] * len(factors), rel=1e-4)
+    cases = json.loads(path.read_text())
+    images = slices(phantom.with_array(np.full(phantom.array.shape, 1000, dtype=np.int16))[: len(cases)])
+    for ds, case in zip(images, cases, strict=True):
+        ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = PositronEmissionTomographyImageStorage
+        ds.Modality = "PT"
+        add_header(ds, case)
+    found = read_series(saved(images)).volume.array
+    assert found == pytest.approx(np.full(found.shape, 1000 * FACTORS[name]), rel=1e-4)
 
 
 @pytest.mark.parametrize("patient", ["STS_002", "STS_005", "STS_010"])
 def test_a_series_in_grams_per_millilitre_is_suv_already(real_data: Path, patient: str) -> None:
     folder = real_data / "sts_ibsi_validation" / patient / "dicom" / patient / "PET/image"
-    headers = [dcmread(path, stop_before_pixels=True) for path in folder.rglob("*.dcm")]
+    headers = [PetHeader(dcmread(path, stop_before_pixels=True)) for path in folder.rglob("*.dcm")]
     assert headers
     assert {suv(header).factor for header in headers} == {1.0}
     # Janmahasatian's lean mass is between 40 and 80 % of these patients' weight.

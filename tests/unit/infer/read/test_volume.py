@@ -215,10 +215,6 @@ def _jitter(images: list[Dataset]) -> None:
     images[3].ImageOrientationPatient = [0.9999, 0.0141, 0, -0.0141, 0.9999, 0]
 
 
-def _colour(images: list[Dataset]) -> None:
-    images[0].PhotometricInterpretation, images[0].SamplesPerPixel = "RGB", 3
-
-
 def _set(keyword: str, value: object) -> Callable[[list[Dataset]], None]:
     return lambda images: setattr(images[2], keyword, value)
 
@@ -233,7 +229,6 @@ def _without(keyword: str) -> Callable[[list[Dataset]], None]:
         (_sway, r"slice 8 of 14 is displaced in plane by 3\.0 mm, .* off the even steps of a gantry tilt"),
         (_slide, r"slices follow each other at 56\.3° to their normal, needed a gantry tilt of 45° or less"),
         (_jitter, r"slice gap 4 mm at position 3 .*axial.*images at 1 position, needed 2 or more"),
-        (_colour, "RGB with 3 samples per pixel, needed greyscale"),
         (_set("Columns", 29), r"slice gap 4 mm .*\(axial 24 × 30\); .*images at 1 position.*\(axial 24 × 29\)"),
         (_set("PixelSpacing", [1.5, 1.3]), "slice gap 4 mm .*images at 1 position"),
         (_set("FrameOfReferenceUID", "1.2.9"), r"slice gap 4 mm .*frame of reference 1\.2\.9\)"),
@@ -249,6 +244,9 @@ def _without(keyword: str) -> Callable[[list[Dataset]], None]:
         (_set("ModalityLUTSequence", [Dataset()]), "needed a readable header"),
         (_set("ImageOrientationPatient", [1, 0, 0, 0, 1]), "5 direction cosines and 3 coordinates"),
         (_set("PixelSpacing", [0, 1]), "needed positive numbers"),
+        (_set("PixelSpacing", [1, 1, 1]), "Pixel Spacing of 3 values, needed 2"),
+        (_set("PixelSpacing", 1), "Pixel Spacing of 1 values, needed 2"),
+        (_set("ImagePositionPatient", 1), "6 direction cosines and 1 coordinates"),
         (_without("ImagePositionPatient"), "no ImagePositionPatient, needed for its place in the patient"),
         (_without("FrameOfReferenceUID"), "no FrameOfReferenceUID"),
         (_without("PixelSpacing"), "no PixelSpacing"),
@@ -275,9 +273,34 @@ def test_an_orientation_that_is_not_perpendicular_is_refused(phantom: Volume, sl
         read_series(saved(images))
 
 
-def test_one_slice_is_no_volume(phantom: Volume, slices: Slices, saved: Saved) -> None:
+@pytest.mark.parametrize(
+    ("stated", "extent_mm"),
+    [({"SliceThickness": 3.5}, 3.5), ({"SliceThickness": 3.5, "SpacingBetweenSlices": -4}, 4.0)],
+)
+def test_one_slice_is_a_volume_as_thick_as_it_states(
+    phantom: Volume, slices: Slices, saved: Saved, stated: dict[str, float], extent_mm: float
+) -> None:
+    image = slices(phantom)[6]
+    for keyword, value in stated.items():
+        setattr(image, keyword, value)
+    found = read_series(saved([image]))
+    assert np.array_equal(found.volume.array, phantom.array[6:7])
+    assert found.volume.spacing == pytest.approx((extent_mm, *phantom.spacing[1:]))
+    assert np.allclose(found.volume.affine[:3, 3], image.ImagePositionPatient)
+    cosines = np.array(image.ImageOrientationPatient)
+    assert np.allclose(found.volume.affine[:3, 0], np.cross(cosines[:3], cosines[3:]) * extent_mm)
+    assert found.warnings == ()
+
+
+def test_one_slice_of_unknown_thickness_a_lone_localizer_and_nothing_are_no_volume(
+    phantom: Volume, slices: Slices, saved: Saved
+) -> None:
+    (image,) = slices(phantom)[:1]
+    with pytest.raises(Unsuitable, match="one slice, needed Spacing Between Slices or Slice Thickness"):
+        read_series(saved([image]))
+    image.SliceThickness, image.ImageType = 2, ["ORIGINAL", "PRIMARY", "LOCALIZER"]
     with pytest.raises(Unsuitable, match="images at 1 position, needed 2 or more"):
-        read_series(saved(slices(phantom)[:1]))
+        read_series(saved([image]))
     with pytest.raises(Unsuitable, match="no images"):
         read_series([])
 
@@ -307,8 +330,14 @@ def test_a_file_that_is_not_dicom_is_refused(tmp_path: Path) -> None:
         ("EchoTime", "DS", "10.257", b"1x.257", ""),
         ("AcquisitionNumber", "IS", "475931", b"4x5931", ""),
         ("SpacingBetweenSlices", "DS", "2.0257", b"2x0257", ""),
-        ("PixelSpacing", "DS", [1.503, 1.253], b"1.503x", "needed a readable header"),
-        ("RescaleSlope", "DS", "1.0257", b"1x0257", "needed a readable header"),
+        (
+            "PixelSpacing",
+            "DS",
+            [1.503, 1.253],
+            b"1.503x",
+            "Pixel Spacing that cannot be read, needed a readable header",
+        ),
+        ("RescaleSlope", "DS", "1.0257", b"1x0257", "Rescale Slope that cannot be read, needed a readable header"),
     ],
 )
 def test_a_number_that_is_none_is_refused_where_the_volume_needs_it(
