@@ -17,6 +17,10 @@ from dicomnode.infer.prepare.image import Image
 from dicomnode.infer.prepare.pipeline import WAY, covering
 from dicomnode.infer.prepare.steps import GRIDS
 
+#: Answers to a batch in memory at a time: one is computed, one waits, one is their mean, and onnxruntime keeps its own.
+#: 61 channels of 48 × 128 × 128 were measured to take 5.6 times their size.
+ANSWERS = 6
+
 _FLOAT = np.dtype(np.float32).itemsize
 _HALF = np.dtype(np.float16).itemsize
 
@@ -91,8 +95,7 @@ def _changed(step: Step, grid: Grid) -> Grid | None:
 def _running(spec: ModelSpec, prepared: Shape, source: Shape, available: int) -> int:
     """What tiles, their answers and what they add up to take."""
     tile, channels = prod(spec.tile.shape), _channels(spec)
-    # Of the answers one is computed, one is added up, and one is their sum.
-    needed = max(1, spec.tile.batch) * tile * (2 * spec.channels + 3 * channels) * _FLOAT
+    needed = max(1, spec.tile.batch) * tile * (2 * spec.channels + ANSWERS * channels) * _FLOAT
     if spec.task is not Task.SEGMENT:
         return needed
     layer = channels * min(spec.tile.shape[0], prepared[0]) * prepared[1] * prepared[2] * _FLOAT

@@ -9,7 +9,7 @@ import pytest
 from highdicom import Volume
 
 from dicomnode.domain.model import ModelSpec
-from dicomnode.infer.demand import bytes_needed
+from dicomnode.infer.demand import ANSWERS, bytes_needed
 from dicomnode.infer.prepare.grid import Grid
 from tests.unit.infer.small import bundle, mixing, pooling
 
@@ -57,7 +57,7 @@ def test_sums_and_probabilities_count_while_they_stay_in_memory(phantom: Volume,
     labels = 5
     matrix = np.zeros((labels + 1, 1)).tolist()
     spec = bundle(tmp_path, "segment", mixing(matrix, [0.0] * (labels + 1)), labels=labels, tile=tile)
-    tiles = 2 * 7 * 12 * 15 * (2 + 3 * 6) * 4
+    tiles = 2 * 7 * 12 * 15 * (2 + ANSWERS * 6) * 4
     sums, probabilities = 6 * 7 * 24 * 30 * 4, 6 * VOXELS * 2
     whole = 4 * VOXELS + tiles + VOXELS
     assert bytes_needed([Grid.of(phantom)], spec, None, PLENTY) == whole + sums + probabilities
