@@ -57,8 +57,8 @@ class Explained:
     message
         With `…` for what differs from object to object.
     whose
-        At the root of it is the `checker`, the `source`, or that something is `unknown`; that it is the source is
-        believed only if the checker says the same of the source's own images.
+        At the root of it is the `checker`, the `source`, that something is `unknown`, or the `node` on purpose; that it
+        is the source is believed only if the checker says the same of the source's own images.
     """
 
     program: str

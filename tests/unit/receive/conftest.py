@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -69,7 +70,7 @@ def read(association: Association) -> Callable[..., Arrival]:
     """Reads a file as if the command set had named `ct`."""
 
     def read_file(path: Path, syntax: str = ExplicitVRLittleEndian, **named: str) -> Arrival:
-        asked = {"sop_class_uid": str(CTImageStorage), "sop_instance_uid": "1.2.3.4.1"} | named
+        asked: dict[str, Any] = {"sop_class_uid": str(CTImageStorage), "sop_instance_uid": "1.2.3.4.1"} | named
         return read_arrival(path, association, transfer_syntax_uid=syntax, on_demand=False, **asked)
 
     return read_file
