@@ -22,18 +22,22 @@ from dicomnode.infer.read.volume import read_series
 from tests.acceptance.made import PROVENANCE, SEGMENTS, findings_on, uids
 from tests.acceptance.reading import dump
 from tests.acceptance.test_every_series import placed, series_below
-from tests.acceptance.validators import dciodvfy, explained, program, unexplained
+from tests.acceptance.validators import dciodvfy, program, unexplained
 from tests.series.expected import READS
 
-pytestmark = pytest.mark.acceptance
+pytestmark = [
+    pytest.mark.acceptance,
+    # pydicom says so of values in the source that are too long; results hold them shortened, which dciodvfy confirms.
+    pytest.mark.filterwarnings("ignore:The value length .* exceeds the maximum length:UserWarning"),
+]
 
 WANTED = ("seg", "sr", "rtstruct", "picture")
 
-#: The same images under other transfer syntaxes, and reference objects that differ in the dose alone: their results
-#: differ in nothing that is looked at here.
+#: The same images under other transfer syntaxes or cut otherwise, reference objects that differ in the dose alone, and
+#: a third patient of one protocol: their results differ in nothing that is looked at here.
 TWINS = re.compile(
     r"dicom2nifti/generic/compressed|dicom2nifti/.*_implicit|wg04/(?!REF)|pydicom_malformed/MR_small_"
-    r"|ibsi_suv_dro/DRO/DRO_(?!0_0|3_0)"
+    r"|ibsi_suv_dro/DRO/DRO_(?!0_0)|dcmqi/segmentations/24x38x3|fodicom_edge/GH177|sts_ibsi_validation/STS_010"
 )
 
 #: A decimal string of 16 characters (PS3.5 6.2) holds 10 digits beside a sign, a point and an exponent.
@@ -78,12 +82,6 @@ def case(request: pytest.FixtureRequest, real_data: Path, tmp_path_factory: pyte
         files[one.role] = folder / f"{one.role}.dcm"
         files[one.role].write_bytes(one.data)
     return Case(images=tuple(images), findings=findings, outputs=outputs, files=files)
-
-
-def test_every_message_of_the_table_says_whose_it_is() -> None:
-    table = explained()
-    assert table
-    assert {row.whose for row in table} <= {"checker", "node", "source", "unknown"}
 
 
 def test_dciodvfy_says_nothing_that_the_table_does_not_explain(case: Case) -> None:
