@@ -116,6 +116,9 @@ def fit(header: Dataset) -> Dataset:
     for keyword, kind in (("PatientBirthDate", DA), ("StudyDate", DA), ("StudyTime", TM)):
         if not _readable(str(fitted[keyword].value), kind):
             setattr(fitted, keyword, "")
+    if not (fitted.get("DeidentificationMethod") or fitted.get("DeidentificationMethodCodeSequence")):
+        # Said without a method (type 1C with YES, PS3.3 C.7.1.1) it would make the result invalid, too.
+        fitted.pop("PatientIdentityRemoved", None)
     if not fitted.get("Modality"):
         fitted.Modality = _MODALITIES.get(str(fitted.get("SOPClassUID", "")), "OT")
     return fitted

@@ -68,6 +68,18 @@ def test_a_malformed_date_or_time_becomes_empty(findings: Findings, keyword: str
     assert changed(findings, setting(keyword, value))[0][keyword].is_empty
 
 
+def test_identity_is_called_removed_only_with_the_method(findings: Findings) -> None:
+    def said(_: int, ds: Dataset) -> None:
+        ds.PatientIdentityRemoved = "YES"
+
+    def explained(index: int, ds: Dataset) -> None:
+        said(index, ds)
+        ds.DeidentificationMethod = "by hand"
+
+    assert "PatientIdentityRemoved" not in changed(findings, said)[0]
+    assert changed(findings, explained)[0].PatientIdentityRemoved == "YES"
+
+
 @pytest.mark.filterwarnings("ignore:The value length")
 def test_a_long_accession_number_is_cut_to_what_its_representation_holds(findings: Findings) -> None:
     assert changed(findings, setting("AccessionNumber", "ACC-2026-0000000001234"))[0].AccessionNumber == (
