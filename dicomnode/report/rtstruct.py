@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import highdicom
 from pydicom import Dataset
 from pydicom.sequence import Sequence as Items
-from pydicom.uid import ExplicitVRLittleEndian, RTStructureSetStorage
+from pydicom.uid import RTStructureSetStorage
 
 from dicomnode.domain.finding import Findings, Provenance, SourceSeries
 from dicomnode.domain.uid import ResultUids
 from dicomnode.report.boundary import encoding
 from dicomnode.report.extent import extent_of
-from dicomnode.report.identity import plain
 from dicomnode.report.normalise import normalised
-from dicomnode.report.provenance import DISCLAIMER, equipment, series_number, shortened, stamp
+from dicomnode.report.provenance import DISCLAIMER, shortened
 from dicomnode.report.references import refer_to_source
+from dicomnode.report.result import ResultObject
 from dicomnode.report.roi import contours, definition, observation
 
 ROLE = "rtstruct"
@@ -22,36 +21,6 @@ ROLE = "rtstruct"
 #: "Detached Study Management", retired, and still what a reference to a study names as its class in every structure
 #: set; PS3.3 C.8.8.5 asks for a value and defines none.
 _STUDY_CLASS = "1.2.840.10008.3.1.2.3.1"
-
-
-class _StructureSet(highdicom.SOPClass):
-    """Patient, study, series, equipment and SOP Common of a structure set, as highdicom's own classes have them."""
-
-    def __init__(self, header: Dataset, provenance: Provenance, uids: ResultUids) -> None:
-        described = equipment(provenance)
-        contributing = described.pop("contributing_equipment")
-        super().__init__(
-            study_instance_uid=header.StudyInstanceUID,
-            series_instance_uid=uids.series(ROLE),
-            series_number=series_number(ROLE, provenance.rule),
-            sop_instance_uid=uids.instance(ROLE),
-            sop_class_uid=RTStructureSetStorage,
-            instance_number=1,
-            modality="RTSTRUCT",
-            transfer_syntax_uid=ExplicitVRLittleEndian,
-            patient_id=header.PatientID,
-            patient_birth_date=header.PatientBirthDate,
-            patient_sex=header.PatientSex,
-            accession_number=header.AccessionNumber,
-            study_id=header.StudyID,
-            study_date=header.StudyDate,
-            study_time=header.StudyTime,
-            referring_physician_name=header.ReferringPhysicianName,
-            specific_character_set="ISO_IR 192",
-            **described,
-        )
-        self.copy_patient_and_study_information(header)
-        self._add_contributing_equipment(contributing, header)
 
 
 def write(findings: Findings, provenance: Provenance, uids: ResultUids) -> Dataset | None:
@@ -76,8 +45,9 @@ def write(findings: Findings, provenance: Provenance, uids: ResultUids) -> Datas
     headers = normalised(findings.source)
     header = headers[0]
     with encoding(f"RTSTRUCT of series {header.SeriesInstanceUID}"):
-        result = _StructureSet(plain(header), provenance, uids)
-        stamp(result, header, provenance, ROLE)
+        result = ResultObject(
+            RTStructureSetStorage, "RTSTRUCT", header, provenance, uids, ROLE, instance=ROLE, instance_number=1
+        )
         result.OperatorsName = ""
         result.FrameOfReferenceUID = header.FrameOfReferenceUID
         result.PositionReferenceIndicator = header.get("PositionReferenceIndicator") or ""
