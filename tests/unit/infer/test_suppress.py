@@ -47,11 +47,15 @@ def boxes(count: int, extent: float, seed: int = 0) -> np.ndarray:
 
 
 @pytest.mark.parametrize("extent", [10.0, 20.0, 500.0])
-def test_thirty_thousand_boxes_take_less_than_two_seconds_of_the_processor(extent: float) -> None:
+def test_thirty_thousand_boxes_take_less_than_a_second_of_the_processor(extent: float) -> None:
     table = boxes(30_000, extent)
-    before = time.process_time()
-    kept, overfull = best_of(table, 0.3)
-    assert time.process_time() - before < 2
+    # The least of three: what else runs on the machine does not count.
+    seconds = []
+    for _ in range(3):
+        before = time.process_time()
+        kept, overfull = best_of(table, 0.3)
+        seconds.append(time.process_time() - before)
+    assert min(seconds) < 1
     assert len(kept) <= 2000
     assert (overfull == (1,)) is (len(kept) == 2000)
 
