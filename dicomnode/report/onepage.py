@@ -16,7 +16,8 @@ from dicomnode.report.code import coded
 from dicomnode.report.identity import fit, guard_study
 from dicomnode.report.picture import Picture
 from dicomnode.report.provenance import shortened
-from dicomnode.report.shown import ShownObject, refer_to_objects
+from dicomnode.report.result import ResultObject
+from dicomnode.report.shown import drawn_for_people, refer_to_objects
 
 ROLE = "pdf"
 
@@ -48,7 +49,7 @@ def write(findings: Findings, provenance: Provenance, uids: ResultUids, pictures
 
     with encoding(f"PDF on series {header.SeriesInstanceUID}"):
         document = sheet(findings, provenance, pictures)
-        result = ShownObject(
+        result = ResultObject(
             EncapsulatedPDFStorage,
             "DOC",
             header,
@@ -58,6 +59,7 @@ def write(findings: Findings, provenance: Provenance, uids: ResultUids, pictures
             instance=ROLE,
             instance_number=1,
         )
+        drawn_for_people(result)
         result.AcquisitionDateTime = None
         result.DocumentTitle = shortened(f"AI result: {provenance.model.title}")
         result.ConceptNameCodeSequence = Items([coded(_TITLE)])

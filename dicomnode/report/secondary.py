@@ -17,7 +17,8 @@ from dicomnode.report.page import pictures_of
 from dicomnode.report.picture import Picture
 from dicomnode.report.provenance import DISCLAIMER
 from dicomnode.report.references import refer_to_source
-from dicomnode.report.shown import ShownObject, made_by, refer_to_objects
+from dicomnode.report.result import ResultObject
+from dicomnode.report.shown import drawn_for_people, made_by, refer_to_objects
 
 ROLE = "picture"
 #: Pages without images stand in a series of their own, so that none is taken for a finding.
@@ -121,7 +122,7 @@ def _image(
     instance: str,
     number: int,
 ) -> Dataset:
-    result = ShownObject(
+    result = ResultObject(
         SecondaryCaptureImageStorage,
         "OT",
         header,
@@ -131,6 +132,7 @@ def _image(
         instance=instance,
         instance_number=number,
     )
+    drawn_for_people(result)
     made_by(result, provenance)
     tell_body_part(result, header)
     result.ImageType = ["DERIVED", "SECONDARY", "OTHER"]

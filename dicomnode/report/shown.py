@@ -9,34 +9,14 @@ from pydicom import Dataset
 from pydicom.sequence import Sequence as Items
 
 from dicomnode.domain.finding import Provenance
-from dicomnode.domain.uid import ResultUids
 from dicomnode.report.provenance import MANUFACTURER, MODEL_NAME, shortened
 from dicomnode.report.references import evidence
-from dicomnode.report.result import ResultObject
 
 
-class ShownObject(ResultObject):
-    """A result that people look at: what is drawn on it identifies the patient."""
-
-    def __init__(
-        self,
-        sop_class_uid: str,
-        modality: str,
-        header: Dataset,
-        provenance: Provenance,
-        uids: ResultUids,
-        role: str,
-        *,
-        instance: str,
-        instance_number: int,
-    ) -> None:
-        """Fill in everything that is not the content itself; parameters as of `ResultObject`."""
-        super().__init__(
-            sop_class_uid, modality, header, provenance, uids, role, instance=instance, instance_number=instance_number
-        )
-        # SC Equipment (PS3.3 C.8.6.1); both kinds of object have it.
-        self.ConversionType = "WSD"
-        self.BurnedInAnnotation = "YES"
+def drawn_for_people(result: Dataset) -> None:
+    """Say how it came about (PS3.3 C.8.6.1), and that what is drawn on it identifies the patient."""
+    result.ConversionType = "WSD"
+    result.BurnedInAnnotation = "YES"
 
 
 def made_by(result: Dataset, provenance: Provenance) -> None:
