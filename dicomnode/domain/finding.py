@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from scipy import ndimage
 
 from dicomnode.domain.code import Code
 from dicomnode.domain.model import ModelSpec, Segment, Severity
+from dicomnode.domain.response import Comparison
 
 if TYPE_CHECKING:
     from highdicom import Volume
@@ -137,6 +138,13 @@ class Measurement:
     """One number about one segment, coded.
 
     `unit` is a UCUM code. `derivation` says how a value sums up many (mean, maximum …), `method` how it was measured.
+
+    Attributes
+    ----------
+    points_mm
+        What was measured, for viewers to draw: the two end points of a length, LPS in mm. Empty for what has no place.
+    plane
+        Index of the plane of the source on which the points lie; None where they lie on none.
     """
 
     segment_number: int
@@ -145,16 +153,46 @@ class Measurement:
     unit: Code
     derivation: Code | None = None
     method: Code | None = None
+    points_mm: tuple[tuple[float, float, float], ...] = ()
+    plane: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Absent:
+    """A number that could not be measured, with the reason in code (CID 42 "Numeric Value Qualifier") and in words."""
+
+    segment_number: int
+    name: Code
+    unit: Code
+    reason: Code
+    text: str
+    derivation: Code | None = None
+    method: Code | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeatureSet:
-    """Radiomics features of one segment with the settings that made them."""
+    """Radiomics features of one segment with the settings that made them.
+
+    Attributes
+    ----------
+    measurements
+        The values that have a code, as reports write them.
+    values
+        All values as pyradiomics gives them, by its names (`original_glcm_Contrast`, `wavelet-HHL_firstorder_Mean`).
+    absent
+        What could not be computed, and why.
+    remarks
+        What a reader of the values has to know: coarsened, harmonised with what, not harmonised why.
+    """
 
     segment_number: int
     measurements: tuple[Measurement, ...] = field(repr=False)
     software: str
     settings: str
+    values: Mapping[str, float] = field(default_factory=dict, repr=False)
+    absent: tuple[Absent, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,6 +260,10 @@ class Findings:
         The series of the further inputs, resampled to the source's grid by preparation.
     measurements
         Numbers about segments; those about segment 0 concern the whole series, such as scores.
+    absent
+        Numbers that could not be measured, and why.
+    comparison
+        The same patient at earlier times; None where none was asked for.
     checks
         The quality gate's report on input and output.
     """
@@ -229,7 +271,9 @@ class Findings:
     source: SourceSeries
     segmentation: Segmentation
     measurements: tuple[Measurement, ...]
+    absent: tuple[Absent, ...] = ()
     features: tuple[FeatureSet, ...] = ()
+    comparison: Comparison | None = None
     detections: tuple[Detection, ...] = ()
     classifications: tuple[Classification, ...] = ()
     companions: tuple[SourceSeries, ...] = ()
@@ -261,6 +305,11 @@ class Provenance:
         Start of the analysis, timezone-aware; becomes Content Date and Time.
     predecessor
         The report that this one replaces, if any.
+    research
+        Whether the result is for research alone, as everything is until a rule says otherwise.
+    received
+        How complete the study was when it was analysed, in words: instances received of expected, and by what
+        evidence it was taken to be complete. Empty where nobody waited for it.
     """
 
     node_version: str
@@ -271,3 +320,5 @@ class Provenance:
     run: int
     started_at: datetime
     predecessor: PriorReport | None = None
+    research: bool = True
+    received: str = ""

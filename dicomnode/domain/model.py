@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from dicomnode.domain.code import Code
+from dicomnode.domain.measuring import MeasureSpec, RadiomicsSpec
 from dicomnode.domain.rule import Condition
 
 
@@ -22,12 +23,24 @@ class ModelStatus(StrEnum):
 
 
 class Task(StrEnum):
-    """What a network answers: a mask, boxes with scores, one class of several, or numbers."""
+    """What a model answers: a mask, boxes with scores, one class of several, or numbers.
+
+    `MEASURE` runs no network: it measures what somebody else has drawn.
+    """
 
     SEGMENT = "segment"
     DETECT = "detect"
     CLASSIFY = "classify"
     SCORE = "score"
+    MEASURE = "measure"
+
+
+class Subject(StrEnum):
+    """What a segment is to whoever measures it: tumour boards want diameters of lesions, nobody those of a lung."""
+
+    STRUCTURE = "structure"
+    LESION = "lesion"
+    LYMPH_NODE = "lymph_node"
 
 
 class Severity(StrEnum):
@@ -145,6 +158,7 @@ class Segment:
     anatomic_region: Code | None = None
     color_rgb: tuple[int, int, int] = (255, 80, 80)
     radiomics: bool = False
+    subject: Subject = Subject.STRUCTURE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,6 +266,8 @@ class ModelSpec:
     cascade: Cascade | None = None
     network: NetworkSpec = NetworkSpec()
     sensitivity: str = ""
+    measure: MeasureSpec = field(default_factory=MeasureSpec)
+    radiomics: RadiomicsSpec = field(default_factory=RadiomicsSpec)
 
     @property
     def input(self) -> InputSpec:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 #: Root of all names below; a constant of this project, generated once with uuid4.
 _NAMESPACE = uuid.UUID("6f1b1f0e-6d0a-4f0e-9d0c-3f5d5d7b8f2a")
@@ -28,6 +29,7 @@ class ResultUids:
     recipe_digest: str
     run: int
     variant: str = ""
+    tracked: Mapping[int, str] = field(default_factory=dict)
 
     def _derive(self, *parts: str) -> str:
         return derived_uid(
@@ -43,5 +45,8 @@ class ResultUids:
         return self._derive("instance", role, self.variant)
 
     def tracking(self, segment_number: int) -> str:
-        """Tracking Unique Identifier of one segment, the same in SEG and SR."""
-        return self._derive("tracking", str(segment_number))
+        """Tracking Unique Identifier of one segment, the same in SEG and SR.
+
+        A lesion that was recognised from an earlier study keeps the one that it had there (`tracked`).
+        """
+        return self.tracked.get(segment_number) or self._derive("tracking", str(segment_number))

@@ -1,0 +1,160 @@
+"""The same patient at several times: what was measured, what belongs together, how it changed, what that means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
+
+from dicomnode.domain.code import Code
+
+
+class Standing(StrEnum):
+    """What became of a lesion between two times; an algorithm alone calls none new or gone."""
+
+    MATCHED = "matched"
+    NOT_DETECTED = "not detected by the algorithm"
+    CANDIDATE_NEW = "candidate new lesion"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """An object of an earlier study that a comparison rests on."""
+
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_class_uid: str
+    sop_instance_uid: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lesion:
+    """One lesion at one time.
+
+    Attributes
+    ----------
+    segment_number
+        In the segmentation of the study that it was measured on; 0 where only a report tells of it.
+    longest_mm, short_mm, volume_ml
+        Longest axial diameter, the short axis perpendicular to it, volume; None where not measured.
+    centroid_mm
+        LPS in the frame of reference of its own study; None where not known.
+    target
+        Whether it was chosen as a target lesion.
+    lymph_node
+        Whether it is measured by its short axis (RECIST 1.1, section 3.2).
+    """
+
+    tracking_uid: str
+    label: str
+    segment_number: int = 0
+    organ: Code | None = None
+    longest_mm: float | None = None
+    short_mm: float | None = None
+    volume_ml: float | None = None
+    centroid_mm: tuple[float, float, float] | None = None
+    target: bool = False
+    lymph_node: bool = False
+
+    @property
+    def size_mm(self) -> float | None:
+        """The diameter that counts in a sum of diameters: the short axis of nodes, the longest of all else."""
+        return self.short_mm if self.lymph_node else self.longest_mm
+
+    @property
+    def product_mm2(self) -> float | None:
+        """Bidimensional product (WHO, RANO)."""
+        return None if self.longest_mm is None or self.short_mm is None else self.longest_mm * self.short_mm
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimePoint:
+    """What one study says of a patient's lesions.
+
+    Attributes
+    ----------
+    measured_by
+        Model and version, or the person who drew the contours.
+    comparability
+        What decides whether numbers may be held against each other, in words by name: slice thickness, kernel,
+        contrast phase, uptake time, model.
+    references
+        The objects of that study that its numbers come from: report, mask, images.
+    """
+
+    study_instance_uid: str
+    day: date
+    lesions: tuple[Lesion, ...]
+    measured_by: str
+    comparability: Mapping[str, str] = field(default_factory=dict)
+    references: tuple[Reference, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One lesion between the last time point and now; a lesion that one of the two lacks says so by its standing.
+
+    Attributes
+    ----------
+    percent
+        By quantity (`longest_mm`, `short_mm`, `volume_ml`, `product_mm2`), change against the last time point.
+    doubling_days
+        Time in which the volume doubles at this rate, negative where it shrinks (halves); None where not defined.
+    """
+
+    standing: Standing
+    before: Lesion | None
+    now: Lesion | None
+    percent: Mapping[str, float] = field(default_factory=dict)
+    doubling_days: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assessment:
+    """Target lesions held against one criterion.
+
+    Attributes
+    ----------
+    criterion
+        `recist`, `who`, `rano` or `volume`.
+    unit
+        UCUM unit of the sums.
+    category
+        Response of the target lesions in code (CID 6143); None where the criterion cannot be answered from images
+        alone or the lesions do not allow it, for the reason in `text`.
+    """
+
+    criterion: str
+    baseline: float
+    nadir: float
+    now: float
+    unit: Code
+    percent_from_baseline: float | None
+    percent_from_nadir: float | None
+    category: Code | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """A study held against earlier ones of the same patient.
+
+    Attributes
+    ----------
+    now
+        The present lesions, those that were matched under the tracking UID that they had before.
+    priors
+        Earlier time points, the oldest (the baseline) first. Empty where `not_comparable` says why.
+    not_comparable
+        Why nothing is compared, in words for the reader; empty where something is.
+    remarks
+        What limits the comparison: another kernel, identity uncertain, registration poor.
+    """
+
+    now: TimePoint
+    priors: tuple[TimePoint, ...] = ()
+    changes: tuple[Change, ...] = ()
+    assessments: tuple[Assessment, ...] = ()
+    not_comparable: str = ""
+    remarks: tuple[str, ...] = ()
