@@ -276,7 +276,7 @@ def test_an_analysis_that_does_not_fit_into_memory_is_refused_in_a_sentence(
 def test_checks_are_whole_sentences_on_a_narrow_terminal(
     run: Run, bundle: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dicomnode.cli.out", Console(width=80))
+    monkeypatch.setattr("dicomnode.cli.offline.out", Console(width=80))
     bundle(INPUT + REST + "[valid]\nminimum_slices = 4\n" + bundles.DENSE, bundles.threshold(0.2))
     lines = run(images(classic.ct, "ct")).output.splitlines()
     assert "passed minimum slices: 10 slices, needed 4 or more" in [line.strip() for line in lines]

@@ -1,0 +1,69 @@
+"""Verbs on what the store holds: status, the story of a study, and what to do about it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from rich.markup import escape
+
+from dicomnode.cli.console import ConfigOption, JsonOption, StudyArgument, load_settings, out, store, verbs, write_json
+
+app = verbs("")
+
+
+@app.command()
+def status(config_file: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """How many studies, jobs and deliveries stand where, and what wants an eye."""
+    from dicomnode.flow.show import show_backlog
+    from dicomnode.store.story import Story
+
+    backlog = Story(store(load_settings(config_file))[0]).backlog()
+    write_json(asdict(backlog)) if as_json else show_backlog(backlog, out)
+
+
+@app.command()
+def why(study: StudyArgument, config_file: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Tell the story of a study."""
+    from dicomnode.flow.operate import find
+    from dicomnode.store.story import Story
+
+    db, _ = store(load_settings(config_file))
+    story, uid = Story(db), find(db, study)
+    lines, results = story.why(uid), story.results(uid)
+    if as_json:
+        write_json({"study": uid, "story": [asdict(one) for one in lines], "results": [asdict(one) for one in results]})
+        return
+    out.print(f"study {uid}")
+    for line in lines:
+        text = f"{line.at[:23]}Z  {line.entity} {line.entity_id} [bold]{line.arrow}[/]  {escape(line.detail)}"
+        out.print(text, highlight=False, soft_wrap=True)
+    for sent in results:
+        where = f"{sent.destination}: {sent.state}  {sent.reason}" if sent.destination else "owed to nobody"
+        out.print(f"result {sent.role} {sent.sop_instance_uid} → {escape(where)}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def retry(study: StudyArgument, config_file: ConfigOption = None) -> None:
+    """Run the failed jobs of a study again, and send its failed deliveries again; ends a hold."""
+    from dicomnode.flow.operate import retry as act
+
+    db, files = store(load_settings(config_file))
+    out.print(act(db, files, study))
+
+
+@app.command()
+def rerun(study: StudyArgument, config_file: ConfigOption = None) -> None:
+    """Analyse a study again under new UIDs, with the rules and models as they are now."""
+    from dicomnode.flow.operate import rerun as act
+
+    db, files = store(load_settings(config_file))
+    out.print(act(db, files, study))
+
+
+@app.command()
+def cancel(study: StudyArgument, config_file: ConfigOption = None) -> None:
+    """Cancel what still waits for a study."""
+    from dicomnode.flow.operate import cancel as act
+
+    db, files = store(load_settings(config_file))
+    out.print(act(db, files, study))

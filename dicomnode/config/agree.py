@@ -1,0 +1,49 @@
+"""What peers and rules say together and cannot both be true."""
+
+from __future__ import annotations
+
+from dicomnode.config.faults import suggest
+from dicomnode.domain.errors import Fault
+from dicomnode.domain.network import Peer
+from dicomnode.domain.rule import Rule
+
+
+def cross_faults(peers: tuple[Peer, ...], rules: tuple[Rule, ...]) -> list[Fault]:
+    faults = []
+    names = [peer.name for peer in peers]
+    for kind, found in (("peer", names), ("rule", [rule.name for rule in rules])):
+        for name in sorted({name for name in found if found.count(name) > 1}):
+            faults.append(Fault(key=f"{kind}.name", value=name, remedy="each name may stand once"))
+    if "sender" in names:
+        faults.append(Fault(key="peer.name", value="sender", remedy="the word means the peer that sent"))
+    for peer in peers:
+        target = next((other for other in peers if other.name == peer.results_to), None)
+        if target is not None and not target.may_receive:
+            remedy = "this peer is a modality; set accept_results = true in its entry if it shall have results"
+            faults.append(Fault(key=f"peer {peer.name}.results_to", value=peer.results_to, remedy=remedy))
+        if peer.results_to and peer.results_to not in names:
+            remedy = suggest(peer.results_to, tuple(names), "no such peer")
+            faults.append(Fault(key=f"peer {peer.name}.results_to", value=peer.results_to, remedy=remedy))
+    by_name = {peer.name: peer for peer in peers}
+    for rule in rules:
+        for destination in rule.destinations:
+            if destination == "sender":
+                continue
+            if destination not in by_name:
+                remedy = suggest(destination, ("sender", *names), "no such peer")
+                faults.append(Fault(key=f"rule {rule.name}.destinations", value=destination, remedy=remedy))
+            elif not by_name[destination].may_receive:
+                remedy = "this peer is a modality; set accept_results = true in its entry if it shall have results"
+                faults.append(Fault(key=f"rule {rule.name}.destinations", value=destination, remedy=remedy))
+            elif not _shared(rule, by_name[destination]):
+                remedy = (
+                    f"this peer takes only {', '.join(by_name[destination].outputs)}; have the rule make one of them"
+                )
+                faults.append(Fault(key=f"rule {rule.name}.outputs", value=destination, remedy=remedy))
+    return faults
+
+
+def _shared(rule: Rule, peer: Peer) -> bool:
+    """Whether a rule makes anything that a peer takes; whatever makes a SEG makes a LABELMAP for who lists it."""
+    made = {*rule.outputs, *(("labelmap",) if "seg" in rule.outputs else ())}
+    return not peer.outputs or bool(made & set(peer.outputs))

@@ -1,0 +1,136 @@
+"""From a TOML file to settings, or to every fault in it."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dicomnode.config.agree import cross_faults
+from dicomnode.config.faults import suggest, validated
+from dicomnode.config.tables import AUTO, OUTPUTS, Models, PeerTable, RuleTable, Settings, Store
+from dicomnode.domain.condition import ASSOCIATION_KEYS, parse_conditions
+from dicomnode.domain.errors import ConfigError, Fault
+from dicomnode.domain.network import Peer
+from dicomnode.domain.rule import Condition, Rule
+
+#: Where the file is looked for when no `--config` says so; the first that exists.
+SEARCH = (Path("dicomnode.toml"), Path("/etc/dicomnode/dicomnode.toml"))
+
+_TABLES = ("node", "store", "models", "completion", "work", "deliver", "log")
+
+
+def find_file(given: Path | None) -> Path:
+    """The configuration file: as given, from `DICOMNODE_CONFIG`, or the first of `SEARCH`."""
+    if given is None and "DICOMNODE_CONFIG" in os.environ:
+        given = Path(os.environ["DICOMNODE_CONFIG"])
+    if given is not None:
+        if not given.is_file():
+            raise ConfigError([Fault(key="--config", value=str(given), remedy="there is no such file")])
+        return given
+    for candidate in SEARCH:
+        if candidate.is_file():
+            return candidate
+    looked = ", ".join(str(path) for path in SEARCH)
+    raise ConfigError(
+        [Fault(key="--config", value=None, remedy=f"no configuration found ({looked}); `dicomnode init` writes one")]
+    )
+
+
+def load(path: Path) -> Settings:
+    """Settings from a TOML file; relative folders are relative to the file.
+
+    Raises
+    ------
+    ConfigError
+        With every fault found.
+    """
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError([Fault(key=str(path), value="", remedy=f"not TOML: {error}")]) from error
+    settings = parse(document)
+    base = path.resolve().parent
+    return settings.model_copy(
+        update={
+            "store": Store(folder=base / settings.store.folder),
+            "models": Models(folder=base / settings.models.folder),
+        }
+    )
+
+
+def parse(document: Mapping[str, Any]) -> Settings:
+    """Settings from a parsed document; see `load`."""
+    faults: list[Fault] = []
+    known = (*_TABLES, "peer", "rule")
+    for key in document:
+        if key not in known:
+            faults.append(Fault(key=key, value="…", remedy=suggest(key, known)))
+    tables: dict[str, Any] = {}
+    for name in _TABLES:
+        table = validated(Settings.model_fields[name].annotation, document.get(name, {}), name, faults)
+        if table is not None:
+            tables[name] = table
+    peers = tuple(
+        peer for number, table in enumerate(_list(document, "peer", faults)) if (peer := _peer(table, number, faults))
+    )
+    rules = tuple(
+        rule for number, table in enumerate(_list(document, "rule", faults)) if (rule := _rule(table, number, faults))
+    )
+    faults += cross_faults(peers, rules)
+    if faults:
+        raise ConfigError(faults)
+    return Settings(**tables, peers=peers, rules=rules)
+
+
+def _list(document: Mapping[str, Any], key: str, faults: list[Fault]) -> list[Any]:
+    found = document.get(key, [])
+    if isinstance(found, list):
+        return found
+    faults.append(Fault(key=key, value="…", remedy=f"write [[{key}]] with two brackets, once for each"))
+    return []
+
+
+def _peer(table: Any, number: int, faults: list[Fault]) -> Peer | None:
+    where = f"peer[{number}]"
+    read = validated(PeerTable, table, where, faults)
+    if read is None:
+        return None
+    outputs = () if read.outputs == AUTO else read.outputs
+    _check_kinds(outputs, where, faults)
+    return Peer(**{**read.model_dump(), "outputs": outputs})
+
+
+def _check_kinds(outputs: tuple[str, ...], where: str, faults: list[Fault]) -> None:
+    for output in outputs:
+        if output not in OUTPUTS:
+            remedy = suggest(output, OUTPUTS, "no such kind of output")
+            faults.append(Fault(key=f"{where}.outputs", value=output, remedy=remedy))
+
+
+def _rule(table: Any, number: int, faults: list[Fault]) -> Rule | None:
+    where = f"rule[{number}]"
+    read = validated(RuleTable, table, where, faults)
+    if read is None:
+        return None
+    _check_kinds(read.outputs, where, faults)
+    study = _conditions(read.study, f"{where}.study", faults, ASSOCIATION_KEYS)
+    series = _conditions(read.series, f"{where}.series", faults)
+    inputs = {name: _conditions(table, f"{where}.inputs.{name}", faults) for name, table in read.inputs.items()}
+    if not (read.study or read.series or any(read.inputs.values())):
+        remedy = "name at least one condition in [rule.series] or [rule.inputs.<name>]"
+        faults.append(Fault(key=where, value=read.name, remedy=remedy))
+    fields = read.model_dump(exclude={"study", "series", "inputs"})
+    return Rule(**fields, study=study, series=series, inputs=inputs, radiomics="radiomics" in read.outputs)
+
+
+def _conditions(
+    table: Mapping[str, Any], where: str, faults: list[Fault], extra: frozenset[str] = frozenset()
+) -> tuple[Condition, ...]:
+    try:
+        return parse_conditions(table, where, extra=extra)
+    except ConfigError as error:
+        faults += error.faults
+        return ()

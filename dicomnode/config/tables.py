@@ -1,0 +1,185 @@
+"""The tables of the configuration file with their keys, defaults and limits."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from dicomnode.domain.network import Peer, PeerRole
+from dicomnode.domain.rule import Rule
+from dicomnode.domain.work import Backoff
+
+#: Kinds of object that a rule may ask for and a peer may take; `radiomics` also switches the computation on.
+OUTPUTS = ("seg", "labelmap", "sr", "radiomics", "rtstruct", "picture", "pdf")
+
+#: What of the rule's kinds a peer gets is decided by what it accepts.
+AUTO: Final = "auto"
+
+_AET = re.compile(r"[\x20-\x5b\x5d-\x7e]{1,16}")
+
+
+class Section(BaseModel):
+    """A table of the file: frozen, without unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+
+
+def _application_entity(title: str) -> str:
+    if not _AET.fullmatch(title) or not title.strip():
+        raise ValueError("write 1 to 16 characters without backslash or control characters (PS3.5 AE)")
+    return title.strip()
+
+
+class Node(Section):
+    """`[node]`: what this node calls itself and where it listens."""
+
+    aet: str = "DICOMNODE"
+    also_called: tuple[str, ...] = ()
+    on_demand: tuple[str, ...] = ()
+    host: str = "0.0.0.0"  # noqa: S104 - a DICOM node listens on the hospital's network
+    port: int = Field(default=11112, ge=0, le=65535)
+    accept_unknown: bool = False
+    maximum_associations: int = Field(default=25, ge=1)
+    network_timeout_seconds: float = Field(default=60, gt=0)
+    drain_seconds: float = Field(default=20, ge=0)
+
+    @field_validator("aet")
+    @classmethod
+    def _one_title(cls, title: str) -> str:
+        return _application_entity(title)
+
+    @field_validator("also_called", "on_demand")
+    @classmethod
+    def _titles(cls, titles: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(_application_entity(title) for title in titles)
+
+    @property
+    def called_aets(self) -> tuple[str, ...]:
+        """Every AE title that this node answers to."""
+        return tuple(dict.fromkeys((self.aet, *self.also_called, *self.on_demand)))
+
+
+class Store(Section):
+    """`[store]`: where everything is kept."""
+
+    folder: Path = Path("/var/lib/dicomnode")
+
+
+class Models(Section):
+    """`[models]`: where the bundles lie."""
+
+    folder: Path = Path("/usr/share/dicomnode/models")
+
+
+class Completion(Section):
+    """`[completion]`: when a study has arrived."""
+
+    quiet_seconds: float = Field(default=5, gt=0)
+    long_quiet_seconds: float = Field(default=60, gt=0)
+    give_up_seconds: float = Field(default=900, gt=0)
+    max_study_age_days: int = Field(default=30, ge=0)
+
+
+class Work(Section):
+    """`[work]`: how jobs are run."""
+
+    max_attempts: int = Field(default=3, ge=1)
+    lease_seconds: float = Field(default=60, ge=5)
+    retry_seconds: float = Field(default=10, ge=0)
+    threads: int = Field(default=0, ge=0)
+    device: Literal["auto", "cpu", "cuda", "tensorrt"] = "auto"
+
+
+class Deliver(Section):
+    """`[deliver]`: how results are sent."""
+
+    first_retry_seconds: float = Field(default=5, gt=0)
+    longest_retry_seconds: float = Field(default=900, gt=0)
+    connect_timeout_seconds: float = Field(default=10, gt=0)
+    response_timeout_seconds: float = Field(default=60, gt=0)
+
+    @property
+    def backoff(self) -> Backoff:
+        """The waiting times between tries."""
+        return Backoff(
+            first=timedelta(seconds=self.first_retry_seconds), longest=timedelta(seconds=self.longest_retry_seconds)
+        )
+
+
+class Log(Section):
+    """`[log]`: what is written and how."""
+
+    level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
+    format: str = Field(default="text", pattern="^(text|json)$")
+
+
+class PeerTable(Section):
+    """`[[peer]]`: one of the machines that this node talks to."""
+
+    name: str = Field(min_length=1)
+    aet: str
+    host: str = Field(min_length=1)
+    port: int = Field(ge=1, le=65535)
+    role: PeerRole = PeerRole.ARCHIVE
+    addresses: tuple[str, ...] = ()
+    results_to: str = ""
+    accept_results: bool = False
+    outputs: Literal["auto"] | tuple[str, ...] = AUTO
+
+    @field_validator("outputs")
+    @classmethod
+    def _some(cls, outputs: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        if not outputs:
+            raise ValueError('name at least one kind, or write "auto"')
+        return outputs
+
+    @field_validator("aet")
+    @classmethod
+    def _title(cls, title: str) -> str:
+        return _application_entity(title)
+
+    @field_validator("addresses")
+    @classmethod
+    def _networks(cls, addresses: tuple[str, ...]) -> tuple[str, ...]:
+        for address in addresses:
+            ip_network(address, strict=False)
+        return addresses
+
+
+class RuleTable(Section):
+    """`[[rule]]`: what to run on which series, and who gets the results."""
+
+    name: str = Field(pattern=r"^[\w.-]{1,64}$")
+    model: str = Field(min_length=1)
+    outputs: tuple[str, ...] = Field(default=("seg", "sr"), min_length=1)
+    destinations: tuple[str, ...] = Field(default=("sender",), min_length=1)
+    priority: int = 0
+    enabled: bool = True
+    study: dict[str, Any] = {}
+    series: dict[str, Any] = {}
+    inputs: dict[str, dict[str, Any]] = {}
+
+
+class Settings(Section):
+    """All of the configuration."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    node: Node = Node()
+    store: Store = Store()
+    models: Models = Models()
+    completion: Completion = Completion()
+    work: Work = Work()
+    deliver: Deliver = Deliver()
+    log: Log = Log()
+    peers: tuple[Peer, ...] = ()
+    rules: tuple[Rule, ...] = ()
+
+    def peer(self, name: str) -> Peer | None:
+        """The peer of that name."""
+        return next((peer for peer in self.peers if peer.name == name), None)
