@@ -121,7 +121,7 @@ def found_on(shape: tuple[int, int, int]) -> Findings:
     mask = Segmentation(volume=volume(labels(shape), affine), segments=SEGMENTS)
     pixels = volume(np.full(shape, -800, dtype=np.int16), affine)
     source = SourceSeries(volume=pixels, planes=planes_of([header(index, shape) for index in range(shape[0])]))
-    rows = (*size.measure(pixels, mask), *intensity.measure(pixels, mask, "CT"))
+    rows = (*size.measure(pixels, mask).measurements, *intensity.measure(pixels, mask, "CT").measurements)
     return Findings(source=source, segmentation=mask, measurements=rows)
 
 

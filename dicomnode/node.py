@@ -35,7 +35,13 @@ from dicomnode.flow.inquiry import asker
 from dicomnode.flow.intake import Intake
 from dicomnode.flow.loop import drive
 from dicomnode.flow.outbox import Outbox, Send
+from dicomnode.flow.overdue import Overdue
 from dicomnode.flow.plan import Planner
+from dicomnode.flow.priors import Priors
+from dicomnode.flow.priors_archive import DimseArchive
+from dicomnode.flow.priors_own import OwnPriors
+from dicomnode.flow.priors_scratch import ScratchArea
+from dicomnode.flow.priors_threads import PriorThreads
 from dicomnode.flow.settle import Settle
 from dicomnode.flow.supervise import Supervisor
 from dicomnode.infer.read.compare import same_pixels
@@ -54,6 +60,9 @@ _COMPARE_SECONDS = 60.0
 
 #: How often receiving studies are judged: the resolution of the quiet time.
 _SWEEP_SECONDS = 0.2
+
+#: How often missed deadlines are looked for; deadlines are minutes.
+_DEADLINE_SECONDS = 1.0
 
 #: How far back before the last sign of life a crash may have left files: longer than any commit takes.
 _SWEPT_SECONDS = 3600.0
@@ -74,9 +83,11 @@ def receive(settings: Settings, stop: Event) -> None:
     """Listen and settle until stopped (loops 1 and 2)."""
     db, files = open_store(settings, checkpoints=True)
     settle_db, _ = open_store(settings)
+    overdue_db, _ = open_store(settings)
     with db.transaction():
         Studies(db, files).clear_associations()
-    intake = Intake(db, files, settings.rules)
+    scratch_db, _ = open_store(settings)
+    intake = Intake(db, files, settings.rules, ScratchArea(scratch_db, files, settings))
     listener = Listener(
         aets=[settings.node.aet, *settings.node.also_called],
         on_demand_aets=settings.node.on_demand,
@@ -94,10 +105,13 @@ def receive(settings: Settings, stop: Event) -> None:
             network_timeout_seconds=settings.node.network_timeout_seconds,
         ),
     )
+    planner = Planner(settings, OwnPriors(settle_db, files, settings))
     with _pixels() as compare:
-        settle = Settle(settle_db, files, settings, Planner(settings), compare)
+        settle = Settle(settle_db, files, settings, planner, compare)
+        overdue = Overdue(overdue_db, files, settings)
         clock = _clock()
         clock.add_job(settle.sweep, "interval", seconds=_SWEEP_SECONDS, id="settle")
+        clock.add_job(overdue.sweep, "interval", seconds=_DEADLINE_SECONDS, id="overdue")
         listener.start()
         clock.start()
         child.say_ready()
@@ -105,8 +119,8 @@ def receive(settings: Settings, stop: Event) -> None:
         # Studies that are complete may still settle while the last associations drain.
         listener.stop(settings.node.drain_seconds)
         clock.shutdown(wait=True)
-    settle_db.close()
-    db.close()
+    for connection in (scratch_db, overdue_db, settle_db, db):
+        connection.close()
 
 
 def work(settings: Settings, stop: Event) -> None:
@@ -135,8 +149,19 @@ def deliver(settings: Settings, stop: Event) -> None:
     def outbox(db: Database) -> Outbox:
         return Outbox(db, files, settings, sender(settings), name, asker(settings))
 
+    def priors(db: Database, source: str) -> Priors:
+        area = ScratchArea(db, files, settings)
+        return Priors(
+            db, files, settings, source, area, lambda peer: DimseArchive(peer, settings, files, area), stop.is_set
+        )
+
+    def clean(db: Database) -> None:
+        ScratchArea(db, files, settings).clean()
+
+    sources = {source: None for rule in settings.rules if rule.priors for source in rule.priors.peers}
     child.say_ready()
-    Dispatcher(connect, outbox, stop).run()
+    with PriorThreads(connect, priors, clean, list(sources), stop).running():
+        Dispatcher(connect, outbox, stop).run()
 
 
 def sender(settings: Settings) -> Send:

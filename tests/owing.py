@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from datetime import timedelta
+from typing import Any
 
 from dicomnode.config import parse
 from dicomnode.domain.network import Peer
@@ -13,7 +14,7 @@ from dicomnode.store.database import Database
 from dicomnode.store.files import Files
 from dicomnode.store.jobs import Jobs, Made, Plan
 
-PEER = {"name": "PACS", "aet": "PACS", "host": "127.0.0.1", "port": 104}
+PEER = {"name": "PACS", "aet": "PACS", "host": "127.0.0.1", "port": 104, "accept_research": True}
 SEG, THREE_D = "1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.88.34"
 SC = "1.2.840.10008.5.1.4.1.1.7"
 
@@ -46,7 +47,7 @@ class Answers:
             )
 
 
-def owe(db: Database, files: Files, study: str = "1") -> Job:
+def owe(db: Database, files: Files, study: str = "1", **peer: Any) -> Job:
     """A done job on a settled study whose objects are owed to PACS; of the study `1` they are named `9.<role>`."""
     jobs = Jobs(db, files)
     with db.transaction():
@@ -71,7 +72,7 @@ def owe(db: Database, files: Files, study: str = "1") -> Job:
             for role, kind, refers_to, sop_class in MADE
         ]  # fmt: skip
         jobs.finish(job, made, "")
-        Choice(db, files).owe(job.job_id, "PACS", parse({"peer": [PEER]}).peer("PACS"))
+        Choice(db, files).owe(job.job_id, "PACS", parse({"peer": [{**PEER, **peer}]}).peer("PACS"))
     return job
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Annotated
 
+import typer
 from rich.markup import escape
 
 from dicomnode.cli.console import ConfigOption, JsonOption, StudyArgument, load_settings, out, store, verbs, write_json
@@ -58,6 +60,21 @@ def rerun(study: StudyArgument, config_file: ConfigOption = None) -> None:
 
     db, files = store(load_settings(config_file))
     out.print(act(db, files, study))
+
+
+@app.command()
+def retract(
+    study: StudyArgument,
+    reason: Annotated[str, typer.Option(help="Why, in words for those who have read the results.")],
+    code: Annotated[str, typer.Option(help="quality, safety or worklist: the kind of reason in code.")] = "quality",
+    config_file: ConfigOption = None,
+) -> None:
+    """Take back every result of a study that was sent, where it was sent, and cancel what was not."""
+    from dicomnode.flow.retract import retract as act
+
+    settings = load_settings(config_file)
+    db, files = store(settings)
+    out.print(act(db, files, settings, study, reason, code), markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command()

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dicomnode.config.faults import suggest
 from dicomnode.domain.errors import Fault
 from dicomnode.domain.network import Peer
-from dicomnode.domain.rule import Rule
+from dicomnode.domain.prior import OWN_STORE
+from dicomnode.domain.rule import Rule, Use
 
 
 def cross_faults(peers: tuple[Peer, ...], rules: tuple[Rule, ...]) -> list[Fault]:
@@ -16,6 +17,8 @@ def cross_faults(peers: tuple[Peer, ...], rules: tuple[Rule, ...]) -> list[Fault
             faults.append(Fault(key=f"{kind}.name", value=name, remedy="each name may stand once"))
     if "sender" in names:
         faults.append(Fault(key="peer.name", value="sender", remedy="the word means the peer that sent"))
+    if OWN_STORE in names:
+        faults.append(Fault(key="peer.name", value=OWN_STORE, remedy="as a source of priors it means the own store"))
     for peer in peers:
         target = next((other for other in peers if other.name == peer.results_to), None)
         if target is not None and not target.may_receive:
@@ -26,6 +29,10 @@ def cross_faults(peers: tuple[Peer, ...], rules: tuple[Rule, ...]) -> list[Fault
             faults.append(Fault(key=f"peer {peer.name}.results_to", value=peer.results_to, remedy=remedy))
     by_name = {peer.name: peer for peer in peers}
     for rule in rules:
+        for source in rule.priors.peers if rule.priors else ():
+            if source not in by_name:
+                remedy = suggest(source, (OWN_STORE, *names), "no such peer")
+                faults.append(Fault(key=f"rule {rule.name}.priors.from", value=source, remedy=remedy))
         for destination in rule.destinations:
             if destination == "sender":
                 continue
@@ -40,6 +47,12 @@ def cross_faults(peers: tuple[Peer, ...], rules: tuple[Rule, ...]) -> list[Fault
                     f"this peer takes only {', '.join(by_name[destination].outputs)}; have the rule make one of them"
                 )
                 faults.append(Fault(key=f"rule {rule.name}.outputs", value=destination, remedy=remedy))
+            elif rule.use is Use.RESEARCH and not by_name[destination].accept_research:
+                remedy = (
+                    "the rule is for research; set accept_research = true in this peer's entry if its readers may see"
+                    ' that, or use = "clinical" in the rule'
+                )
+                faults.append(Fault(key=f"rule {rule.name}.destinations", value=destination, remedy=remedy))
     return faults
 
 

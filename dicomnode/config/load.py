@@ -14,12 +14,13 @@ from dicomnode.config.tables import AUTO, OUTPUTS, Models, PeerTable, RuleTable,
 from dicomnode.domain.condition import ASSOCIATION_KEYS, parse_conditions
 from dicomnode.domain.errors import ConfigError, Fault
 from dicomnode.domain.network import Peer
+from dicomnode.domain.prior import PriorWish
 from dicomnode.domain.rule import Condition, Rule
 
 #: Where the file is looked for when no `--config` says so; the first that exists.
 SEARCH = (Path("dicomnode.toml"), Path("/etc/dicomnode/dicomnode.toml"))
 
-_TABLES = ("node", "store", "models", "completion", "work", "deliver", "log")
+_TABLES = ("node", "store", "models", "completion", "work", "deliver", "priors", "log")
 
 
 def find_file(given: Path | None) -> Path:
@@ -122,8 +123,10 @@ def _rule(table: Any, number: int, faults: list[Fault]) -> Rule | None:
     if not (read.study or read.series or any(read.inputs.values())):
         remedy = "name at least one condition in [rule.series] or [rule.inputs.<name>]"
         faults.append(Fault(key=where, value=read.name, remedy=remedy))
-    fields = read.model_dump(exclude={"study", "series", "inputs"})
-    return Rule(**fields, study=study, series=series, inputs=inputs, radiomics="radiomics" in read.outputs)
+    fields = read.model_dump(exclude={"study", "series", "inputs", "priors"})
+    wish = PriorWish(**read.priors.model_dump()) if read.priors else None
+    computed = "radiomics" in read.outputs
+    return Rule(**fields, study=study, series=series, inputs=inputs, radiomics=computed, priors=wish)
 
 
 def _conditions(

@@ -11,11 +11,11 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from dicomnode.domain.network import Peer, PeerRole
-from dicomnode.domain.rule import Rule
+from dicomnode.domain.rule import Rule, Use
 from dicomnode.domain.work import Backoff
 
 #: Kinds of object that a rule may ask for and a peer may take; `radiomics` also switches the computation on.
-OUTPUTS = ("seg", "labelmap", "sr", "radiomics", "rtstruct", "picture", "pdf")
+OUTPUTS = ("seg", "labelmap", "sr", "radiomics", "rtstruct", "map", "picture", "pdf")
 
 #: What of the rule's kinds a peer gets is decided by what it accepts.
 AUTO: Final = "auto"
@@ -111,6 +111,15 @@ class Deliver(Section):
         )
 
 
+class Priors(Section):
+    """`[priors]`: the scratch area for earlier studies that are fetched from peers."""
+
+    maximum_gib: float = Field(default=50, gt=0)
+    leave_free_gib: float = Field(default=5, ge=0)
+    keep_hours: float = Field(default=72, gt=0)
+    response_timeout_seconds: float = Field(default=300, gt=0)
+
+
 class Log(Section):
     """`[log]`: what is written and how."""
 
@@ -129,6 +138,12 @@ class PeerTable(Section):
     addresses: tuple[str, ...] = ()
     results_to: str = ""
     accept_results: bool = False
+    accept_research: bool = False
+    rejection_notes: bool = False
+    deflate: bool = False
+    empty_frames: bool = False
+    labelmap_background: bool = True
+    retrieve: Literal["move", "get"] = "move"
     outputs: Literal["auto"] | tuple[str, ...] = AUTO
 
     @field_validator("outputs")
@@ -151,6 +166,15 @@ class PeerTable(Section):
         return addresses
 
 
+class WishTable(Section):
+    """`priors` of a `[[rule]]`: which earlier studies to compare with."""
+
+    sources: tuple[str, ...] = Field(alias="from", min_length=1)
+    within_days: int = Field(default=1095, ge=1)
+    at_most: int = Field(default=2, ge=1, le=10)
+    wait_seconds: float = Field(default=3600, ge=0)
+
+
 class RuleTable(Section):
     """`[[rule]]`: what to run on which series, and who gets the results."""
 
@@ -158,8 +182,11 @@ class RuleTable(Section):
     model: str = Field(min_length=1)
     outputs: tuple[str, ...] = Field(default=("seg", "sr"), min_length=1)
     destinations: tuple[str, ...] = Field(default=("sender",), min_length=1)
+    use: Use = Use.RESEARCH
+    deadline_seconds: float = Field(default=0, ge=0)
     priority: int = 0
     enabled: bool = True
+    priors: WishTable | None = None
     study: dict[str, Any] = {}
     series: dict[str, Any] = {}
     inputs: dict[str, dict[str, Any]] = {}
@@ -176,6 +203,7 @@ class Settings(Section):
     completion: Completion = Completion()
     work: Work = Work()
     deliver: Deliver = Deliver()
+    priors: Priors = Priors()
     log: Log = Log()
     peers: tuple[Peer, ...] = ()
     rules: tuple[Rule, ...] = ()

@@ -11,7 +11,7 @@ from time import monotonic
 from pynetdicom import _config, evt
 from pynetdicom.association import Association
 from pynetdicom.pdu import A_ABORT_RQ
-from pynetdicom.pdu_primitives import A_ASSOCIATE
+from pynetdicom.pdu_primitives import A_ASSOCIATE, SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext
 
 from dicomnode.deliver.dial import Dialled, Dialler
@@ -57,7 +57,13 @@ class Conversation:
         assert self._association is not None
         return self._association
 
-    def request(self, ae: Dialler, contexts: Sequence[PresentationContext]) -> None:
+    def request(
+        self,
+        ae: Dialler,
+        contexts: Sequence[PresentationContext],
+        roles: Sequence[SCP_SCU_RoleSelectionNegotiation] = (),
+        handlers: Sequence[evt.EventHandlerType] = (),
+    ) -> None:
         """Request the association.
 
         Raises
@@ -67,9 +73,6 @@ class Conversation:
         DeliveryError
             The configured AE title or host cannot be used at all.
         """
-        handlers: list[evt.EventHandlerType] = [
-            (evt.EVT_PDU_RECV, self._on_pdu),
-        ]
         began = monotonic()
         try:
             self._association = ae.associate(
@@ -78,7 +81,8 @@ class Conversation:
                 contexts=list(contexts),
                 ae_title=self.peer.aet,
                 max_pdu=_UNLIMITED,
-                evt_handlers=handlers,
+                ext_neg=list(roles),
+                evt_handlers=[(evt.EVT_PDU_RECV, self._on_pdu), *handlers],
             )
         except OSError as error:
             raise PeerUnreachable(f"{self.name}: {error.strerror or error}") from error
@@ -132,9 +136,20 @@ def _words(error: OSError, connect_seconds: float) -> str:
 
 @contextmanager
 def conversation(
-    peer: Peer, contexts: Sequence[PresentationContext], *, calling_aet: str, timeouts: Timeouts
+    peer: Peer,
+    contexts: Sequence[PresentationContext],
+    *,
+    calling_aet: str,
+    timeouts: Timeouts,
+    roles: Sequence[SCP_SCU_RoleSelectionNegotiation] = (),
+    handlers: Sequence[evt.EventHandlerType] = (),
 ) -> Iterator[Conversation]:
     """An association with `peer`, released at the end.
+
+    Parameters
+    ----------
+    roles, handlers
+        For a retrieval by C-GET, in which the peer stores to us (PS3.7 D.3.3.4).
 
     Raises
     ------
@@ -152,7 +167,7 @@ def conversation(
     # An association that we hold open is never idle for long; a stalled peer meets the DIMSE time-out first.
     ae.network_timeout = timeouts.dimse_seconds + timeouts.acse_seconds
     talk = Conversation(peer, timeouts)
-    talk.request(ae, contexts)
+    talk.request(ae, contexts, roles, handlers)
     try:
         yield talk
     except PeerUnreachable:

@@ -11,7 +11,13 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_file_meta_info
-from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    SegmentationStorage,
+)
 from pynetdicom import build_context
 from pynetdicom.presentation import PresentationContext
 
@@ -38,6 +44,8 @@ _THERE = {
     False: "but C-FIND does not find it there",
 }
 
+_DEFLATED = str(DeflatedExplicitVRLittleEndian)
+
 _PRIORITY_MEDIUM = 0
 _MOST_MESSAGE_IDS = 65535
 
@@ -55,8 +63,8 @@ class Outgoing:
 def send(peer: Peer, files: Sequence[Outgoing], *, calling_aet: str, timeouts: Timeouts) -> Iterator[Receipt]:
     """Send `files` in their order over one association.
 
-    The bytes go out as they were kept. Only where the peer accepts nothing but another uncompressed transfer syntax is
-    the data set encoded anew, which loses nothing (PS3.5 Annex A).
+    The bytes go out as they were kept. Only where the peer accepts nothing but another uncompressed transfer syntax, or
+    a SEG deflated as its entry asks, is the data set encoded anew, which loses nothing (PS3.5 Annex A).
 
     Yields
     ------
@@ -72,15 +80,18 @@ def send(peer: Peer, files: Sequence[Outgoing], *, calling_aet: str, timeouts: T
     """
     if not files:
         return
-    with conversation(peer, presentation_contexts(files), calling_aet=calling_aet, timeouts=timeouts) as talk:
+    with conversation(
+        peer, presentation_contexts(files, deflate=peer.deflate), calling_aet=calling_aet, timeouts=timeouts
+    ) as talk:
         for number, file in enumerate(files):
             yield _send_one(talk, file, number % _MOST_MESSAGE_IDS + 1)
 
 
-def presentation_contexts(files: Sequence[Outgoing]) -> list[PresentationContext]:
+def presentation_contexts(files: Sequence[Outgoing], *, deflate: bool = False) -> list[PresentationContext]:
     """One context per SOP class and transfer syntax, and own ones for what a file may be converted to.
 
-    Each context proposes a single transfer syntax, since the peer picks one per context (PS3.8 9.3.2.2).
+    With `deflate` a SEG is proposed deflated, too. Each context proposes a single transfer syntax, since the peer picks
+    one per context (PS3.8 9.3.2.2).
 
     Raises
     ------
@@ -91,6 +102,8 @@ def presentation_contexts(files: Sequence[Outgoing]) -> list[PresentationContext
     for file in files:
         if file.transfer_syntax_uid in CONVERTIBLE:
             wanted.update(dict.fromkeys((file.sop_class_uid, syntax) for syntax in FALLBACKS))
+        if deflate and _deflatable(file):
+            wanted[file.sop_class_uid, _DEFLATED] = None
     if len(wanted) > MOST_CONTEXTS:
         text = f"{len(files)} files need {len(wanted)} presentation contexts, an association has {MOST_CONTEXTS}"
         raise DeliveryError(f"{text}; send fewer kinds of objects at once")
@@ -105,7 +118,10 @@ def _send_one(talk: Conversation, file: Outgoing, message_id: int) -> Receipt:
         if context.abstract_syntax == file.sop_class_uid
     }
     what: Path | Dataset = file.path
-    if file.transfer_syntax_uid not in accepted:
+    if talk.peer.deflate and _deflatable(file) and _DEFLATED in accepted:
+        what = _decoded(file)
+        what.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    elif file.transfer_syntax_uid not in accepted:
         if file.transfer_syntax_uid not in CONVERTIBLE or not accepted & CONVERTIBLE:
             return _not_offered(talk, file)
         what = _decoded(file)
@@ -135,6 +151,11 @@ def _send_one(talk: Conversation, file: Outgoing, message_id: int) -> Receipt:
         final=verdict is Verdict.REFUSED,
         text=text,
     )
+
+
+def _deflatable(file: Outgoing) -> bool:
+    """Masks of one bit are nearly all zeros, and have no compressed transfer syntax that every reader knows."""
+    return file.sop_class_uid == SegmentationStorage and file.transfer_syntax_uid == ExplicitVRLittleEndian
 
 
 def _check(file: Outgoing) -> None:

@@ -9,8 +9,10 @@ from pydicom.uid import (
     EnhancedSRStorage,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
+    KeyObjectSelectionDocumentStorage,
     MultiFrameTrueColorSecondaryCaptureImageStorage,
     RLELossless,
+    ParametricMapStorage,
     RTStructureSetStorage,
     SecondaryCaptureImageStorage,
     SegmentationStorage,
@@ -33,11 +35,13 @@ OFFERS: dict[str, dict[str, tuple[str, ...]]] = {
         str(EnhancedSRStorage): _PLAIN,
     },
     "rtstruct": {str(RTStructureSetStorage): _PLAIN},
+    "map": {str(ParametricMapStorage): _PLAIN},
     "picture": {
         str(SecondaryCaptureImageStorage): _PLAIN,
         str(MultiFrameTrueColorSecondaryCaptureImageStorage): _PLAIN,
     },
     "pdf": {str(EncapsulatedPDFStorage): _PLAIN},
+    "rejection": {str(KeyObjectSelectionDocumentStorage): _PLAIN},
 }
 
 #: "Abstract syntax not supported" (PS3.8 Table 9-18): what a context counts as to which the peer said nothing.

@@ -14,6 +14,7 @@ from scipy import ndimage
 from dicomnode.domain.code import Code
 from dicomnode.domain.model import ModelSpec, Segment, Severity
 from dicomnode.domain.response import Comparison
+from dicomnode.domain.signature import Contribution
 
 if TYPE_CHECKING:
     from highdicom import Volume
@@ -121,16 +122,44 @@ class Segmentation:
         uint8, same shape and affine as the source volume; a voxel's value is its segment number, 0 is background.
     segments
         Descriptions of the labels that may occur.
+    overlapping
+        Further label maps of the same grid, with segments that share voxels with those before; numbers are unique
+        over all. Networks make none, what people draw may need some.
     """
 
     volume: Volume
     segments: tuple[Segment, ...]
+    overlapping: tuple[Segmentation, ...] = ()
+
+    @property
+    def layers(self) -> tuple[Segmentation, ...]:
+        """All label maps, this one first."""
+        return (self, *self.overlapping)
 
     def present(self) -> tuple[Segment, ...]:
         """The segments with at least one voxel."""
         boxes = ndimage.find_objects(self.volume.array)
         found = {number for number, box in enumerate(boxes, start=1) if box}
         return tuple(segment for segment in self.segments if segment.number in found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbabilityMap:
+    """How probable the network holds one segment to be at every voxel, before any step that tidies the mask.
+
+    Attributes
+    ----------
+    segment
+        What it is the probability of; its number is that of the network's channel.
+    volume
+        uint16 on the grid of the source volume.
+    slope
+        What one step of a stored number is worth.
+    """
+
+    segment: Segment
+    volume: Volume = field(repr=False)
+    slope: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,6 +213,8 @@ class FeatureSet:
         What could not be computed, and why.
     remarks
         What a reader of the values has to know: coarsened, harmonised with what, not harmonised why.
+    contour_change
+        Largest change of a value, relative to it, when the mask is grown or shrunk by one voxel; empty unless asked.
     """
 
     segment_number: int
@@ -193,6 +224,7 @@ class FeatureSet:
     values: Mapping[str, float] = field(default_factory=dict, repr=False)
     absent: tuple[Absent, ...] = ()
     remarks: tuple[str, ...] = ()
+    contour_change: Mapping[str, float] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,6 +281,28 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Contours:
+    """An object of another hand whose regions were measured: a SEG or an RT Structure Set.
+
+    Attributes
+    ----------
+    dataset
+        What refers to it: study, series and instance UID, SOP class, modality.
+    segment_numbers
+        Number of a segment here → its Segment Number in the SEG; empty for a structure set.
+    tracking_uids
+        Number of a segment here → the Tracking UID that the object gives it.
+    author
+        Who drew it, with what and when, in words. May name people: for reports alone, never for a log.
+    """
+
+    dataset: Dataset = field(repr=False)
+    segment_numbers: Mapping[int, int] = field(default_factory=dict)
+    tracking_uids: Mapping[int, str] = field(default_factory=dict)
+    author: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
     """Everything one analysis has to say about one series.
 
@@ -256,6 +310,8 @@ class Findings:
     ----------
     segmentation
         Empty and without segments where the task is not to segment.
+    maps
+        Probabilities of the segments that the network tells apart; empty where nobody asked for them.
     companions
         The series of the further inputs, resampled to the source's grid by preparation.
     measurements
@@ -264,21 +320,31 @@ class Findings:
         Numbers that could not be measured, and why.
     comparison
         The same patient at earlier times; None where none was asked for.
+    contributions
+        What each feature adds to the score of a signature, in the order of the bundle.
+    statements
+        What a reader needs to read the scores: endpoint, horizon, calibration or its absence.
     checks
         The quality gate's report on input and output.
+    contours
+        What somebody else drew and this analysis measured; None where a model found the regions.
     """
 
     source: SourceSeries
     segmentation: Segmentation
     measurements: tuple[Measurement, ...]
+    maps: tuple[ProbabilityMap, ...] = ()
     absent: tuple[Absent, ...] = ()
     features: tuple[FeatureSet, ...] = ()
     comparison: Comparison | None = None
     detections: tuple[Detection, ...] = ()
     classifications: tuple[Classification, ...] = ()
     companions: tuple[SourceSeries, ...] = ()
+    contributions: tuple[Contribution, ...] = ()
+    statements: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()
     warnings: tuple[str, ...] = ()
+    contours: Contours | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -94,6 +94,9 @@ class RadiomicsSpec:
         pyradiomics' settings by its own names (`binWidth`, `resampledPixelSpacing`, `normalize` …).
     most_voxels
         Regions above this are refused, or with `coarsen` resampled to a coarser grid; both are said.
+    most_anisotropy
+        Above this ratio of the longest to the shortest side of a voxel there are no features, since textures in space
+        take neighbours along all axes for alike; None sets no limit.
     perturb
         Whether the mask is also grown and shrunk by one voxel, to tell how much each feature depends on the contour.
     stability
@@ -105,6 +108,7 @@ class RadiomicsSpec:
     settings: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({"binWidth": 25}))
     most_voxels: int = 5_000_000
     coarsen: bool = False
+    most_anisotropy: float | None = None
     perturb: bool = False
     stability: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     harmonisation: Harmonisation | None = None

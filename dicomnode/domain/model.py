@@ -12,6 +12,7 @@ from typing import Any
 from dicomnode.domain.code import Code
 from dicomnode.domain.measuring import MeasureSpec, RadiomicsSpec
 from dicomnode.domain.rule import Condition
+from dicomnode.domain.signature import SignatureSpec
 
 
 class ModelStatus(StrEnum):
@@ -239,6 +240,11 @@ class ModelSpec:
         The concept that a classifier answers.
     sensitivity
         Measured sensitivity in words with its data, printed where nothing was found; empty when unknown.
+    contours
+        Name of the input that holds what somebody has drawn, never the first; empty where a network finds the regions.
+    signature
+        What a score is computed from, where that is features and not images. The regions come from the coarse model
+        of `cascade` or from `contours`.
     """
 
     name: str
@@ -268,6 +274,13 @@ class ModelSpec:
     sensitivity: str = ""
     measure: MeasureSpec = field(default_factory=MeasureSpec)
     radiomics: RadiomicsSpec = field(default_factory=RadiomicsSpec)
+    contours: str = ""
+    signature: SignatureSpec | None = None
+
+    @property
+    def images(self) -> tuple[InputSpec, ...]:
+        """The inputs that are image series: all but the contours."""
+        return tuple(one for one in self.inputs if one.name != self.contours)
 
     @property
     def input(self) -> InputSpec:

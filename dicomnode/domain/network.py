@@ -36,6 +36,18 @@ class Peer:
         Whether a peer of role modality may be sent results all the same.
     outputs
         Kinds of result that it takes (`config.OUTPUTS`); empty leaves the choice to what it accepts.
+    accept_research
+        Whether it may be sent what is for research alone.
+    rejection_notes
+        Whether it acts on a rejection note (IHE RAD TF-3 4.66), so that withdrawn results vanish from its lists.
+    deflate
+        Whether a SEG is sent to it deflated (PS3.5 A.5) where it accepts that.
+    empty_frames
+        Whether its SEG holds every frame of every segment, also those without a voxel.
+    labelmap_background
+        Whether its label map describes the background as a segment.
+    retrieve
+        How earlier studies are fetched from it: `move` (C-MOVE to this node's AE title) or `get` (C-GET).
     """
 
     name: str
@@ -47,6 +59,12 @@ class Peer:
     results_to: str = ""
     accept_results: bool = False
     outputs: tuple[str, ...] = ()
+    accept_research: bool = False
+    rejection_notes: bool = False
+    deflate: bool = False
+    empty_frames: bool = False
+    labelmap_background: bool = True
+    retrieve: str = "move"
 
     @property
     def address(self) -> str:

@@ -15,6 +15,7 @@ class Standing(StrEnum):
 
     MATCHED = "matched"
     NOT_DETECTED = "not detected by the algorithm"
+    NOT_IMAGED = "not covered by the images"
     CANDIDATE_NEW = "candidate new lesion"
 
 
@@ -76,6 +77,8 @@ class TimePoint:
     ----------
     measured_by
         Model and version, or the person who drew the contours.
+    by_person
+        Whether a person drew them; such a choice of lesions outranks that of a model.
     comparability
         What decides whether numbers may be held against each other, in words by name: slice thickness, kernel,
         contrast phase, uptake time, model.
@@ -87,6 +90,7 @@ class TimePoint:
     day: date
     lesions: tuple[Lesion, ...]
     measured_by: str
+    by_person: bool = False
     comparability: Mapping[str, str] = field(default_factory=dict)
     references: tuple[Reference, ...] = ()
 
@@ -99,6 +103,8 @@ class Change:
     ----------
     percent
         By quantity (`longest_mm`, `short_mm`, `volume_ml`, `product_mm2`), change against the last time point.
+    growth_percent_per_day
+        Specific growth rate of the volume, negative where it shrinks; None where not defined.
     doubling_days
         Time in which the volume doubles at this rate, negative where it shrinks (halves); None where not defined.
     """
@@ -107,6 +113,7 @@ class Change:
     before: Lesion | None
     now: Lesion | None
     percent: Mapping[str, float] = field(default_factory=dict)
+    growth_percent_per_day: float | None = None
     doubling_days: float | None = None
 
 
@@ -123,17 +130,23 @@ class Assessment:
     category
         Response of the target lesions in code (CID 6143); None where the criterion cannot be answered from images
         alone or the lesions do not allow it, for the reason in `text`.
+    baseline, nadir, now
+        Sums over the target lesions: of diameters, of products or of volumes; None where there are no target lesions,
+        or one of them was not measured at that time. The nadir is the smallest earlier sum, the baseline's included.
+    targets
+        Tracking UIDs of the target lesions.
     """
 
     criterion: str
-    baseline: float
-    nadir: float
-    now: float
+    baseline: float | None
+    nadir: float | None
+    now: float | None
     unit: Code
     percent_from_baseline: float | None
     percent_from_nadir: float | None
     category: Code | None
     text: str
+    targets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

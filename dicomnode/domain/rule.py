@@ -8,6 +8,15 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
+from dicomnode.domain.prior import PriorWish
+
+
+class Use(StrEnum):
+    """What the results of a rule are for; research goes only to destinations that accept it."""
+
+    RESEARCH = "research"
+    CLINICAL = "clinical"
+
 
 class Operator(StrEnum):
     """How a condition compares; the names are those of the configuration file."""
@@ -62,6 +71,13 @@ class Rule:
         Conditions on every series that is to be analysed, whichever input of the model it feeds.
     inputs
         Name of an input → further conditions on the series that feeds it.
+    use
+        Decides how results are marked and who may have them. That a clinical rule needs a model of status `accepted`
+        is for the planner to say, where it says that a bundle is missing.
+    deadline_seconds
+        A reader who waits for longer after the study has settled is told so; 0 for no deadline.
+    priors
+        Which earlier studies to compare with; None for none.
     """
 
     name: str
@@ -74,6 +90,9 @@ class Rule:
     priority: int = 0
     radiomics: bool = False
     enabled: bool = True
+    priors: PriorWish | None = None
+    use: Use = Use.RESEARCH
+    deadline_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

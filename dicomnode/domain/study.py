@@ -27,6 +27,8 @@ class Arrival:
         SHA-256 of the value of the pixel data element as encoded; "" for an object without pixels.
     on_demand
         Sent to a called AE title that forces a run even when nothing changed.
+    move_originator
+        AE title whose C-MOVE made the peer send the object (PS3.7 9.1.1.1.5); "" for one sent unasked.
     """
 
     association: Association
@@ -41,6 +43,7 @@ class Arrival:
     pixel_digest: str
     size_bytes: int
     on_demand: bool = False
+    move_originator: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

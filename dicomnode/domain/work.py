@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import StrEnum
 from pathlib import Path
+
+from dicomnode.domain.prior import Prior
 
 _WORK_ARROWS = (
     ("waiting", "claimed", "running"),
@@ -25,7 +28,22 @@ TRANSITIONS: dict[str, tuple[tuple[str, str, str], ...]] = {
     ),
     "job": _WORK_ARROWS,
     "delivery": _WORK_ARROWS,
+    "prior": (
+        ("waiting", "fetched", "fetched"),
+        ("waiting", "given up", "failed"),
+        ("waiting", "cancelled", "cancelled"),
+        ("fetched", "handed over", "done"),
+        ("fetched", "cancelled", "cancelled"),
+    ),
 }
+
+
+class Occasion(StrEnum):
+    """Why an object of a job was made; a destination gets what it takes of each occasion."""
+
+    RESULT = ""
+    OVERDUE = "overdue"
+    WITHDRAWAL = "withdrawal"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +87,10 @@ class Job:
         How often the job has been claimed, the present claim included.
     lease
         Who holds the claim; empty while waiting.
+    research, received
+        As in `domain.finding.Provenance`.
+    priors
+        Earlier studies of the patient that were at hand when the job was made.
     """
 
     job_id: int
@@ -87,6 +109,9 @@ class Job:
     attempts: int
     lease: str
     created_at: datetime
+    research: bool = True
+    received: str = ""
+    priors: tuple[Prior, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,9 +126,10 @@ class Form:
     role
         Unique within the job.
     kind
-        What it is to a reader: one of `config.OUTPUTS`, or a refusal (`refusal`, `refusal-picture`).
+        What it is to a reader: one of `config.OUTPUTS`, a notice in words (`refusal`, `refusal-picture`), or a
+        `rejection` note.
     refers_to
-        Role of the form that has to be stored before it; empty for none.
+        Roles, with blanks between, of the forms that have to be stored before it; empty for none.
     state
         Of the delivery to that destination; empty when none is owed.
     attempts
@@ -117,8 +143,19 @@ class Form:
     sop_class_uid: str
     sop_instance_uid: str
     transfer_syntax_uid: str
+    occasion: str = Occasion.RESULT
     state: str = ""
     attempts: int = 0
+
+    @property
+    def references(self) -> frozenset[str]:
+        """Roles of the forms that it refers to."""
+        return frozenset(self.refers_to.split())
+
+    @property
+    def offered(self) -> bool:
+        """Whether the destination has it, or may have it: the sender may have died before the answer was written."""
+        return self.state in ("done", "running") or (self.state == "waiting" and self.attempts > 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,16 +10,20 @@ from functools import partial
 from pathlib import Path
 
 from dicomnode.domain.errors import Unsuitable
-from dicomnode.domain.finding import Check, FeatureSet, Findings, Measurement, Provenance, Segmentation, SourceSeries
+from dicomnode.domain.finding import Check, Findings, Provenance, SourceSeries
 from dicomnode.domain.model import ModelSpec
+from dicomnode.domain.prior import Prior
 from dicomnode.domain.uid import ResultUids
 from dicomnode.flow.clinical import clinical
+from dicomnode.flow.compare import compare
 from dicomnode.flow.encode import Output, encoded
+from dicomnode.flow.found import find
+from dicomnode.flow.measured import described, limits, measured
+from dicomnode.flow.signed import signed
 from dicomnode.flow.sources import read, remarks, subject
-from dicomnode.infer.answer import Answer, answer
+from dicomnode.infer.answer import Answer
 from dicomnode.infer.network.session import Sessions
 from dicomnode.infer.quality import gate, plausible
-from dicomnode.measure import intensity, radiomics, size
 
 Progress = Callable[[str, int, int], None]
 
@@ -53,6 +57,7 @@ def analyse(
     uids: ResultUids,
     sessions: Sessions,
     progress: Progress | None = None,
+    priors: Sequence[Prior] = (),
 ) -> Analysis:
     """Run a model on its inputs and encode what it finds.
 
@@ -64,6 +69,8 @@ def analyse(
         Kinds of output (`seg`, `sr`, `radiomics`).
     progress
         Told the stage, steps done and steps in all.
+    priors
+        Earlier studies of the same patient to compare with.
 
     Raises
     ------
@@ -89,9 +96,17 @@ def analyse(
     with watch.stage("infer"):
         features = clinical(model.features, sources)
         try:
-            found = answer(sources, model, sessions, progress=partial(tell, "infer"), features=features)
+            done = partial(tell, "infer")
+            maps = "map" in wanted
+            found = find(inputs, sources, model, sessions, progress=done, features=features, maps=maps)
         except Unsuitable as error:
             raise Unsuitable(str(error), checks=checks) from error
+    with watch.stage("measure"):
+        try:
+            score = signed(found.segmentation, sources, model, sessions)
+        except Unsuitable as error:
+            raise Unsuitable(str(error), checks=checks) from error
+        found = replace(found, measurements=(*found.measurements, *score.measurements))
     with watch.stage("check"):
         checks += _plausible(found, sources[0], model)
         doubts = gate.require(checks, subject(sources))
@@ -99,16 +114,26 @@ def analyse(
     with watch.stage("measure"):
         # What was unusual about a series stands among all warnings, by the name of its input, and need not stand twice.
         source, *companions = (replace(one, warnings=()) for one in sources)
+        sizes = measured(sources[0], found.segmentation, model)
+        sets = described(sources[0], found.segmentation, model, asked="radiomics" in wanted)
+        history, uids = compare(sources[0], found, sizes.measurements, priors, model, sessions, uids)
+        said = (*doubts, *found.warnings, *sizes.remarks, *limits(sets, found.segmentation))
         findings = Findings(
             source=source,
             companions=tuple(companions),
             segmentation=found.segmentation,
-            measurements=(*_measured(sources[0], found.segmentation), *found.measurements),
-            features=_radiomics(sources[0], found.segmentation, "radiomics" in wanted),
+            maps=found.maps,
+            measurements=(*sizes.measurements, *found.measurements),
+            absent=sizes.absent,
+            features=sets,
+            comparison=history,
+            contributions=score.contributions,
+            statements=score.statements,
             detections=found.detections,
             classifications=found.classifications,
             checks=checks,
-            warnings=tuple(dict.fromkeys((*remarks(sources, model), *doubts, *found.warnings))),
+            warnings=tuple(dict.fromkeys((*remarks(sources, model), *said))),
+            contours=found.contours,
         )
     tell("measure", 1, 1)
     tell("report", 0, 1)
@@ -122,18 +147,3 @@ def _plausible(found: Answer, source: SourceSeries, model: ModelSpec) -> tuple[C
     return plausible.check(
         found.segmentation, model, detections=found.detections, scores=found.measurements, source=source
     )
-
-
-def _measured(source: SourceSeries, found: Segmentation) -> tuple[Measurement, ...]:
-    if not found.segments:
-        return ()
-    modality = str(source.datasets[0].get("Modality", "CT"))
-    values = intensity.measure(source.volume, found, modality, source.unit)
-    return (*size.measure(source.volume, found), *values)
-
-
-def _radiomics(source: SourceSeries, found: Segmentation, asked: bool) -> tuple[FeatureSet, ...]:
-    """Features where the bundle declares them, or of every segment where the rule asks."""
-    numbers = [segment.number for segment in found.present() if asked or segment.radiomics]
-    modality = str(source.datasets[0].get("Modality", "CT"))
-    return radiomics.measure(source.volume, found, numbers, modality, source.unit) if numbers else ()

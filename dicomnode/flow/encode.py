@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from pydicom import Dataset
 
 from dicomnode.domain.finding import Check, Findings, Provenance
 from dicomnode.domain.uid import ResultUids
+from dicomnode.flow.masks import masks_of
 from dicomnode.flow.output import Output, encode_as
 from dicomnode.flow.reports import reports
 from dicomnode.report import (
-    check,
     contour_check,
+    drawn_check,
     features,
-    labelmap,
+    map_check,
     measurements,
     onepage,
+    parametric,
     refusal,
     rtstruct,
     secondary,
-    segmentation,
 )
 from dicomnode.report.page import pictures_of
 
@@ -28,6 +29,9 @@ __all__ = ["Output", "encoded", "refused"]
 
 #: Kinds that are drawn into pixels or onto paper; they say something of every result, also an empty one.
 _DRAWN = frozenset({"picture", "pdf"})
+
+#: Kinds that carry contours; nobody needs a second copy of those that he has drawn.
+_CONTOURED = frozenset({"seg", "labelmap", "rtstruct"})
 
 
 def encoded(findings: Findings, wanted: Sequence[str], provenance: Provenance, uids: ResultUids) -> Iterator[Output]:
@@ -44,31 +48,52 @@ def encoded(findings: Findings, wanted: Sequence[str], provenance: Provenance, u
     EncodingError
         If a valid object cannot be built, or the SEG does not say what the mask says.
     """
-    masks: dict[str, Dataset] = {}
-    mask = segmentation.write(findings, provenance, uids) if "seg" in wanted else None
-    if mask is not None:
-        output = encode_as("seg", "seg", mask)
-        check.verify(output.data, findings)
-        masks["seg"] = mask
-        yield output
-    labels = labelmap.write(findings, provenance, uids) if "labelmap" in wanted else None
-    if labels is not None:
-        output = encode_as("labelmap", "labelmap", labels)
-        labelmap.verify(output.data, findings)
-        masks["labelmap"] = labels
-        yield output
-    contours = rtstruct.write(findings, provenance, uids) if "rtstruct" in wanted else None
-    if "sr" in wanted or not (masks or contours or findings.features or _DRAWN & set(wanted)):
-        yield from reports("sr", lambda uids, mask: measurements.write(findings, provenance, uids, mask), uids, masks)
-    if findings.features:
+    if findings.contours is not None:
+        wanted = [kind for kind in wanted if kind not in _CONTOURED]
+    masks: dict[str, Output] = {}
+    for mask in masks_of(findings, wanted, provenance, uids):
+        masks[mask.role] = mask
+        yield mask
+    others: list[Output] = []
+    for one in _beside(findings, wanted, provenance, uids, masks):
+        others.append(one)
+        yield one
+    if "sr" in wanted or not (masks or others):
         yield from reports(
-            "radiomics", lambda uids, mask: features.write(findings, provenance, uids, mask), uids, masks
+            "sr",
+            lambda uids, mask, company: measurements.write(findings, provenance, uids, mask, others=company),
+            uids,
+            masks,
+            others,
         )
+
+
+def _beside(
+    findings: Findings, wanted: Sequence[str], provenance: Provenance, uids: ResultUids, masks: Mapping[str, Output]
+) -> Iterator[Output]:
+    """Everything but masks and the report that refers to all of it."""
+    contours = rtstruct.write(findings, provenance, uids) if "rtstruct" in wanted else None
     if contours is not None:
         output = encode_as("rtstruct", "rtstruct", contours)
         contour_check.verify(output.data, findings)
         yield output
+    if "map" in wanted:
+        yield from _maps(findings, provenance, uids)
+    if findings.features:
+        yield from reports(
+            "radiomics", lambda uids, mask, _: features.write(findings, provenance, uids, mask), uids, masks
+        )
     yield from _drawn(findings, wanted, provenance, uids)
+
+
+def _maps(findings: Findings, provenance: Provenance, uids: ResultUids) -> Iterator[Output]:
+    """The probabilities behind the mask."""
+    for one, dataset in parametric.maps_of(findings, provenance, uids):
+        output = encode_as(f"map-{one.segment.number}", "map", dataset)
+        map_check.verify(output.data, one.volume, parametric.PROBABILITY, findings, slope=one.slope)
+        # A large series has a hundred megabytes of them, which the bytes of the file hold, too.
+        del dataset.PixelData
+        yield output
 
 
 def _drawn(findings: Findings, wanted: Sequence[str], provenance: Provenance, uids: ResultUids) -> Iterator[Output]:
@@ -77,10 +102,15 @@ def _drawn(findings: Findings, wanted: Sequence[str], provenance: Provenance, ui
         return
     pictures = pictures_of(findings, provenance)
     if "picture" in wanted:
-        for number, image in enumerate(secondary.write(findings, provenance, uids, pictures), start=1):
-            yield encode_as(f"picture-{number}", "picture", image)
+        images = secondary.write(findings, provenance, uids, pictures)
+        for number, (picture, image) in enumerate(zip(pictures, images, strict=True), start=1):
+            output = encode_as(f"picture-{number}", "picture", image)
+            drawn_check.verify_picture(output.data, findings.source.datasets, picture)
+            yield output
     if "pdf" in wanted:
-        yield encode_as("pdf", "pdf", onepage.write(findings, provenance, uids, pictures))
+        output = encode_as("pdf", "pdf", onepage.write(findings, provenance, uids, pictures))
+        drawn_check.verify_pdf(output.data, findings.source.datasets)
+        yield output
 
 
 def refused(
@@ -101,4 +131,6 @@ def refused(
     yield encode_as("refusal", "refusal", refusal.write(headers, reason, provenance, uids, checks))
     if "picture" in wanted:
         image = secondary.refusal(headers, reason, provenance, uids, checks)
-        yield encode_as("refusal-picture", "refusal-picture", image)
+        output = encode_as("refusal-picture", "refusal-picture", image)
+        drawn_check.verify_picture(output.data, headers)
+        yield output

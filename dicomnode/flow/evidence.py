@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from dicomnode.complete.policy import Patience, progress_of_series
+from dicomnode.complete.policy import Abandon, Complete, Patience, progress_of_series
 from dicomnode.config import Completion
 from dicomnode.domain.header import Header
 from dicomnode.domain.study import StudyProgress
@@ -35,3 +35,24 @@ def progress(received: Received) -> StudyProgress:
         ),
         usable=any("Rows" in header for header in received.headers.values()),
     )
+
+
+def completeness(progress: StudyProgress, judgement: Complete | Abandon) -> str:
+    """How complete a study was when it was judged, for its reader: received of expected, and by what evidence."""
+    announced = [series for series in progress.series if series.expected is not None]
+    received = sum(series.received for series in progress.series)
+    expected = sum(series.expected or 0 for series in announced)
+    by = ", ".join(dict.fromkeys(series.expected_by for series in announced))
+    where = f"{len(progress.series)} series"
+    if not announced:
+        words = f"{received} instances in {where}, which announce no number"
+    elif len(announced) == len(progress.series):
+        words = f"{received} of {expected} expected instances in {where} ({by})"
+    else:
+        came = sum(series.received for series in announced)
+        words = (
+            f"{received} instances in {where}; {came} of {expected} expected in the {len(announced)} that say ({by})"
+        )
+    if isinstance(judgement, Abandon):
+        return f"{words}; {judgement.why}"
+    return f"{words}; {judgement.evidence}" + (f"; INCOMPLETE, {judgement.short}" if judgement.short else "")

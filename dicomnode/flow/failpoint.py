@@ -15,6 +15,13 @@ NAMES = tuple(
     for moment in ("before", "after")
 )
 
+#: Further ones of what a study without priors does not pass: an object kept in the scratch area, a prior handed over.
+PRIOR_NAMES = tuple(f"{place}.{moment}_commit" for place in ("scratch", "priors") for moment in ("before", "after"))
+
+#: And of what happens beside the loops: a missed deadline, a retraction.
+NOTICE_NAMES = ("overdue.before_commit", "overdue.after_commit",
+                "retract.stopped", "retract.before_commit", "retract.after_commit")  # fmt: skip
+
 
 def failpoint(name: str) -> None:
     """Die here by SIGKILL if the environment says so and it has not happened yet."""

@@ -28,6 +28,8 @@ aet = {pacs_aet}
 host = {pacs_host}
 port = {pacs_port}
 role = "archive"           # archive, modality or router
+accept_research = true     # every result is for research until a rule says use = "clinical"; without this line the
+                           # PACS gets none of them
 
 # A scanner that sends straight to this node; its results go to the PACS.
 # [[peer]]

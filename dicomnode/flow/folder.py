@@ -19,7 +19,7 @@ from dicomnode.report.provenance import MANUFACTURER
 STATION = "OFFLINE"
 
 #: Names of results, by role.
-_NAME = re.compile(r"(seg|labelmap|sr|radiomics|rtstruct|picture-\d+|pdf|refusal|refusal-picture)\.dcm")
+_NAME = re.compile(r"(seg|labelmap|sr|radiomics|rtstruct|map-\d+|picture-\d+|pdf|refusal|refusal-picture)\.dcm")
 
 _ASIDE = ".dicomnode-"
 

@@ -12,6 +12,7 @@ from dicomnode.domain.network import Association
 from dicomnode.domain.rule import Rule
 from dicomnode.domain.study import Arrival
 from dicomnode.flow.failpoint import failpoint
+from dicomnode.flow.priors_scratch import ScratchArea
 from dicomnode.flow.sameness import changes, counted_keywords
 from dicomnode.store.database import Database
 from dicomnode.store.files import Files
@@ -28,10 +29,15 @@ class Intake:
     ----------
     rules
         Their attributes count when an object comes again with other content.
+    scratch
+        Takes what comes because this node has asked for it.
     """
 
-    def __init__(self, db: Database, files: Files, rules: Iterable[Rule]) -> None:
+    def __init__(
+        self, db: Database, files: Files, rules: Iterable[Rule], scratch: ScratchArea | None = None
+    ) -> None:
         self._db = db
+        self._scratch = scratch
         self._files = files
         self._studies = Studies(db, files)
         self._jobs = Jobs(db, files)
@@ -69,6 +75,9 @@ class Intake:
         OutOfResources
             If the disk or the database cannot take it; no row names it, and a file that is there already is swept.
         """
+        if self._scratch is not None and self._scratch.takes(arrival):
+            self._scratch.keep(arrival)
+            return
         with self._lock:
             if self._jobs.is_own(arrival.sop_instance_uid):
                 # An archive that forwards everything brings our results home; they are here and change nothing.

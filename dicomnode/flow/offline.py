@@ -15,7 +15,7 @@ from dicomnode.domain.errors import Refused
 from dicomnode.domain.network import Association
 from dicomnode.domain.rule import Match
 from dicomnode.domain.study import Arrival, Instance, Series, Study
-from dicomnode.flow.plan import hold
+from dicomnode.flow.hold import hold
 from dicomnode.flow.stacks import in_stacks
 from dicomnode.infer.read.faults import READ_FAULTS
 from dicomnode.receive.header import read_arrival

@@ -7,6 +7,7 @@ from dicomnode.store.database import Database
 from dicomnode.store.deliveries import Deliveries
 from dicomnode.store.files import Files
 from dicomnode.store.jobs import Jobs
+from dicomnode.store.priors import Searches
 from dicomnode.store.story import Story
 from dicomnode.store.studies import Studies
 
@@ -32,12 +33,14 @@ def rerun(db: Database, files: Files, study: str) -> str:
 
 
 def cancel(db: Database, files: Files, study: str) -> str:
-    """Cancel waiting jobs and deliveries; in words what was done."""
+    """Cancel waiting jobs and deliveries, and look for no more priors; in words what was done."""
     uid = find(db, study)
     with db.transaction():
         jobs = Jobs(db, files).cancel(uid)
         deliveries = Deliveries(db, files).cancel(uid)
-    return f"study {uid}: {jobs} jobs and {deliveries} deliveries cancelled"
+        searches = Searches(db, files).cancel(uid)
+    also = f", {searches} searches for priors ended" if searches else ""
+    return f"study {uid}: {jobs} jobs and {deliveries} deliveries cancelled{also}"
 
 
 def find(db: Database, beginning: str) -> str:

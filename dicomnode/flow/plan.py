@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from dicomnode.config import Settings
 from dicomnode.domain.errors import ConfigError
 from dicomnode.domain.model import ModelSpec
-from dicomnode.domain.rule import Match, Rule
+from dicomnode.domain.rule import Rule, Use
 from dicomnode.domain.study import Series, Study
 from dicomnode.flow.address import destinations
+from dicomnode.flow.hold import explain, hold
+from dicomnode.flow.priors_own import OwnPriors
 from dicomnode.flow.recipe import input_digest, recipe_digest
 from dicomnode.flow.stacks import in_stacks
 from dicomnode.infer.bundle.load import find_bundles
+from dicomnode.route.contours import no_contours
 from dicomnode.route.inputs import feeds, unknown_inputs
-from dicomnode.route.match import match
 from dicomnode.route.select import frame_of, preference
 from dicomnode.store.jobs import Plan
 
@@ -24,10 +27,17 @@ Considered = tuple[str, str]
 
 
 class Planner:
-    """Holds the rules against a study. Pure but for reading the bundles, which may change while the node runs."""
+    """Holds the rules against a study. Reads the bundles, which may change while the node runs, and writes nothing.
 
-    def __init__(self, settings: Settings) -> None:
+    Parameters
+    ----------
+    own
+        Finds the priors at hand for rules that compare; None finds none.
+    """
+
+    def __init__(self, settings: Settings, own: OwnPriors | None = None) -> None:
         self._settings = settings
+        self._own = own
 
     def plan(
         self, study: Study, now: datetime, *, refusal: str = "", forced: bool = False
@@ -60,7 +70,7 @@ class Planner:
             made, words = self._for_rule(rule, spec, study, matching, refusal or _fault(rule, spec, broken))
             plans += made
             considered += [(rule.name, text) for text in words]
-        return plans, considered
+        return (self._own.equip(study, plans) if self._own else plans), considered
 
     def _for_rule(
         self, rule: Rule, spec: ModelSpec | None, study: Study, matching: Sequence[Series], fault: str
@@ -68,20 +78,24 @@ class Planner:
         """One job for each frame of reference that has all inputs; where none has, one that only says why."""
         names, story = destinations(rule, study, self._settings)
         nearest = min(matching, key=preference)
-        if spec is None or fault:
+        if spec is None or (fault and not spec.contours):
             inputs = {spec.input.name if spec else "": nearest}
             return [_plan(rule, spec, inputs, frame_of(nearest), names, fault)], [*story, fault]
         found = feeds(rule, study, spec)
+        if fault:
+            found = [replace(feed, lacking=fault) for feed in found]
         complete = [feed for feed in found if not feed.lacking]
-        if not complete:
-            best = found[0]
-            inputs = dict(best.series) or {spec.input.name: best.nearest}
-            return [_plan(rule, spec, inputs, best.frame, names, best.lacking)], [*story, best.lacking]
+        # Of frames of reference one that suffices is enough; of contours each was drawn to be measured.
+        told = [feed for feed in found if feed.lacking] if spec.contours else [] if complete else found[:1]
+        story += [feed.lacking for feed in told] or ([no_contours(rule, spec)] if spec.contours and not found else [])
         for feed in complete:
             for name, series in feed.series.items():
                 fed = f"input {name} of {spec.name}" if len(spec.inputs) > 1 else spec.name
                 story.append(f"{series.title} feeds {fed}: {feed.why[name]}")
-        return [_plan(rule, spec, feed.series, feed.frame, names, "") for feed in complete], story
+        return [
+            _plan(rule, spec, feed.series or {spec.input.name: feed.nearest}, feed.frame, names, feed.lacking)
+            for feed in (*complete, *told)
+        ], story
 
     def _too_old(self, study: Study, now: datetime) -> str:
         limit = self._settings.completion.max_study_age_days
@@ -98,24 +112,6 @@ class Planner:
         if now - day <= timedelta(days=limit + 1):
             return ""
         return f"study of {date} is older than max_study_age_days = {limit}: kept as a prior"
-
-
-def hold(rule: Rule, study: Study) -> list[tuple[Series, Match]]:
-    """A rule held against every series of a study, once for each input that it names.
-
-    The rule applies to the study if one of these matches.
-    """
-    return [(series, match(rule, study, series, name)) for name in rule.inputs or ("",) for series in study.series]
-
-
-def explain(one: Match, series: Series) -> str:
-    """One rule on one series in words."""
-    kind = series.header.first("Modality", "no modality")
-    label = f"{series.title} ({kind}, {len(series.instances)} objects)"
-    fed = f" as input {one.input}" if one.input else ""
-    if one.matched:
-        return f"{label} matches{fed}: " + "; ".join(reason.text for reason in one.reasons)
-    return f"{label} does not match{fed}: " + "; ".join(reason.text for reason in one.failed)
 
 
 def _fault(rule: Rule, spec: ModelSpec | None, broken: Mapping[str, ConfigError]) -> str:
@@ -144,4 +140,6 @@ def _plan(
         outputs=rule.outputs,
         destinations=tuple(peers),
         refusal=refusal,
+        research=rule.use is Use.RESEARCH,
+        deadline_seconds=rule.deadline_seconds,
     )

@@ -12,6 +12,7 @@ from fcntl import LOCK_NB, LOCK_SH, flock
 from dicomnode.config import Settings
 from dicomnode.flow.preflight_models import models
 from dicomnode.flow.preflight_peers import peers
+from dicomnode.flow.preflight_priors import prior_sources
 from dicomnode.flow.verdict import Check, Verdict
 from dicomnode.store.database import NETWORK_FILE_SYSTEMS, file_system
 
@@ -30,6 +31,7 @@ def check(settings: Settings) -> Iterator[Check]:
     yield from models(settings)
     yield _port(settings)
     yield from peers(settings)
+    yield from prior_sources(settings)
 
 
 def _count(number: int, what: str) -> str:

@@ -46,8 +46,9 @@ def models(settings: Settings) -> Iterator[Check]:
             remedy = "put the right files back; until then the model refuses"
             yield Check(subject=subject, verdict=Verdict.FAIL, found=str(error), remedy=remedy)
             continue
-        provider = session.get_providers()[0].removesuffix("ExecutionProvider")
-        yield Check(subject=subject, verdict=Verdict.OK, found=f"{spec.version}, {spec.status}, runs on {provider}")
+        provider = session.get_providers()[0].removesuffix("ExecutionProvider") if session else ""
+        runs = f"runs on {provider}" if provider else "needs no network"
+        yield Check(subject=subject, verdict=Verdict.OK, found=f"{spec.version}, {spec.status}, {runs}")
         if not card(spec):
             yield Check(subject=subject, verdict=Verdict.WARN, found=f"no {CARD}", remedy=_WRITE_CARD)
 

@@ -13,6 +13,7 @@ from dicomnode.deliver import dimse, offers
 from dicomnode.domain.clock import utc_now
 from dicomnode.domain.errors import DicomNodeError
 from dicomnode.domain.network import Acceptance, Peer
+from dicomnode.domain.rule import Use
 from dicomnode.flow.inquiry import asker
 from dicomnode.flow.verdict import Check, Verdict
 from dicomnode.store.acceptances import Acceptances
@@ -23,9 +24,22 @@ def peers(settings: Settings) -> Iterator[Check]:
     """Every peer by C-ECHO, then what it accepts, kind by kind, as it answers now or has answered last."""
     for peer in settings.peers:
         yield _echo(settings, peer)
+        yield from _research(settings, peer)
         if peer.may_receive:
             known = _acceptance(settings, peer)
             yield from _kinds(peer, known) if known is not None else ()
+
+
+def _research(settings: Settings, peer: Peer) -> Iterator[Check]:
+    """A peer that gets no results of what it sends, for want of one line; other destinations are held at loading."""
+    rules = [rule.name for rule in settings.rules if rule.use is Use.RESEARCH and "sender" in rule.destinations]
+    if rules and peer.may_receive and not peer.accept_research and not peer.results_to:
+        yield Check(
+            subject=f"{peer.name} as sender",
+            verdict=Verdict.WARN,
+            found=f"gets no results of {', '.join(rules)}: they are for research, which it does not accept",
+            remedy="set accept_research = true in its entry, if its readers may see that",
+        )
 
 
 def _echo(settings: Settings, peer: Peer) -> Check:
@@ -77,6 +91,7 @@ def _kinds(peer: Peer, known: Acceptance) -> Iterator[Check]:
             continue
         # Nobody misses what is not sent: only a report has no other form, and a list is an operator's wish.
         missed = kind in peer.outputs or (kind == "sr" and not peer.outputs)
+        missed |= kind == "rejection" and peer.rejection_notes
         yield Check(
             subject=subject,
             verdict=Verdict.WARN if missed else Verdict.OK,

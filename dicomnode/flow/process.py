@@ -24,7 +24,10 @@ from dicomnode.flow.reason import in_words
 from dicomnode.flow.recipe import input_digest
 from dicomnode.flow.stacks import in_stacks
 from dicomnode.infer.network.session import Sessions
-from dicomnode.route.inputs import Feed, feeds
+from dicomnode.route.contours import holds_contours, no_contours
+from dicomnode.route.feed import Feed
+from dicomnode.route.inputs import feeds
+from dicomnode.route.select import preference
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +126,12 @@ def process(
 def _chosen(study: Study, spec: ModelSpec) -> tuple[Feed, list[Feed]]:
     """What feeds the model, and further frames of reference that could."""
     everything = Rule(name="process", model=spec.name, outputs=(), destinations=())
-    first, *others = feeds(everything, study, spec)
+    found = feeds(everything, study, spec)
+    if not found:
+        nearest = min(study.series, key=preference)
+        lacking = no_contours(everything, spec)
+        return Feed(frame="", series={}, why={}, lacking=lacking, nearest=nearest), []
+    first, *others = found
     return first, [other for other in others if not other.lacking]
 
 
@@ -135,5 +143,7 @@ def _choice(feed: Feed, others: Sequence[Feed]) -> Iterator[str]:
 
 
 def _place(series: Series) -> str:
+    if holds_contours(series):
+        return "contours are measured one object at a time"
     stated = series.header.first("FrameOfReferenceUID")
     return "in another frame of reference" if stated else "without a frame of reference"

@@ -18,6 +18,7 @@ def recipe_digest(rule: Rule, spec: ModelSpec | None) -> str:
         "rule": rule.name,
         "model": rule.model,
         "outputs": rule.outputs,
+        "use": rule.use,
         "recipe": spec.recipe if spec else "",
         "version": __version__,
     }

@@ -2,31 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
-import structlog
-from pydicom import Dataset, dcmread
-from pydicom.errors import InvalidDicomError
-
-from dicomnode import __version__
 from dicomnode.config import Settings
-from dicomnode.domain.errors import EncodingError, ModelError, Outdated, Unsuitable
-from dicomnode.domain.finding import Check, PriorReport, Provenance
-from dicomnode.domain.model import ModelSpec, unavailable
-from dicomnode.domain.uid import ResultUids
+from dicomnode.domain.errors import ModelError, Outdated, Unsuitable
+from dicomnode.domain.finding import Check, PriorReport
+from dicomnode.domain.model import ModelSpec
 from dicomnode.domain.work import Job
 from dicomnode.flow.analyse import analyse
-from dicomnode.flow.encode import Output, refused
+from dicomnode.flow.encode import Output, encoded, refused
+from dicomnode.flow.notices import headers_of, provenance_of, result_uids, spec_of
 from dicomnode.flow.recipe import recipe_digest
+from dicomnode.flow.suited import special_masks
 from dicomnode.infer.bundle.load import find_bundles
 from dicomnode.infer.network.session import Sessions
 
-_log = structlog.get_logger(__name__)
-
 #: A job that is outdated is made anew this often before its reader is told instead.
 _MOST_RUNS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Computed:
+    """What came of a job.
+
+    Attributes
+    ----------
+    words
+        How long each stage took.
+    predecessor
+        The report that the outputs name as the one before.
+    again
+        The same outputs with another predecessor, for a reader who was told meanwhile that a deadline was missed.
+    """
+
+    outputs: Sequence[Output] = field(repr=False)
+    words: str
+    predecessor: PriorReport | None
+    again: Callable[[PriorReport | None], Sequence[Output]] = field(repr=False)
 
 
 class Results:
@@ -36,8 +51,8 @@ class Results:
         self._settings = settings
         self._sessions = sessions
 
-    def of(self, job: Job, started_at: datetime, predecessor: PriorReport | None) -> tuple[Sequence[Output], str]:
-        """The result objects of a job, and in words how long each stage took.
+    def of(self, job: Job, started_at: datetime, predecessor: PriorReport | None) -> Computed:
+        """The result objects of a job.
 
         Raises
         ------
@@ -58,10 +73,15 @@ class Results:
                 # Listener and worker do not mean the same, as when only one was restarted after an edit or upgrade.
                 raise Unsuitable(f"{changed}, again and again; restart the node and `dicomnode rerun` the study")
             raise Outdated(changed)
-        provenance = self._provenance(job, spec, started_at, predecessor)
-        analysis = analyse(_paths(job), self._wanted(job), provenance, result_uids(job), self._sessions)
+        provenance = provenance_of(self._settings, job, spec, started_at, predecessor)
+        wanted, uids = self._wanted(job), result_uids(job)
+        analysis = analyse(_paths(job), wanted, provenance, uids, self._sessions, priors=job.priors)
+
+        def again(newer: PriorReport | None) -> Sequence[Output]:
+            return tuple(encoded(analysis.findings, wanted, replace(provenance, predecessor=newer), uids))
+
         words = ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in analysis.seconds.items())
-        return analysis.outputs, words
+        return Computed(outputs=analysis.outputs, words=words, predecessor=predecessor, again=again)
 
     def refusal(
         self,
@@ -78,16 +98,16 @@ class Results:
         EncodingError
             If none of the inputs can be read, so that not even the patient is known.
         """
-        bundles, _broken = find_bundles(self._settings.models.folder)
-        spec = bundles.get(job.model) or unavailable(job.model)
-        provenance = self._provenance(job, spec, started_at, predecessor)
-        return tuple(refused(self._headers(job), reason, job.outputs, provenance, result_uids(job), checks))
+        provenance = provenance_of(self._settings, job, spec_of(self._settings, job), started_at, predecessor)
+        return tuple(refused(headers_of(job), reason, job.outputs, provenance, result_uids(job), checks))
 
     def _wanted(self, job: Job) -> tuple[str, ...]:
-        """What the rule asks for; a destination that lists the label map gets the SEG as one."""
-        peers = [self._settings.peer(name) for name in job.destinations]
-        listed = any(peer is not None and "labelmap" in peer.outputs for peer in peers)
-        return (*job.outputs, "labelmap") if listed and "seg" in job.outputs else job.outputs
+        """What the rule asks for, and the other forms of its mask that the entry of some destination asks for."""
+        peers = [peer for name in job.destinations if (peer := self._settings.peer(name)) is not None]
+        listed = any("labelmap" in peer.outputs for peer in peers)
+        wanted = (*job.outputs, "labelmap") if listed and "seg" in job.outputs else job.outputs
+        special = {role for peer in peers for role in special_masks(peer) if role.split("-")[0] in wanted}
+        return (*wanted, *sorted(special))
 
     def _bundle(self, name: str) -> ModelSpec:
         bundles, broken = find_bundles(self._settings.models.folder)
@@ -95,45 +115,9 @@ class Results:
             raise ModelError(f"model {name}: {broken.get(name, 'no such bundle')}")
         return bundles[name]
 
-    def _headers(self, job: Job) -> list[Dataset]:
-        datasets: list[Dataset] = []
-        for one in job.inputs:
-            try:
-                datasets.append(dcmread(one.path, stop_before_pixels=True))
-            except (InvalidDicomError, OSError, EOFError, ValueError) as error:
-                _log.warning("input cannot be read", sop_instance_uid=one.sop_instance_uid, reason=type(error).__name__)
-        if not datasets:
-            raise EncodingError(f"job {job.job_id}: none of its {len(job.inputs)} inputs can be read")
-        return datasets
-
-    def _provenance(
-        self, job: Job, spec: ModelSpec, started_at: datetime, predecessor: PriorReport | None
-    ) -> Provenance:
-        return Provenance(
-            node_version=__version__,
-            station=self._settings.node.aet,
-            rule=job.rule,
-            model=spec,
-            revision=job.revision,
-            run=job.run,
-            started_at=started_at,
-            predecessor=predecessor,
-        )
-
 
 def _paths(job: Job) -> dict[str, list[Path]]:
     paths: dict[str, list[Path]] = {}
     for one in job.inputs:
         paths.setdefault(one.input, []).append(one.path)
     return paths
-
-
-def result_uids(job: Job) -> ResultUids:
-    """The UIDs of everything this job writes."""
-    return ResultUids(
-        study_instance_uid=job.study_instance_uid,
-        rule=job.rule,
-        input_digest=job.input_digest,
-        recipe_digest=job.recipe_digest,
-        run=job.run,
-    )

@@ -14,6 +14,7 @@ from dicomnode.complete.policy import Abandon, Complete, Wait, judge
 from dicomnode.config import Settings
 from dicomnode.domain.errors import OutOfResources
 from dicomnode.domain.study import Study
+from dicomnode.flow.book import book
 from dicomnode.flow.evidence import patience, progress
 from dicomnode.flow.failpoint import failpoint
 from dicomnode.flow.plan import Planner
@@ -72,7 +73,10 @@ class Settle:
             uid = received.study_instance_uid
             act = partial(self._judge, received)
             if self._failures[uid] >= _MAX_FAILURES:
-                act = partial(self._give_up, received, f"settling failed {_MAX_FAILURES} times; see the log")
+                # Where even telling the reader fails, as planning may, the study goes in silence the next time.
+                told = self._failures[uid] == _MAX_FAILURES
+                why = f"settling failed {_MAX_FAILURES} times; see the log"
+                act = partial(self._give_up, received, Abandon(why=why), told=told)
             settled = self._guarded(uid, act) or settled
         return settled
 
@@ -98,7 +102,7 @@ class Settle:
         if isinstance(judgement, Wait):
             return False
         if isinstance(judgement, Abandon):
-            return self._give_up(received, judgement.why)
+            return self._give_up(received, judgement)
         patient_deadline = received.last_arrival_at + self._patience.give_up
         if self._disagreeing.get(received.study_instance_uid) == received.last_arrival_at and now < patient_deadline:
             return False
@@ -123,16 +127,20 @@ class Settle:
         with self._db.transaction():
             if not self._studies.settle(received, reason, forced=forced):
                 return False  # something arrived since; the next sweep judges anew
-            for rule, text in considered:
-                self._db.event(uid, "rule", rule, "considered", text)
-            jobs = self._jobs.add(uid, received.revision, plans, forced=forced)
+            jobs = book(self._db, self._jobs, received, judgement, plans, considered, forced=forced)
         failpoint("settle.after_commit")
         _log.info("study settled", study_instance_uid=uid, revision=received.revision, evidence=reason, jobs=len(jobs))
         return True
 
-    def _give_up(self, received: Received, why: str) -> bool:
+    def _give_up(self, received: Received, judgement: Abandon, *, told: bool = True) -> bool:
+        """Abandon a study; every rule that matches what came tells its reader so."""
+        uid, why = received.study_instance_uid, judgement.why
+        study = self._studies.load(uid) if told else None
+        refusal = f"the study was abandoned: {why}"
+        plans, considered = self._planner.plan(study, self._db.clock(), refusal=refusal) if study else ([], [])
         with self._db.transaction():
-            given_up = self._studies.settle(received, why, abandoned=True)
-        if given_up:
-            _log.warning("study abandoned", study_instance_uid=received.study_instance_uid, why=why)
-        return given_up
+            if not self._studies.settle(received, why, abandoned=True):
+                return False
+            jobs = book(self._db, self._jobs, received, judgement, plans, considered, forced=False)
+        _log.warning("study abandoned", study_instance_uid=uid, why=why, jobs=len(jobs))
+        return True

@@ -32,9 +32,9 @@ def read(
         If a series cannot be read.
     """
     sources = []
-    for number, fed in enumerate(model.inputs, start=1):
+    for number, fed in enumerate(model.images, start=1):
         sources.append(read_series(inputs[fed.name], suv=_suv(fed, model)))
-        progress(number, len(model.inputs))
+        progress(number, len(model.images))
     return sources
 
 
@@ -45,7 +45,7 @@ def subject(sources: Sequence[SourceSeries]) -> str:
 
 def remarks(sources: Sequence[SourceSeries], model: ModelSpec) -> Iterator[str]:
     """What was unusual about the series, with the name of the input where there are several."""
-    for fed, source in zip(model.inputs, sources, strict=True):
+    for fed, source in zip(model.images, sources, strict=True):
         for text in source.warnings:
             yield f"{fed.name}: {text}" if len(sources) > 1 else text
 

@@ -44,6 +44,7 @@ name = "PACS"
 aet = "DEMOPACS"
 host = "127.0.0.1"
 port = {pacs_port}
+accept_research = true
 
 [[rule]]
 name = "chest-ct"

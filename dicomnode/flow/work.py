@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import TypeVar
 
 import structlog
@@ -13,13 +14,13 @@ from dicomnode.domain.errors import DicomNodeError, EncodingError, LeaseLost, Ou
 from dicomnode.domain.finding import Check
 from dicomnode.domain.work import Job
 from dicomnode.flow.choice import Choice
-from dicomnode.flow.encode import Output
 from dicomnode.flow.failpoint import failpoint
-from dicomnode.flow.keep import keep
+from dicomnode.flow.made import Maker
 from dicomnode.flow.reason import in_words
-from dicomnode.flow.results import Results
+from dicomnode.flow.results import Computed
 from dicomnode.infer.network.session import Sessions
 from dicomnode.store.database import Database
+from dicomnode.store.deadlines import Deadlines
 from dicomnode.store.files import Files
 from dicomnode.store.jobs import Jobs, Made
 from dicomnode.store.studies import Studies
@@ -36,10 +37,11 @@ class Worker:
         self._files = files
         self._settings = settings
         self._limits = settings.work
-        self._results = Results(settings, sessions)
         self._name = name
         self._jobs = Jobs(db, files)
+        self._maker = Maker(db, files, settings, sessions)
         self._choice = Choice(db, files)
+        self._deadlines = Deadlines(db)
         self._studies = Studies(db, files)
 
     def run_once(self) -> bool:
@@ -68,12 +70,14 @@ class Worker:
         if job.attempts > self._limits.max_attempts:
             self._refuse(job, f"the analysis ended without a result {self._limits.max_attempts} times", log)
             return
-        made = self._tried(lambda: self._compute(job))
-        if not isinstance(made, Exception):
-            results, words = made
-            self._commit(job, results, words)
-            log.info("job done", results=[result.role for result in results], detail=words)
-        elif isinstance(made, OutOfResources):
+        made = self._tried(lambda: self._maker.results(job))
+        while not isinstance(made, Exception):
+            results, computed = made
+            if self._commit(job, results, computed):
+                log.info("job done", results=[result.role for result in results], detail=computed.words)
+                return
+            made = self._tried(partial(self._maker.renewed, job, computed))
+        if isinstance(made, OutOfResources):
             # Says nothing about the job: it waits until there is room again.
             self._put_off(job, str(made), counts=False)
             log.error("job put off", reason=str(made))
@@ -97,14 +101,19 @@ class Worker:
         except Exception as error:  # noqa: BLE001 - one of the three places where that is allowed
             return error
 
-    def _commit(self, job: Job, made: Sequence[Made], words: str) -> None:
+    def _commit(self, job: Job, made: Sequence[Made], computed: Computed) -> bool:
+        """Whether it is in the books; not if the reader was told meanwhile that a deadline was missed."""
         failpoint("work.before_commit")
         with self._db.transaction():
-            self._jobs.finish(job, made, words)
+            if self._jobs.predecessor(job) not in (None, computed.predecessor):
+                return False
+            self._jobs.finish(job, made, computed.words)
             self._owe(job)
         failpoint("work.after_commit")
+        return True
 
     def _owe(self, job: Job) -> None:
+        self._deadlines.overtake(job.job_id)
         for destination in job.destinations:
             self._choice.owe(job.job_id, destination, self._settings.peer(destination))
 
@@ -112,8 +121,7 @@ class Worker:
         self, job: Job, reason: str, log: structlog.typing.FilteringBoundLogger, checks: Sequence[Check] = ()
     ) -> None:
         """Give up the job and owe the reader one report that says why."""
-        now, predecessor = self._db.clock(), self._jobs.predecessor(job)
-        report = self._tried(lambda: self._kept(job, self._results.refusal(job, reason, now, predecessor, checks)))
+        report = self._tried(lambda: self._maker.refusal(job, reason, checks))
         if isinstance(report, OutOfResources):
             self._put_off(job, str(report), counts=False)
             return
@@ -130,13 +138,6 @@ class Worker:
         with self._db.transaction():
             self._jobs.drop_outdated(job, reason)
             self._studies.reopen(job.study_instance_uid, reason, forced=False)
-
-    def _compute(self, job: Job) -> tuple[list[Made], str]:
-        outputs, words = self._results.of(job, self._db.clock(), self._jobs.predecessor(job))
-        return self._kept(job, outputs), words
-
-    def _kept(self, job: Job, outputs: Iterable[Output]) -> list[Made]:
-        return [keep(self._files, job.study_instance_uid, output) for output in outputs]
 
     def _put_off(self, job: Job, reason: str, *, counts: bool) -> None:
         wait = timedelta(seconds=self._limits.retry_seconds)

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from dicomnode.domain.errors import ModelError, Unsuitable
-from dicomnode.domain.finding import Classification, Detection, Measurement, Segmentation, SourceSeries
+from dicomnode.domain.finding import (
+    Classification,
+    Contours,
+    Detection,
+    Measurement,
+    ProbabilityMap,
+    Segmentation,
+    SourceSeries,
+)
 from dicomnode.domain.model import Cascade, ModelSpec, Task
 from dicomnode.infer.classify import classified
 from dicomnode.infer.demand import require_memory
 from dicomnode.infer.detect import detected
+from dicomnode.infer.maps import Maps
 from dicomnode.infer.mask import mask
 from dicomnode.infer.network.ensemble import Ensemble
 from dicomnode.infer.network.plan import available_bytes
@@ -35,19 +44,25 @@ class Answer:
     ----------
     segmentation
         On the grid of the first input; empty and without segments where the task is not to segment.
+    maps
+        Probabilities behind the mask, where they were asked for.
     detections
         By falling score.
     measurements
         The scores of a model that gives numbers; they concern the whole series (segment 0).
     warnings
         What a reader has to know: nowhere to look, pieces left out, a graphics card that failed.
+    contours
+        Where the regions come from if no model found them (`contours.read`).
     """
 
     segmentation: Segmentation
+    maps: tuple[ProbabilityMap, ...] = ()
     detections: tuple[Detection, ...] = ()
     classifications: tuple[Classification, ...] = ()
     measurements: tuple[Measurement, ...] = ()
     warnings: tuple[str, ...] = ()
+    contours: Contours | None = None
 
 
 def answer(
@@ -57,6 +72,7 @@ def answer(
     *,
     progress: Progress | None = None,
     features: Mapping[str, float] | None = None,
+    maps: bool = False,
 ) -> Answer:
     """Run a model.
 
@@ -68,6 +84,8 @@ def answer(
         Told (tiles done, tiles in all); the coarse model of a cascade counts first and on its own.
     features
         Numbers that the model takes beside the images, by their names in `spec.features`.
+    maps
+        Whether the probabilities behind a mask are kept: two bytes for every voxel of the source and every label.
 
     Raises
     ------
@@ -78,7 +96,7 @@ def answer(
         If a network is not the declared one or fails.
     """
     try:
-        return _answered(sources, spec, sessions, progress, features)
+        return _answered(sources, spec, sessions, progress, features, maps=maps)
     except (MemoryError, RuntimeError) as error:
         # SimpleITK has no other class for a memory that it does not get.
         if not memory_is_short(error):
@@ -94,39 +112,43 @@ def _answered(
     sessions: Sessions,
     progress: Progress | None,
     features: Mapping[str, float] | None,
+    *,
+    maps: bool,
 ) -> Answer:
-    if len(sources) != len(spec.inputs):
-        names = ", ".join(each.name for each in spec.inputs)
+    if len(sources) != len(spec.images):
+        names = ", ".join(each.name for each in spec.images)
         raise ModelError(f"model {spec.name}: {len(sources)} series, needed one for each of {names}")
+    if spec.contours:
+        raise ModelError(f"model {spec.name}: its regions come from [contours], needed a network that finds them")
+    if spec.signature is not None and spec.cascade is not None:
+        # The score is computed from what is measured in these regions.
+        return _answered(_fed(sources, spec, spec.cascade), spec.cascade.model, sessions, progress, None, maps=maps)
     # Before the coarse model runs, so that what is missing is told at once.
     ensemble = Ensemble(spec, sessions, features)
     box: Box | None = None
     warnings: tuple[str, ...] = ()
     if spec.cascade is not None:
         box, warnings = _region(sources, spec, spec.cascade, sessions, progress)
-    found = _found(sources, ensemble, box, progress)
+    found = _found(sources, ensemble, box, progress, maps=maps)
     # A coarse model that fell back to the CPU said so already.
     told = tuple(dict.fromkeys((*warnings, *ensemble.warnings, *found.warnings)))
-    return Answer(
-        segmentation=found.segmentation,
-        detections=found.detections,
-        classifications=found.classifications,
-        measurements=found.measurements,
-        warnings=told,
-    )
+    return replace(found, warnings=told)
 
 
-def _found(sources: Sequence[SourceSeries], ensemble: Ensemble, box: Box | None, progress: Progress | None) -> Answer:
+def _found(
+    sources: Sequence[SourceSeries], ensemble: Ensemble, box: Box | None, progress: Progress | None, *, maps: bool
+) -> Answer:
     """The answer to the task, inside `box` of the first source."""
     spec, volumes = ensemble.spec, [source.volume for source in sources]
-    require_memory(volumes, spec, box)
+    require_memory(volumes, spec, box, maps=maps)
     if spec.task is Task.SEGMENT:
-        labels = mask(volumes, ensemble, box, progress)
+        kept = Maps(spec, volumes[0]) if maps else None
+        labels = mask(volumes, ensemble, box, progress, kept)
         slices_mm, rows_mm, columns_mm = volumes[0].spacing
         affine = np.asarray(volumes[0].affine, dtype=np.float64)
         warnings = tidy(labels, spec.post, (slices_mm, rows_mm, columns_mm), spec.segments, affine)
         segmentation = Segmentation(volume=volumes[0].with_array(labels), segments=spec.segments)
-        return Answer(segmentation=segmentation, warnings=warnings)
+        return Answer(segmentation=segmentation, maps=kept.found() if kept else (), warnings=warnings)
     empty = _empty(sources[0], spec)
     prepared = prepare(volumes, spec, box)
     if spec.task is Task.DETECT:
@@ -148,9 +170,8 @@ def _region(
     Unsuitable
         If there is nowhere to look.
     """
-    by_name = {each.name: source for each, source in zip(spec.inputs, sources, strict=True)}
     coarse = cascade.model
-    found = answer([by_name[each.name] for each in coarse.inputs], coarse, sessions, progress=progress)
+    found = answer(_fed(sources, spec, cascade), coarse, sessions, progress=progress)
     volume = found.segmentation.volume
     sought = [one for one in coarse.segments if one.number in cascade.segments or not cascade.segments]
     present = boxes_of(volume.array)
@@ -165,6 +186,12 @@ def _region(
         last = max(box[axis].stop for box in boxes) + margin
         sides.append((max(0, first), min(length, last)))
     return (sides[0], sides[1], sides[2]), found.warnings
+
+
+def _fed(sources: Sequence[SourceSeries], spec: ModelSpec, cascade: Cascade) -> list[SourceSeries]:
+    """The series that feed the coarse model."""
+    by_name = {each.name: source for each, source in zip(spec.images, sources, strict=True)}
+    return [by_name[each.name] for each in cascade.model.inputs]
 
 
 def _empty(source: SourceSeries, spec: ModelSpec) -> Segmentation:

@@ -10,6 +10,7 @@ from highdicom import Volume
 
 from dicomnode.domain.errors import Unsuitable
 from dicomnode.domain.model import ModelSpec, Step, Task
+from dicomnode.infer.maps import STEPS
 from dicomnode.infer.network.fit import label_count
 from dicomnode.infer.network.plan import available_bytes, fits
 from dicomnode.infer.prepare.grid import Box, Grid, Shape
@@ -21,12 +22,15 @@ from dicomnode.infer.prepare.steps import GRIDS
 #: 61 channels of 48 × 128 × 128 were measured to take 5.6 times their size.
 ANSWERS = 6
 
+#: Copies of every probability map in memory at a time.
+_MAPS = 3
+
 _FLOAT = np.dtype(np.float32).itemsize
 _HALF = np.dtype(np.float16).itemsize
 
 
-def require_memory(volumes: Sequence[Volume], spec: ModelSpec, box: Box | None = None) -> None:
-    """Refuse what cannot be computed with the memory that there is; parameters as of `prepare`.
+def require_memory(volumes: Sequence[Volume], spec: ModelSpec, box: Box | None = None, *, maps: bool = False) -> None:
+    """Refuse what cannot be computed with the memory that there is; parameters as of `answer` and `prepare`.
 
     Raises
     ------
@@ -37,6 +41,7 @@ def require_memory(volumes: Sequence[Volume], spec: ModelSpec, box: Box | None =
     if available is None:
         return
     needed = bytes_needed([Grid.of(volume) for volume in volumes], spec, box, available)
+    needed += map_bytes(volumes[0].spatial_shape, spec) if maps else 0
     if needed > available:
         raise Unsuitable(
             f"model {spec.name}: needs {needed / 1024**3:.1f} GiB of memory for this series, "
@@ -58,6 +63,14 @@ def bytes_needed(grids: Sequence[Grid], spec: ModelSpec, box: Box | None, availa
     """
     source, (most, prepared) = grids[0].shape, _preparing(grids, spec, box)
     return max(most, len(grids) * prod(prepared) * _FLOAT + _running(spec, prepared, source, available))
+
+
+def map_bytes(source: Sequence[int], spec: ModelSpec) -> int:
+    """What probabilities on the source grid take until the objects that hold them are kept as files.
+
+    Each is there as the array, as the pixels of an object and as the bytes of a file.
+    """
+    return _MAPS * label_count(spec) * prod(source) * STEPS.itemsize if spec.task is Task.SEGMENT else 0
 
 
 def _preparing(grids: Sequence[Grid], spec: ModelSpec, box: Box | None) -> tuple[int, Shape]:

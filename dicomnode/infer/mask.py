@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from highdicom import Volume
 
+from dicomnode.infer.maps import Maps
 from dicomnode.infer.network.activation import SOFTMAX, Floats, activated
 from dicomnode.infer.network.blend import predict
 from dicomnode.infer.network.ensemble import Ensemble
@@ -30,7 +31,11 @@ SLAB_BYTES = 256 * 1024**2
 
 
 def mask(
-    volumes: Sequence[Volume], ensemble: Ensemble, box: Box | None = None, progress: Progress | None = None
+    volumes: Sequence[Volume],
+    ensemble: Ensemble,
+    box: Box | None = None,
+    progress: Progress | None = None,
+    maps: Maps | None = None,
 ) -> npt.NDArray[np.uint8]:
     """Labels on the grid of the first volume, (slice, row, column), before the steps that tidy them.
 
@@ -42,6 +47,8 @@ def mask(
         Where to look, half-open ranges of indices of the first volume.
     progress
         Told (tiles done, tiles in all).
+    maps
+        Takes the probabilities, too, where somebody wants them.
 
     Raises
     ------
@@ -60,6 +67,9 @@ def mask(
     # Without a channel for the background it is what the labels leave.
     exclusive = spec.activation == SOFTMAX or not background
     for part, found in prepared.on_source(blended, slab=slab_of(blended, prepared.source.shape), exclusive=exclusive):
+        if maps is not None:
+            # Deciding writes over them.
+            maps.take(part, found)
         decide(found, step, labels[part])
     return labels
 

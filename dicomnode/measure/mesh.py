@@ -1,8 +1,9 @@
-"""Volume enclosed by the surface mesh of a mask, with the triangles of pyradiomics but in linear time."""
+"""Volume and area of the surface mesh of a mask, with the triangles of pyradiomics but in linear time."""
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Sequence
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,19 +26,59 @@ def mesh_volume(mask: NDArray[np.bool_]) -> float:
     mask
         bool, shape (slice, row, column), cropped to the bounding box of the segment.
     """
+    return _volume(*_surface_cells(mask))
+
+
+def mesh_surface(mask: NDArray[np.bool_], spacing_mm: Sequence[float]) -> tuple[float, float]:
+    """Surface Area (IBSI C0JK) in mm² and Volume of Mesh (IBSI RNU0) in mm³.
+
+    The area of the triangles of a cell depends on its pattern and the spacing alone, so cells are counted here, too.
+
+    Parameters
+    ----------
+    mask
+        bool, shape (slice, row, column), cropped to the bounding box of the segment.
+    spacing_mm
+        Along the axes of the mask.
+    """
+    place, patterns = _surface_cells(mask)
+    z, y, x = (float(length) for length in spacing_mm)
+    counts = np.bincount(patterns, minlength=_CELLS)
+    return float(counts @ _areas(z, y, x)), _volume(place, patterns) * z * y * x
+
+
+def _surface_cells(mask: NDArray[np.bool_]) -> tuple[tuple[NDArray[np.intp], ...], NDArray[np.uint8]]:
+    """Places of the cells that the surface passes, by axis, and their patterns."""
     padded = np.pad(mask, 1).view(np.uint8)
     pattern = np.zeros(tuple(length - 1 for length in padded.shape), dtype=np.uint8)
     for bit in range(8):
         z, y, x = bit >> 2 & 1, bit >> 1 & 1, bit & 1
         corner = padded[z : z + pattern.shape[0], y : y + pattern.shape[1], x : x + pattern.shape[2]]
         pattern |= corner << np.uint8(bit)
-    surface = np.nonzero((pattern != 0) & (pattern != _CELLS - 1))
-    patterns = pattern[surface]
+    # All-ones wraps round to 0 in uint8, so that one comparison tells the cells with a surface.
+    place = np.nonzero((pattern + np.uint8(1)) > 1)
+    return place, pattern[place]
+
+
+def _volume(place: tuple[NDArray[np.intp], ...], patterns: NDArray[np.uint8]) -> float:
     at_origin, per_step = _shares()
     total = float(at_origin[patterns].sum())
     for axis in range(3):
-        total += float((surface[axis] * per_step[axis][patterns]).sum())
+        total += float((place[axis] * per_step[axis][patterns]).sum())
     return total
+
+
+@lru_cache(maxsize=16)
+def _areas(z: float, y: float, x: float) -> NDArray[np.float64]:
+    """Shape (256,): area in mm² of the triangles of a cell, by pattern as in `_shares`."""
+    spacing_mm = np.array((z, y, x))
+    cells = _cells()
+    return np.array([cShape.calculate_coefficients(np.ascontiguousarray(cell), spacing_mm)[0] for cell in cells])
+
+
+def _cells() -> NDArray[np.bool_]:
+    """Shape (256, 2, 2, 2): the cell of every pattern."""
+    return (np.arange(_CELLS)[:, None] >> np.arange(8) & 1).astype(bool).reshape(_CELLS, 2, 2, 2)
 
 
 @cache
@@ -49,7 +90,7 @@ def _shares() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     Shape (256,): the share of a cell at the origin, by pattern (bit 4z + 2y + x is the corner (z, y, x)).
     Shape (3, 256): what each step of the cell along an axis adds to that share.
     """
-    cells = (np.arange(_CELLS)[:, None] >> np.arange(8) & 1).astype(bool).reshape(_CELLS, 2, 2, 2)
+    cells = _cells()
     at_origin = np.array([_c_volume(cell) for cell in cells])
     per_step = np.empty((3, _CELLS))
     for axis in range(3):

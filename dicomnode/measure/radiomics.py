@@ -1,48 +1,45 @@
-"""Radiomics features of chosen segments with pyradiomics, coded after IBSI."""
+"""Radiomics features of chosen segments with the values of pyradiomics on the whole image, coded after IBSI."""
 
 from __future__ import annotations
 
-import json
-import logging
-import math
-from collections.abc import Mapping, Sequence
-from importlib.metadata import version
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import radiomics
 from highdicom import Volume
 from numpy.typing import NDArray
-from radiomics.featureextractor import RadiomicsFeatureExtractor
-from SimpleITK import GetImageFromArray
+from scipy import ndimage
 
 from dicomnode.domain.errors import ModelError
-from dicomnode.domain.finding import FeatureSet, Measurement, Segmentation
+from dicomnode.domain.finding import FeatureSet, Segmentation
+from dicomnode.domain.measuring import RadiomicsSpec
+from dicomnode.domain.model import Segment
 from dicomnode.measure import codes
-from dicomnode.measure.region import Region, regions
-
-#: Settings of pyradiomics (its documentation, "Customizing the Extraction"); what is not named keeps its default.
-SETTINGS: Mapping[str, Any] = {"binWidth": 25}
-
-#: With this much around the segment, features of the original image equal those of the whole image to the last
-#: bit, at a fiftieth of the time.
-MARGIN_VOXELS = 8
-
-#: IBSI's IPH6 is excess kurtosis; pyradiomics gives the plain one.
-_OFFSETS = {"firstorder_Kurtosis": -3.0}
-
-# pyradiomics installs a handler of its own that writes to stderr; this is its documented way to be quiet.
-radiomics.setVerbosity(60)
-logging.getLogger("radiomics").propagate = False
+from dicomnode.measure.features import classes, filters
+from dicomnode.measure.features.coded import ORIGINAL
+from dicomnode.measure.features.frame import Box, Frame, normalisation
+from dicomnode.measure.features.plan import Plan, Refusal, perturbed, plan
+from dicomnode.measure.features.reported import settings_text
+from dicomnode.measure.features.results import Context, Gathered, feature_set, merged_settings, refused
+from dicomnode.measure.features.work import FAILURES, Job, computed, seconds
 
 
 def measure(
-    volume: Volume, segmentation: Segmentation, segment_numbers: Sequence[int], modality: str = "CT", unit: str = ""
+    volume: Volume,
+    segmentation: Segmentation,
+    segment_numbers: Sequence[int],
+    modality: str = "CT",
+    unit: str = "",
+    spec: RadiomicsSpec | None = None,
+    workers: int = 1,
+    batch: str | None = None,
 ) -> tuple[FeatureSet, ...]:
-    """Original features of the named segments that are present, all classes but shape2D.
+    """Features of the named segments that are present, one set for each in the order of the segmentation.
 
-    Features for which IBSI has no code and values that are not finite are left out. A segment for which pyradiomics
-    defines no features, such as a single voxel or a line of voxels, gets no feature set.
+    Every value equals that of pyradiomics on the whole image to the last bit, but for those of LoG
+    (`filters.LOG_TOLERANCE`) and the area and volume of a large mesh (`shape.LinearShape`). A region without features,
+    such as a single voxel, has a set that says why.
 
     Parameters
     ----------
@@ -52,82 +49,174 @@ def measure(
         Numbers of the segments to describe.
     modality, unit
         Decide the unit of features that carry the image's own; `unit` is `SourceSeries.unit`.
+    spec
+        What the bundle asks for; the original image with bins of 25 when None.
+    workers
+        Processes to share the work out to, where there is enough of it.
+    batch
+        Of the series, for harmonisation.
 
     Raises
     ------
     ModelError
-        If pyradiomics fails on a segment large enough for it, or the mask does not lie on the grid of `volume`.
+        If pyradiomics fails on a region that is fit for it, the bundle asks for what pyradiomics does not have, or the
+        mask does not lie on the grid of `volume`.
     """
-    wanted = set(segment_numbers)
-    extractor = RadiomicsFeatureExtractor(**SETTINGS)
-    settings = _settings(extractor)
-    found = []
-    for region in regions(volume, segmentation, margin=MARGIN_VOXELS):
-        if region.segment.number not in wanted or not _large_enough(region.mask):
-            continue
-        values = _extract(extractor, volume, region)
-        found.append(
-            FeatureSet(
-                segment_number=region.segment.number,
-                measurements=_coded(region.segment.number, values, modality, unit),
-                software=f"pyradiomics {version('pyradiomics')}",
-                settings=settings,
-            )
-        )
-    return tuple(found)
-
-
-def _large_enough(mask: NDArray[np.bool_]) -> bool:
-    """Whether the segment extends along two axes at least, pyradiomics' `minimumROIDimensions`."""
-    axes = (mask.any(axis=(1, 2)), mask.any(axis=(0, 2)), mask.any(axis=(0, 1)))
-    return sum(int(np.count_nonzero(axis)) > 1 for axis in axes) >= 2
-
-
-def _extract(extractor: Any, volume: Volume, region: Region) -> dict[str, float]:
-    """Values by class and feature, such as `glcm_Contrast`."""
-    image = _itk_image(region.of(volume), volume)
-    mask = _itk_image(region.mask.astype(np.uint8), volume)
-    try:
-        # Flat regions divide by zero; those features come back as NaN and are dropped by the caller.
-        with np.errstate(all="ignore"):
-            features = extractor.execute(image, mask)
-    except (ValueError, RuntimeError, ArithmeticError, IndexError, MemoryError, np.linalg.LinAlgError) as error:
-        raise ModelError(
-            f"segment {region.segment.number} ({region.segment.label}): pyradiomics failed with {error!s} on "
-            f"{int(region.mask.sum())} voxels, needed a region whose features are defined"
-        ) from error
-    prefix = "original_"
-    return {name.removeprefix(prefix): float(value) for name, value in features.items() if name.startswith(prefix)}
-
-
-def _itk_image(array: NDArray[Any], volume: Volume) -> Any:
-    """An image with the volume's spacing; features do not depend on where its axes point, so that stays out."""
-    image: Any = GetImageFromArray(array)
-    image.SetSpacing([float(length) for length in reversed(volume.spacing)])
-    return image
-
-
-def _coded(number: int, values: Mapping[str, float], modality: str, unit: str) -> tuple[Measurement, ...]:
-    found = []
-    for name, value in values.items():
-        coded = codes.feature(name, modality, unit)
-        if coded is None or not math.isfinite(value):
-            continue
-        concept, of_feature = coded
-        found.append(
-            Measurement(segment_number=number, name=concept, value=value + _OFFSETS.get(name, 0.0), unit=of_feature)
-        )
-    return tuple(found)
-
-
-def _settings(extractor: Any) -> str:
-    """All settings as JSON, for the algorithm parameters of the report (TID 4019)."""
-    return json.dumps(
-        {
-            "settings": extractor.settings,
-            "imageTypes": extractor.enabledImagetypes,
-            "featureClasses": sorted(extractor.enabledFeatures),
-            "cropMarginVoxels": MARGIN_VOXELS,
-        },
-        sort_keys=True,
+    spec = spec or RadiomicsSpec()
+    chosen = _chosen(spec)
+    settings = merged_settings(classes.defaults(), spec)
+    z, y, x = (float(length) for length in volume.spacing)
+    context = Context(
+        modality=modality,
+        unit=unit,
+        batch=batch,
+        spec=spec,
+        settings_text=settings_text(spec, settings, chosen, (z, y, x)),
     )
+    tasks = list(_tasks(volume, segmentation, set(segment_numbers), spec, settings))
+    gathered = _gathered(tasks, chosen, spec, workers)
+    found = []
+    for number, (task, answer) in enumerate(zip(tasks, gathered, strict=True)):
+        if task.variant:
+            continue
+        if isinstance(task.plan, Refusal):
+            found.append(refused(task.segment.number, task.plan, context))
+            continue
+        following = range(number + 1, number + 1 + task.variants)
+        found.append(
+            feature_set(task.segment.number, task.plan, answer, [gathered[other] for other in following], context)
+        )
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Task:
+    """One region to compute: a segment's own, with `variants` changed ones behind it, or such a `variant`."""
+
+    segment: Segment
+    plan: Plan | Refusal
+    variant: bool = False
+    variants: int = 0
+
+
+def _tasks(
+    volume: Volume, segmentation: Segmentation, wanted: set[int], spec: RadiomicsSpec, settings: Mapping[str, Any]
+) -> Iterator[_Task]:
+    z, y, x = (float(length) for length in volume.spacing)
+    found = list(_regions(volume, segmentation, wanted))
+    normal = normalisation(volume.array, settings) if found else None
+    for segment, mask, box in found:
+        frame = Frame(array=volume.array, box=box, mask=mask, spacing_mm=(z, y, x), normal=normal)
+        own = _planned(segment, frame, spec, settings)
+        others = []
+        if spec.perturb and isinstance(own, Plan):
+            changed = [_planned(segment, other, spec, settings) for other in perturbed(frame)]
+            others = [other for other in changed if isinstance(other, Plan)]
+        yield _Task(segment=segment, plan=own, variants=len(others))
+        yield from (_Task(segment=segment, plan=other, variant=True) for other in others)
+
+
+def _regions(
+    volume: Volume, segmentation: Segmentation, wanted: set[int]
+) -> Iterator[tuple[Segment, NDArray[np.bool_], Box]]:
+    """The wanted segments that are present, each with its mask in its bounding box, and that box."""
+    labels = segmentation.volume.array
+    if labels.shape != volume.spatial_shape:
+        raise ModelError(f"segmentation: grid of {labels.shape} voxels, needed the source's {volume.spatial_shape}")
+    occupied = np.flatnonzero(labels.max(axis=(1, 2)))
+    if not len(occupied) or not wanted:
+        return
+    # Looking for boxes takes ten times longer than telling the slices that hold anything.
+    first = int(occupied[0])
+    boxes = ndimage.find_objects(labels[first : int(occupied[-1]) + 1])
+    for segment in segmentation.segments:
+        if segment.number not in wanted or segment.number > len(boxes) or boxes[segment.number - 1] is None:
+            continue
+        slices, rows, columns = boxes[segment.number - 1]
+        box = (slice(slices.start + first, slices.stop + first), rows, columns)
+        yield segment, labels[box] == segment.number, box
+
+
+def _planned(segment: Segment, frame: Frame, spec: RadiomicsSpec, settings: Mapping[str, Any]) -> Plan | Refusal:
+    try:
+        return plan(frame, spec, settings)
+    except FAILURES as error:
+        raise ModelError(f"{_subject(segment)}: preparing its image for radiomics failed with {error!s}") from error
+
+
+def _gathered(tasks: Sequence[_Task], chosen: tuple[str, ...], spec: RadiomicsSpec, workers: int) -> list[Gathered]:
+    gathered = [Gathered() for _ in tasks]
+    of_shape, of_intensity = "shape" in chosen, tuple(name for name in chosen if name != "shape")
+    expected = 0.0
+    for task, answers in zip(tasks, gathered, strict=True):
+        if isinstance(task.plan, Refusal):
+            continue
+        expected += seconds(task.plan.intensity.mask.size, _images(spec))
+        if of_shape:
+            answers.add(ORIGINAL, classes.shape_features(task.plan.shape.mask, task.plan.shape.spacing_mm))
+    if of_intensity:
+        for job, found in computed(_jobs(tasks, gathered, of_intensity, spec), workers, expected):
+            gathered[job.region].add(job.name, found)
+    return gathered
+
+
+def _jobs(
+    tasks: Sequence[_Task], gathered: Sequence[Gathered], chosen: tuple[str, ...], spec: RadiomicsSpec
+) -> Iterator[Job]:
+    """Every image of every region that can be made; of the others `gathered` learns why."""
+    for number, (task, answers) in enumerate(zip(tasks, gathered, strict=True)):
+        if isinstance(task.plan, Refusal):
+            continue
+        frame = task.plan.intensity
+        for image in _made(task.segment, frame, spec, task.plan.settings):
+            if image.array is None:
+                answers.missing[image.name] = codes.NOT_ATTEMPTED, image.missing
+            elif not np.isfinite(image.array[frame.mask]).all():
+                answers.missing[image.name] = codes.NOT_A_NUMBER, "the filter met voxels without a finite intensity"
+            else:
+                yield Job(
+                    region=number,
+                    subject=_subject(task.segment),
+                    name=image.name,
+                    image=image.array,
+                    mask=frame.mask,
+                    spacing_mm=frame.spacing_mm,
+                    classes=chosen,
+                    settings=image.settings,
+                )
+
+
+def _made(
+    segment: Segment, frame: Frame, spec: RadiomicsSpec, settings: Mapping[str, Any]
+) -> Iterator[filters.Filtered]:
+    try:
+        yield from filters.images(frame, spec.image_types, settings)
+    except FAILURES as error:
+        raise ModelError(f"{_subject(segment)}: filtering its image for radiomics failed with {error!s}") from error
+
+
+def _chosen(spec: RadiomicsSpec) -> tuple[str, ...]:
+    """The feature classes in the order of pyradiomics."""
+    unknown = [name for name in spec.classes if name not in classes.names()]
+    unknown += [name for name in spec.image_types if name not in filters.IMAGE_TYPES]
+    if unknown:
+        raise ModelError(
+            f"radiomics: {', '.join(unknown)} asked for, needed classes of {', '.join(classes.names())} and image "
+            f"types of {', '.join(filters.IMAGE_TYPES)}"
+        )
+    return tuple(name for name in classes.names() if name in spec.classes or not spec.classes)
+
+
+def _images(spec: RadiomicsSpec) -> int:
+    """How many images there are to compute."""
+    found = len(spec.image_types)
+    if "LoG" in spec.image_types:
+        found += len(spec.image_types["LoG"].get("sigma", ())) - 1
+    if "Wavelet" in spec.image_types:
+        # Eight parts of the last level, seven of every other.
+        found += 7 * int(spec.image_types["Wavelet"].get("level", 1))
+    return found
+
+
+def _subject(segment: Segment) -> str:
+    return f"segment {segment.number} ({segment.label})"

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from highdicom import Volume
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from dicomnode.domain.errors import ModelError
 from dicomnode.domain.finding import Segmentation
@@ -47,19 +48,17 @@ def regions(volume: Volume, segmentation: Segmentation, margin: int = 0) -> tupl
     array = segmentation.volume.array
     if array.shape != volume.spatial_shape:
         raise ModelError(f"segmentation: grid of {array.shape} voxels, needed the source's {volume.spatial_shape}")
-    return tuple(_region(array, segment, margin) for segment in segmentation.present())
+    boxes: dict[int, Any] = dict(enumerate(ndimage.find_objects(array), start=1))
+    described = ((segment, boxes.get(segment.number)) for segment in segmentation.segments)
+    return tuple(_region(array, segment, box, margin) for segment, box in described if box is not None)
 
 
-def _region(array: NDArray[Any], segment: Segment, margin: int) -> Region:
-    whole = array == segment.number
-    columns = whole.any(axis=0)
-    extents = (whole.any(axis=(1, 2)), columns.any(axis=1), columns.any(axis=0))
-    box = []
-    for extent, length in zip(extents, array.shape, strict=True):
-        occupied = np.flatnonzero(extent)
-        box.append(slice(max(0, int(occupied[0]) - margin), min(length, int(occupied[-1]) + 1 + margin)))
-    slices, rows, columns_ = box
-    return Region(segment=segment, mask=whole[slices, rows, columns_], box=(slices, rows, columns_))
+def _region(array: NDArray[Any], segment: Segment, box: tuple[slice, slice, slice], margin: int) -> Region:
+    slices, rows, columns = (
+        slice(max(0, part.start - margin), min(length, part.stop + margin))
+        for part, length in zip(box, array.shape, strict=True)
+    )
+    return Region(segment=segment, mask=array[slices, rows, columns] == segment.number, box=(slices, rows, columns))
 
 
 def voxel_volume_ml(volume: Volume) -> float:

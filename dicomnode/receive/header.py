@@ -42,6 +42,7 @@ def read_arrival(
     sop_instance_uid: str,
     transfer_syntax_uid: str,
     on_demand: bool,
+    move_originator: str = "",
     data_set_start: int = 0,
 ) -> Arrival:
     """Describe the Part 10 file at `path`, whose pixels are not decoded.
@@ -52,7 +53,7 @@ def read_arrival(
         As the command set (or whatever brought the object) names them; the data set has to agree.
     transfer_syntax_uid
         In which the data set is encoded.
-    on_demand
+    on_demand, move_originator
         Passed through.
     data_set_start
         Offset of the data set; 0: the group length of the file meta information tells (PS3.10 7.1).
@@ -100,6 +101,7 @@ def read_arrival(
         pixel_digest=pixel_digest,
         size_bytes=size_bytes,
         on_demand=on_demand,
+        move_originator=move_originator,
     )
 
 

@@ -259,6 +259,7 @@ class Listener:
                 sop_instance_uid=str(request.AffectedSOPInstanceUID),
                 transfer_syntax_uid=str(context.transfer_syntax),
                 on_demand=association.called_aet in self._on_demand,
+                move_originator=(request.MoveOriginatorApplicationEntityTitle or "").strip(),
             )
         )
 

@@ -22,7 +22,7 @@ from dicomnode.domain.model import Task
 from dicomnode.domain.uid import ResultUids
 from dicomnode.report.code import coded
 from dicomnode.report.content import comment, rows
-from dicomnode.report.provenance import DISCLAIMER, shortened
+from dicomnode.report.provenance import disclaimer, shortened
 
 QUALITATIVE_EVALUATIONS = CodedConcept("C0034375", "UMLS", "Qualitative Evaluations")
 
@@ -86,7 +86,10 @@ def remarks(texts: Sequence[str], evaluations: Sequence[QualitativeEvaluation] =
 
 def remark_texts(findings: Findings, provenance: Provenance, *, empty: bool) -> list[str]:
     """What the reader has to know beside the numbers: emptiness, reservations, warnings, further inputs."""
-    texts = [*([nothing_found(provenance)] if empty else []), DISCLAIMER]
+    texts = [*([nothing_found(provenance)] if empty else []), disclaimer(provenance), *arrived(provenance)]
+    texts += findings.statements
+    if findings.contours is not None:
+        texts.append(f"Contours: {findings.contours.author}. Measured as drawn; only the numbers are of this software.")
     texts += [f"Warning: {text}" for text in (*findings.source.warnings, *findings.warnings)]
     texts += [f"Warning: {check.text}" for check in findings.checks if not check.passed]
     for companion in findings.companions:
@@ -94,6 +97,11 @@ def remark_texts(findings: Findings, provenance: Provenance, *, empty: bool) -> 
         texts.append(f"Source beside the main series: {header.get('Modality') or 'series'} {header.SeriesInstanceUID}")
         texts += [f"Warning: {text}" for text in companion.warnings]
     return texts
+
+
+def arrived(provenance: Provenance) -> list[str]:
+    """How complete the study was, where somebody waited for it."""
+    return [f"Study as received: {provenance.received}."] if provenance.received else []
 
 
 def nothing_found(provenance: Provenance) -> str:

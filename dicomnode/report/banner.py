@@ -11,7 +11,7 @@ from pydicom.valuerep import DA
 from dicomnode.domain.finding import Provenance
 from dicomnode.report.identity import fit
 from dicomnode.report.lettering import LEFT_TO_RIGHT, SHAPES, drawable, name_text, right_to_left
-from dicomnode.report.provenance import MODEL_NAME, local
+from dicomnode.report.provenance import MODEL_NAME, disclaimer, local
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,11 +24,14 @@ class Banner:
         Of the patient; ID, birth date and sex, which no long name may push off the page.
     lines
         Study; series; model, node and time; predecessor, if there is one.
+    disclaimer
+        What the picture is not.
     """
 
     name: str
     identity: str
     lines: tuple[str, ...]
+    disclaimer: str
 
 
 def banner(datasets: Sequence[Dataset], provenance: Provenance, *, shapes: bool = SHAPES) -> Banner:
@@ -60,6 +63,7 @@ def banner(datasets: Sequence[Dataset], provenance: Provenance, *, shapes: bool 
         name=f"{LEFT_TO_RIGHT}{name}" if right_to_left(name) else name,
         identity=drawable(" · ".join(filter(None, patient)), shapes=shapes),
         lines=tuple(drawable(line, shapes=shapes) for line in lines),
+        disclaimer=disclaimer(provenance),
     )
 
 

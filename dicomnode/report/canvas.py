@@ -10,8 +10,7 @@ from PIL import Image, ImageDraw
 
 from dicomnode.report.banner import Banner
 from dicomnode.report.lettering import cut, drawable, font, wrapped
-from dicomnode.report.panel import BLACK, GREY, WHITE
-from dicomnode.report.provenance import DISCLAIMER
+from dicomnode.report.place import BLACK, GREY, WHITE
 
 Colour = tuple[int, int, int]
 
@@ -76,6 +75,10 @@ class Canvas:
         """Text broken into at most so many lines."""
         for line in wrapped(drawable(text), WIDTH - 2 * SIDE, font(size, bold=bold), most):
             self.line(line, size=size, bold=bold, fill=fill)
+
+    def step(self, size: int) -> int:
+        """How far apart lines of letters of this size are."""
+        return round(size * _SPACING)
 
     def gap(self) -> None:
         """Some room before what comes next."""
@@ -168,9 +171,9 @@ class Canvas:
             text = cut(drawable(warnings[0]), WIDTH - 2 * SIDE - small.getlength(more), small) + more
             draw.text((SIDE, BOTTOM + 6), text, font=small, fill=AMBER)
         size = 20
-        while font(size, bold=True).getlength(DISCLAIMER) > WIDTH - 2 * SIDE:
+        while font(size, bold=True).getlength(head.disclaimer) > WIDTH - 2 * SIDE:
             size -= 1
-        draw.text((WIDTH / 2, HEIGHT - 8), DISCLAIMER, font=font(size, bold=True), fill=RED, anchor="mb")
+        draw.text((WIDTH / 2, HEIGHT - 8), head.disclaimer, font=font(size, bold=True), fill=RED, anchor="mb")
 
     def _patch(self, left: float, top: float, colour: Colour) -> None:
         self._draw.rectangle((left, top, left + _SWATCH, top + _SWATCH), fill=colour, outline=WHITE)

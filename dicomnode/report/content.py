@@ -20,8 +20,10 @@ from pydicom import Dataset
 from pydicom.sr.codedict import codes
 
 from dicomnode.domain.finding import Measurement, Provenance
+from dicomnode.domain.model import Task
 from dicomnode.report.code import coded
 from dicomnode.report.provenance import MANUFACTURER, MODEL_NAME, device_uid, parameters
+from dicomnode.report.rank import rank
 
 COMMENT = CodedConcept("121106", "DCM", "Comment")
 
@@ -62,19 +64,22 @@ def procedure(header: Dataset) -> CodedConcept:
 
 
 def model_algorithm(provenance: Provenance) -> AlgorithmIdentification:
-    """The network as algorithm (TID 4019)."""
+    """The network as algorithm (TID 4019), or the measuring of what somebody has drawn, which is of no family."""
     model = provenance.model
     return AlgorithmIdentification(
         name=model.name,
         version=model.version,
         parameters=[f"{name}={value}" for name, value in parameters(provenance).items()],
-        family=codes.DCM.ArtificialIntelligence,
+        family=None if model.task is Task.MEASURE else codes.DCM.ArtificialIntelligence,
         manufacturer=model.manufacturer,
     )
 
 
 def rows(measurements: Iterable[Measurement], segment_number: int) -> list[MeasurementItem]:
-    """The measurements of one segment (TID 1419); values that are not finite cannot be encoded and are left out."""
+    """The measurements of one segment (TID 1419), those first that a reader needs first.
+
+    Values that are not finite cannot be encoded and are left out.
+    """
     return [
         MeasurementItem(
             name=coded(row.name),
@@ -83,7 +88,7 @@ def rows(measurements: Iterable[Measurement], segment_number: int) -> list[Measu
             derivation=coded(row.derivation) if row.derivation else None,
             method=coded(row.method) if row.method else None,
         )
-        for row in measurements
+        for row in sorted(measurements, key=rank)
         if row.segment_number == segment_number and math.isfinite(row.value)
     ]
 

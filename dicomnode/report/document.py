@@ -9,6 +9,7 @@ from highdicom.coding_schemes import CodingSchemeIdentificationItem
 from highdicom.sr import Comprehensive3DSR, ComprehensiveSR, EnhancedSR
 from pydicom import Dataset
 from pydicom.sequence import Sequence as Items
+from pydicom.tag import BaseTag, Tag
 from pydicom.uid import ExplicitVRLittleEndian
 
 from dicomnode.domain.finding import Provenance
@@ -29,11 +30,13 @@ _IBSI = CodingSchemeIdentificationItem(
 _REQUEST = ("RequestedProcedureID", "RequestedProcedureDescription", "RequestedProcedureCodeSequence")
 
 
+_CONTENT, _REFERENCED = Tag("ContentSequence"), Tag("ReferencedSOPSequence")
+
 #: Classes of report that can hold our trees.
 Kind = type[Comprehensive3DSR] | type[ComprehensiveSR] | type[EnhancedSR]
 
 #: Roles that continue an earlier report; the radiomics of a study are a document of their own.
-_SUCCESSORS = frozenset({"sr", "refusal"})
+_SUCCESSORS = frozenset({"sr", "refusal", "withdrawn"})
 
 
 def document(
@@ -46,6 +49,7 @@ def document(
     role: str,
     *,
     others: Sequence[Dataset] = (),
+    priors: Sequence[Dataset] = (),
     ibsi: bool = False,
 ) -> Dataset:
     """A complete, unverified and preliminary SR document.
@@ -62,6 +66,8 @@ def document(
         Which series and instance UID it gets.
     others
         Further evidence of the same study made by this node, such as the SEG.
+    priors
+        Evidence of earlier studies.
     ibsi
         Whether codes of IBSI occur, which is then identified as coding scheme (PS3.3 C.12.1.1.7).
     """
@@ -72,9 +78,11 @@ def document(
         predecessor.SeriesInstanceUID = prior.series_instance_uid
         predecessor.SOPClassUID = prior.sop_class_uid
         predecessor.SOPInstanceUID = prior.sop_instance_uid
+    root = content[0] if isinstance(content, Items) else content
+    _check_named(root, [*sources, *others, *priors])
     result = kind(
-        evidence=[plain(header), *_named(content, [*sources, *others])],
-        content=content,
+        evidence=[plain(header)],
+        content=_without_content(root),
         series_instance_uid=uids.series(role),
         series_number=series_number(role, provenance.rule),
         sop_instance_uid=uids.instance(role),
@@ -89,21 +97,47 @@ def document(
         coding_schemes=[_IBSI] if ibsi else None,
         **equipment(provenance),
     )
+    result[_CONTENT] = root[_CONTENT]
     result.CurrentRequestedProcedureEvidenceSequence = evidence([*sources, *others])
+    if priors:
+        result.PertinentOtherEvidenceSequence = evidence(priors)
     stamp(result, header, provenance, role)
     return result
 
 
-def _named(content: Any, datasets: Sequence[Dataset]) -> list[Dataset]:
-    """Those objects to which the tree refers; highdicom, which asks for them, is slow where all are given."""
-    root = content[0] if isinstance(content, Items) else content
-    uids: set[str] = set()
+def _without_content(root: Dataset) -> Dataset:
+    """The root of the tree alone: highdicom copies and searches the whole, which takes half the time of a report."""
+    bare = Dataset()
+    for element in root:
+        if element.tag != _CONTENT:
+            bare.add(element)
+    bare.ContentSequence = Items()
+    return bare
+
+
+def _check_named(root: Dataset, datasets: Sequence[Dataset]) -> None:
+    """See that the tree refers to nothing but these objects (PS3.3 C.17.2.3).
+
+    Raises
+    ------
+    ValueError
+        For anything else.
+    """
+    missing: set[str] = set()
+    known = {str(ds.SOPInstanceUID) for ds in datasets}
     pending = [root]
     while pending:
         item = pending.pop()
-        uids.update(str(reference.ReferencedSOPInstanceUID) for reference in item.get("ReferencedSOPSequence") or ())
-        pending.extend(item.get("ContentSequence") or ())
-    return [ds for ds in datasets if str(ds.SOPInstanceUID) in uids]
+        for reference in _items(item, _REFERENCED):
+            if str(reference.ReferencedSOPInstanceUID) not in known:
+                missing.add(str(reference.ReferencedSOPInstanceUID))
+        pending.extend(_items(item, _CONTENT))
+    if missing:
+        raise ValueError(f"the tree refers to {', '.join(sorted(missing))}, which the evidence does not name")
+
+
+def _items(item: Dataset, tag: BaseTag) -> Sequence[Dataset]:
+    return item[tag].value if tag in item else ()
 
 
 def requests(header: Dataset) -> list[Dataset]:

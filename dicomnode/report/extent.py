@@ -25,6 +25,8 @@ class Extent:
     ----------
     mask
         Segment numbers, shape (plane, row, column).
+    behind
+        The same of segments that overlap those of `mask`.
     areas
         Segment number → its pixels on every plane, shape (plane,).
     segments
@@ -34,6 +36,14 @@ class Extent:
     mask: NDArray[np.uint8]
     areas: Mapping[int, NDArray[np.int64]]
     segments: tuple[Segment, ...]
+    behind: tuple[NDArray[np.uint8], ...] = ()
+
+    def on(self, index: int, number: int) -> NDArray[np.bool_]:
+        """The pixels of one segment on one plane, shape (row, column)."""
+        found: NDArray[np.bool_] = self.mask[index] == number
+        for mask in self.behind:
+            found |= mask[index] == number
+        return found
 
     @property
     def numbers(self) -> dict[int, int]:
@@ -53,15 +63,21 @@ def extent_of(findings: Findings) -> Extent:
     EncodingError
         If the mask has other planes than the source.
     """
-    described = sorted(findings.segmentation.segments, key=lambda segment: segment.number)
-    labels, source = findings.segmentation.volume.array, findings.source
-    if len(labels) != len(source.planes):
-        raise EncodingError(f"mask: found {len(labels)} slices, needed one for each of {len(source.planes)} planes")
-    with encoding("mask on the source images"):
-        mask = source.on_planes(labels)
-    counts = areas(mask, {segment.number for segment in described})
-    present = tuple(segment for segment in described if counts[segment.number].any())
-    return Extent(mask=mask, areas=counts, segments=present)
+    source = findings.source
+    masks: list[NDArray[np.uint8]] = []
+    counts: dict[int, NDArray[np.int64]] = {}
+    described: list[Segment] = []
+    for layer in findings.segmentation.layers:
+        labels = layer.volume.array
+        if len(labels) != len(source.planes):
+            raise EncodingError(f"mask: found {len(labels)} slices, needed one for each of {len(source.planes)} planes")
+        with encoding("mask on the source images"):
+            masks.append(source.on_planes(labels))
+        counts |= areas(masks[-1], {segment.number for segment in layer.segments})
+        described += layer.segments
+    present = [segment for segment in described if counts[segment.number].any()]
+    present.sort(key=lambda segment: segment.number)
+    return Extent(mask=masks[0], areas=counts, segments=tuple(present), behind=tuple(masks[1:]))
 
 
 def segment_numbers(findings: Findings) -> dict[int, int]:

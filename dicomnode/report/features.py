@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from highdicom.sr import AlgorithmIdentification, Comprehensive3DSR
 from pydicom import Dataset
 
 from dicomnode.domain.finding import FeatureSet, Findings, Provenance
+from dicomnode.domain.model import Segment
 from dicomnode.domain.uid import ResultUids
+from dicomnode.report.absent import absent_groups, texts_of
 from dicomnode.report.answers import remark_texts, remarks
 from dicomnode.report.boundary import encoding
 from dicomnode.report.content import rows
 from dicomnode.report.document import document
+from dicomnode.report.drawn import evidence_of, mask_reference
 from dicomnode.report.extent import extent_of
-from dicomnode.report.groups import Group, outline_groups, referenced_segment, segment_group
+from dicomnode.report.groups import Group, outline_groups, segment_group
 from dicomnode.report.measurements import key_slices
 from dicomnode.report.normalise import normalised
 from dicomnode.report.tree import measurement_report, sources_of
@@ -37,8 +42,8 @@ def write(findings: Findings, provenance: Provenance, uids: ResultUids, segmenta
     """
     extent = extent_of(findings)
     numbers = extent.numbers
-    segments = {segment.number: segment for segment in findings.segmentation.segments}
-    described = [features for features in findings.features if features.segment_number in numbers]
+    segments = {segment.number: segment for segment in extent.segments}
+    described = [each for each in findings.features if each.segment_number in numbers and each.measurements]
     if not described:
         return None
     shown = key_slices(findings, extent)
@@ -49,6 +54,8 @@ def write(findings: Findings, provenance: Provenance, uids: ResultUids, segmenta
         for number in numbers
         if segments[number].radiomics and number not in {features.segment_number for features in described}
     ]
+    lacking = [one for features in described for one in features.absent]
+    texts += [*texts_of(lacking, extent.segments), *_on_contours(described, segments)]
     with encoding(f"radiomics SR of series {header.SeriesInstanceUID}"):
         groups: list[Group] = [
             segment_group(
@@ -56,22 +63,41 @@ def write(findings: Findings, provenance: Provenance, uids: ResultUids, segmenta
                 rows(features.measurements, features.segment_number),
                 _algorithm(features),
                 uids,
-                referenced_segment(segmentation, numbers[features.segment_number], header),
+                mask_reference(findings, segmentation, features.segment_number, extent, header),
             )
             for features in described
         ]
         groups += outline_groups(extent, findings.source, uids, {features.segment_number for features in described})
         return document(
             Comprehensive3DSR,
-            measurement_report(findings, provenance, header, groups, entries, shown, remarks(texts)),
+            measurement_report(
+                findings,
+                provenance,
+                header,
+                groups,
+                entries,
+                shown,
+                remarks(texts),
+                absent=absent_groups(lacking, extent.segments, uids),
+            ),
             header,
             sources_of(findings),
             provenance,
             uids,
             ROLE,
-            others=[segmentation] if segmentation is not None else (),
+            others=[*([] if segmentation is None else [segmentation]), *evidence_of(findings)],
             ibsi=True,
         )
+
+
+def _on_contours(described: Sequence[FeatureSet], segments: Mapping[int, Segment]) -> list[str]:
+    """How much every feature depends on the contour, where that was asked for."""
+    return [
+        f"Largest relative change of each feature of {segments[features.segment_number].label} with a contour one "
+        f"voxel wider or narrower: {'; '.join(f'{name} {change:.3g}' for name, change in features.contour_change.items())}"
+        for features in described
+        if features.contour_change
+    ]
 
 
 def _algorithm(features: FeatureSet) -> AlgorithmIdentification:

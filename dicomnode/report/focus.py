@@ -10,6 +10,7 @@ from scipy import ndimage
 
 from dicomnode.domain.finding import Detection, Findings
 from dicomnode.domain.model import Segment
+from dicomnode.report.rank import LONG_AXIS, key
 
 #: Category 49755003 "Morphologically Abnormal Structure" (SCT): each part of such a segment is a finding.
 _LESION = "49755003"
@@ -45,6 +46,11 @@ def foci_of(findings: Findings) -> list[Focus]:
     """Every finding: present segments, lesions one by one from the largest, then detections by score."""
     labels = findings.segmentation.volume.array
     boxes = ndimage.find_objects(labels)
+    planes = {
+        row.segment_number: row.plane
+        for row in findings.measurements
+        if key(row.name) == LONG_AXIS and row.plane is not None
+    }
     found = []
     for segment in findings.segmentation.segments:
         box = boxes[segment.number - 1] if segment.number <= len(boxes) else None
@@ -54,7 +60,8 @@ def foci_of(findings: Findings) -> list[Focus]:
         parts = _parts(mask) if segment.category.value == _LESION else [(mask, (slice(None),) * 3)]
         for number, (part, within) in enumerate(parts, start=1):
             title = segment.label if len(parts) == 1 else f"{segment.label}, part {number} of {len(parts)}"
-            found.append(_focus(title, segment, part, _shifted(within, box, mask.shape)))
+            at = _shifted(within, box, mask.shape)
+            found.append(_focus(title, segment, part, at, planes.get(segment.number)))
     return found + [_detected(one, findings.source.volume.array.shape) for one in findings.detections]
 
 
@@ -93,10 +100,14 @@ def _shifted(within: tuple[slice, ...], box: tuple[slice, ...], shape: tuple[int
     return (one, two, three)
 
 
-def _focus(title: str, segment: Segment, part: NDArray[np.bool_], box: tuple[slice, slice, slice]) -> Focus:
-    """The slice of the largest area, and on it the voxel of the finding that lies nearest to its middle."""
+def _focus(
+    title: str, segment: Segment, part: NDArray[np.bool_], box: tuple[slice, slice, slice], plane: int | None
+) -> Focus:
+    """The slice of the long axis or else of the largest area, and on it the voxel nearest to the finding's middle."""
     areas = np.count_nonzero(part, axis=(1, 2))
     best = int(np.argmax(areas))
+    if plane is not None and 0 <= plane - box[0].start < len(areas) and areas[plane - box[0].start]:
+        best = plane - box[0].start
     rows, columns = np.nonzero(part[best])
     nearest = int(np.argmin((rows - rows.mean()) ** 2 + (columns - columns.mean()) ** 2))
     centre = (box[0].start + best, box[1].start + int(rows[nearest]), box[2].start + int(columns[nearest]))

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from pydicom import DataElement, Dataset
-from pydicom.tag import Tag
+from pydicom.dataelem import RawDataElement
+from pydicom.tag import BaseTag, Tag
+from pydicom.uid import UID
 
 from dicomnode.domain.finding import Plane
 
@@ -60,13 +62,15 @@ def reference(dataset: Dataset, frame_numbers: Sequence[int] = ()) -> Dataset:
     frame_numbers
         The frames meant; empty for a single-frame object, or when all are.
     """
-    # Low-level, as there are thousands of them in one object.
-    item = Dataset()
-    item[_SOP_CLASS] = DataElement(_SOP_CLASS, "UI", dataset.SOPClassUID)
-    item[_SOP_INSTANCE] = DataElement(_SOP_INSTANCE, "UI", dataset.SOPInstanceUID)
+    # Low-level, as there are thousands of them in one object; the values are of their types already.
+    elements: dict[BaseTag, DataElement | RawDataElement] = {
+        _SOP_CLASS: DataElement(_SOP_CLASS, "UI", UID(dataset.SOPClassUID), already_converted=True),
+        _SOP_INSTANCE: DataElement(_SOP_INSTANCE, "UI", UID(dataset.SOPInstanceUID), already_converted=True),
+    }
     if frame_numbers:
-        item[_FRAME] = DataElement(_FRAME, "IS", list(frame_numbers) if len(frame_numbers) > 1 else frame_numbers[0])
-    return item
+        numbers = list(frame_numbers) if len(frame_numbers) > 1 else frame_numbers[0]
+        elements[_FRAME] = DataElement(_FRAME, "IS", numbers)
+    return Dataset(elements)
 
 
 def frame_of(plane: Plane) -> tuple[int, ...]:

@@ -12,9 +12,11 @@ from highdicom.sr import (
     ImageRegion,
     MeasurementsAndQualitativeEvaluations,
     PlanarROIMeasurementsAndQualitativeEvaluations,
+    QualitativeEvaluation,
     ReferencedSegment,
     SourceImageForRegion,
     SourceSeriesForSegmentation,
+    TimePointContext,
     TrackingIdentifier,
     VolumetricROIMeasurementsAndQualitativeEvaluations,
 )
@@ -61,14 +63,27 @@ def segment_group(
     algorithm: AlgorithmIdentification,
     uids: ResultUids,
     reference: ReferencedSegment | None,
+    *,
+    evaluations: Sequence[QualitativeEvaluation] = (),
+    time_point: TimePointContext | None = None,
 ) -> Group:
-    """One group for one segment: TID 1411 with its mask, TID 1501 where no mask is sent."""
-    described = {**_described(segment, uids.tracking(segment.number), segment.label), "algorithm_id": algorithm}
+    """One group for one segment: TID 1411 with its mask, TID 1501 where no mask is sent.
+
+    Parameters
+    ----------
+    evaluations, time_point
+        What the comparison with earlier studies says of it.
+    """
+    described = {
+        **_described(segment, uids.tracking(segment.number), segment.label),
+        "algorithm_id": algorithm,
+        "measurements": items,
+        "qualitative_evaluations": evaluations,
+        "time_point_context": time_point,
+    }
     if reference is None:
-        return MeasurementsAndQualitativeEvaluations(**described, measurements=items)
-    return VolumetricROIMeasurementsAndQualitativeEvaluations(
-        **described, referenced_segment=reference, measurements=items
-    )
+        return MeasurementsAndQualitativeEvaluations(**described)
+    return VolumetricROIMeasurementsAndQualitativeEvaluations(**described, referenced_segment=reference)
 
 
 def outline_groups(
@@ -89,7 +104,7 @@ def outline_groups(
         if wanted is not None and segment.number not in wanted:
             continue
         index = extent.key_plane(segment.number)
-        line = outline(extent.mask[index] == segment.number)
+        line = outline(extent.on(index, segment.number))
         described = _described(segment, uids.tracking(segment.number), segment.label)
         region = _region(line, source.planes[index])
         groups.append(PlanarROIMeasurementsAndQualitativeEvaluations(**described, referenced_region=region))

@@ -8,7 +8,7 @@ from copy import copy
 from typing import Any
 
 from pydicom import DataElement, Dataset
-from pydicom.config import RAISE
+from pydicom.config import RAISE, disable_value_validation
 from pydicom.sequence import Sequence as Items
 from pydicom.tag import Tag
 from pydicom.valuerep import DA, TM, validate_value
@@ -102,7 +102,9 @@ def fit(header: Dataset) -> Dataset:
     Text is held decoded and will be written as ISO_IR 192; attributes of type 2 are present; sex, dates, times
     and lengths are those that PS3.5 section 6.2 allows, else empty, shortened or left out. The original is not touched.
     """
-    fitted = _copied(header)
+    # What is not valid is dropped or cut below; pydicom would only say so on the terminal.
+    with disable_value_validation():
+        fitted = _copied(header)
     fitted.SpecificCharacterSet = "ISO_IR 192"
     for keyword in ("AccessionNumber", "StudyID"):
         if keyword in fitted:

@@ -22,19 +22,33 @@ ROLE = "labelmap"
 _BACKGROUND = 0
 
 
-def write(findings: Findings, provenance: Provenance, uids: ResultUids) -> Dataset | None:
+def write(findings: Findings, provenance: Provenance, uids: ResultUids, *, background: bool = True) -> Dataset | None:
     """The mask with the segment numbers of the SEG as pixel values, in RLE Lossless; None for an empty mask.
+
+    Parameters
+    ----------
+    background
+        Describe value 0 as a segment, too. Without it OHIF up to 3.13 finds the right colours, and the object breaks
+        the rule that every value is described; Pixel Padding Value still says what 0 is.
 
     Raises
     ------
     EncodingError
         As `segmentation.write`.
     """
-    return segmentation.write(findings, provenance, uids, role=ROLE, labelmap=True)
+    result = segmentation.write(findings, provenance, uids, role=ROLE, labelmap=True)
+    if result is not None and not background:
+        result.SegmentSequence = [item for item in result.SegmentSequence if item.SegmentNumber != _BACKGROUND]
+    return result
 
 
-def verify(encoded: bytes, findings: Findings) -> None:
+def verify(encoded: bytes, findings: Findings, *, background: bool = True) -> None:
     """Compare a label map, frame by frame where its own positions say, with the mask that it should show.
+
+    Parameters
+    ----------
+    background
+        Whether its background has to be described.
 
     Raises
     ------
@@ -48,7 +62,7 @@ def verify(encoded: bytes, findings: Findings) -> None:
         described = {int(item.SegmentNumber) for item in found.SegmentSequence}
         frames = found.pixel_array.reshape(-1, found.Rows, found.Columns)
         places = [item.PlanePositionSequence[0] for item in found.PerFrameFunctionalGroupsSequence]
-    if described != {_BACKGROUND, *extent.numbers.values()}:
+    if described != {*([_BACKGROUND] if background else ()), *extent.numbers.values()}:
         raise EncodingError(f"label map: found segments {sorted(described)}, needed {sorted(extent.numbers.values())}")
     planes = {_point(position(plane)): index for index, plane in enumerate(findings.source.planes)}
     left = {int(index) for index in np.flatnonzero(extent.mask.any(axis=(1, 2)))}

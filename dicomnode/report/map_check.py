@@ -25,7 +25,7 @@ _TOLERANCE_MM = 0.01
 _TOLERANCE_STEPS = 0.51
 
 
-def verify(encoded: bytes, volume: Volume, concept: Code, findings: Findings) -> None:
+def verify(encoded: bytes, volume: Volume, concept: Code, findings: Findings, *, slope: float = 1.0) -> None:
     """Compare a map, frame by frame from its own positions and stored values, with the volume that it should show.
 
     Parameters
@@ -36,6 +36,8 @@ def verify(encoded: bytes, volume: Volume, concept: Code, findings: Findings) ->
         What was written, on the grid of the source volume.
     concept
         The quantity that it should name.
+    slope
+        What one step of the volume's numbers is worth.
 
     Raises
     ------
@@ -54,7 +56,8 @@ def verify(encoded: bytes, volume: Volume, concept: Code, findings: Findings) ->
         _check_planes(written, volume, findings, slack_mm)
         frames, step = _frames(written, mapping)
         for index, found in zip(_order(written, volume), frames, strict=True):
-            off = float(np.abs(found - covered(volume.array, findings.source.tilt, index)).max())
+            needed_values = covered(volume.array, findings.source.tilt, index) * np.float64(slope)
+            off = float(np.abs(found - needed_values).max())
             if off > _TOLERANCE_STEPS * step:
                 raise EncodingError(f"map: found a value {off:.4g} off in frame {index + 1}, needed {step / 2:.4g}")
 

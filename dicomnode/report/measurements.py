@@ -8,23 +8,35 @@ from highdicom.sr import CodedConcept, Comprehensive3DSR, QualitativeEvaluation
 from pydicom import Dataset
 
 from dicomnode.domain.finding import Findings, Provenance
-from dicomnode.domain.model import Task
+from dicomnode.domain.model import Segment, Task
 from dicomnode.domain.uid import ResultUids
+from dicomnode.report.absent import absent_groups, absent_texts
 from dicomnode.report.answers import classification_group, remark_texts, remarks, score_group
 from dicomnode.report.boundary import encoding
 from dicomnode.report.code import coded
+from dicomnode.report.compared import lines_of
 from dicomnode.report.content import model_algorithm, rows
+from dicomnode.report.contributions import contribution_rows
+from dicomnode.report.diameter import diameter_groups, diameters
 from dicomnode.report.document import Kind, document
+from dicomnode.report.drawn import evidence_of, mask_reference
 from dicomnode.report.extent import Extent, extent_of
 from dicomnode.report.groups import (
     Group,
     detection_groups,
     detection_slice,
     outline_groups,
-    referenced_segment,
     segment_group,
 )
 from dicomnode.report.normalise import normalised
+from dicomnode.report.response import (
+    change_items,
+    comparison_groups,
+    evaluations_of,
+    prior_evidence,
+    prior_items,
+    time_point_of,
+)
 from dicomnode.report.tree import measurement_report, sources_of
 
 ROLE = "sr"
@@ -41,6 +53,8 @@ def write(
     uids: ResultUids,
     segmentation: Dataset | None,
     kind: Kind = Comprehensive3DSR,
+    *,
+    others: Sequence[Dataset] = (),
 ) -> Dataset:
     """A structured report with one measurement group per present segment, detection, answer and set of scores.
 
@@ -54,6 +68,8 @@ def write(
     kind
         Comprehensive 3D SR (PS3.3 A.35.13), or for destinations without it Comprehensive or Enhanced SR; the tree
         is the same and legal in all.
+    others
+        Further objects made from the same findings, for readers who come from here to all of them.
 
     Raises
     ------
@@ -67,23 +83,39 @@ def write(
         groups, said = _groups(findings, extent, provenance, uids, segmentation)
         return document(
             kind,
-            measurement_report(findings, provenance, header, groups, entries, shown, said),
+            measurement_report(
+                findings,
+                provenance,
+                header,
+                groups,
+                entries,
+                shown,
+                said,
+                others,
+                derived=comparison_groups(findings.comparison, uids),
+                cited=prior_items(findings.comparison),
+                absent=absent_groups(findings.absent, _described(findings), uids),
+            ),
             header,
             sources_of(findings),
             provenance,
             uids,
             ROLE,
-            others=[segmentation] if segmentation is not None else (),
-            ibsi=any(row.name.scheme == "IBSI" for row in findings.measurements),
+            others=[*([] if segmentation is None else [segmentation]), *evidence_of(findings), *others],
+            priors=prior_evidence(findings.comparison),
+            ibsi=any(row.name.scheme == "IBSI" for row in (*findings.measurements, *findings.absent)),
         )
 
 
 def key_slices(findings: Findings, extent: Extent) -> tuple[int, ...]:
-    """Indices of the planes for the image library: where segments are largest, through detections, else the middle.
+    """Planes for the image library: where segments are largest, of diameters, through detections, else the middle.
 
     The whole series stands in the evidence; listing a thousand slices with their geometry would make a report of 5 MB.
     """
     largest = {extent.key_plane(segment.number) for segment in extent.segments}
+    largest |= {
+        row.plane for one in extent.segments for row in diameters(findings, one.number) if row.plane is not None
+    }
     largest |= {detection_slice(detection, findings.source) for detection in findings.detections}
     return tuple(sorted(largest)) or (len(findings.source.planes) // 2,)
 
@@ -91,29 +123,38 @@ def key_slices(findings: Findings, extent: Extent) -> tuple[int, ...]:
 def _groups(
     findings: Findings, extent: Extent, provenance: Provenance, uids: ResultUids, segmentation: Dataset | None
 ) -> tuple[list[Group], Dataset]:
-    algorithm = model_algorithm(provenance)
-    header, numbers = findings.source.datasets[0], extent.numbers
+    algorithm, comparison = model_algorithm(provenance), findings.comparison
+    header = findings.source.datasets[0]
     groups: list[Group] = [
         segment_group(
             segment,
-            rows(findings.measurements, segment.number),
+            [*rows(findings.measurements, segment.number), *change_items(comparison, uids.tracking(segment.number))],
             algorithm,
             uids,
-            referenced_segment(segmentation, numbers[segment.number], header),
+            mask_reference(findings, segmentation, segment.number, extent, header),
+            evaluations=evaluations_of(comparison, uids.tracking(segment.number)),
+            time_point=time_point_of(comparison),
         )
         for segment in extent.segments
     ]
     groups += outline_groups(extent, findings.source, uids)
+    groups += diameter_groups(findings, extent, uids)
     groups += detection_groups(findings, algorithm, uids)
     answers = [
         *classification_group(findings.classifications, algorithm, uids),
-        *score_group(findings.measurements, algorithm, uids),
+        *score_group((*findings.measurements, *contribution_rows(findings)), algorithm, uids),
     ]
     located = provenance.model.task in _LOCATING
     empty = not groups if located else not answers
     groups += answers
     evaluations = _not_detected(findings, provenance) if empty and located else ()
-    return groups, remarks(remark_texts(findings, provenance, empty=empty), evaluations)
+    texts = [*remark_texts(findings, provenance, empty=empty), *lines_of(comparison), *absent_texts(findings)]
+    return groups, remarks(texts, evaluations)
+
+
+def _described(findings: Findings) -> list[Segment]:
+    """The segments of all label maps."""
+    return [segment for layer in findings.segmentation.layers for segment in layer.segments]
 
 
 def _not_detected(findings: Findings, provenance: Provenance) -> Sequence[QualitativeEvaluation]:

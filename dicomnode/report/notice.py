@@ -8,38 +8,32 @@ from pydicom import Dataset
 
 from dicomnode.domain.finding import Check, Provenance
 from dicomnode.domain.model import Severity
+from dicomnode.report.answers import arrived
 from dicomnode.report.banner import banner
 from dicomnode.report.canvas import AMBER, RED, Canvas
-from dicomnode.report.panel import GREY
+from dicomnode.report.heading import WITHDRAWN, Heading
+from dicomnode.report.place import GREY
 from dicomnode.report.picture import Picture
-
-NOT_ANALYSED = "NOT ANALYSED"
-WITHDRAWN = "WITHDRAWN"
-
-_SAYS = {
-    NOT_ANALYSED: "gave no result; nothing is said about the images.",
-    WITHDRAWN: "the earlier results of this analysis do not stand any more and must not be used.",
-}
 
 
 def notice(
-    heading: str, datasets: Sequence[Dataset], reason: str, provenance: Provenance, checks: Sequence[Check] = ()
+    heading: Heading, datasets: Sequence[Dataset], reason: str, provenance: Provenance, checks: Sequence[Check] = ()
 ) -> Picture:
     """One page with the reason and what was checked, failures first.
 
     Parameters
     ----------
-    heading
-        `NOT_ANALYSED` or `WITHDRAWN`.
     datasets
         Headers of one study, at least one.
     """
     canvas = Canvas()
     model = provenance.model
-    canvas.line(heading, size=44, bold=True, fill=RED if heading == WITHDRAWN else AMBER)
+    canvas.line(heading.title, size=44, bold=True, fill=RED if heading == WITHDRAWN else AMBER)
     canvas.paragraph(reason, size=26, most=8)
     canvas.gap()
-    canvas.paragraph(f"{model.title} {model.version}: {_SAYS[heading]}", size=20, fill=GREY)
+    canvas.paragraph(f"{model.title} {model.version}: {heading.says}", size=20, fill=GREY)
+    for text in arrived(provenance):
+        canvas.paragraph(text, size=20, fill=GREY, most=4)
     canvas.gap()
     ordered = sorted(checks, key=lambda check: (check.passed, check.severity is not Severity.BLOCK))
     if ordered:
@@ -47,7 +41,7 @@ def notice(
         fills = [GREY if check.passed else RED if check.severity is Severity.BLOCK else AMBER for check in ordered]
         canvas.grid(("", "Check", "Found", "Needed"), rows, fills=fills, parts=(0.14, 0.26, 0.3, 0.3))
     canvas.frame(banner(datasets, provenance), [], "")
-    return Picture(title=heading, image=canvas.array())
+    return Picture(title=heading.title, image=canvas.array())
 
 
 def _verdict(check: Check) -> str:

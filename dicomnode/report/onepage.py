@@ -15,7 +15,7 @@ from dicomnode.report.boundary import encoding
 from dicomnode.report.code import coded
 from dicomnode.report.identity import fit, guard_study
 from dicomnode.report.picture import Picture
-from dicomnode.report.provenance import shortened
+from dicomnode.report.provenance import headline, shortened
 from dicomnode.report.result import ResultObject
 from dicomnode.report.shown import drawn_for_people, refer_to_objects
 
@@ -61,7 +61,7 @@ def write(findings: Findings, provenance: Provenance, uids: ResultUids, pictures
         )
         drawn_for_people(result)
         result.AcquisitionDateTime = None
-        result.DocumentTitle = shortened(f"AI result: {provenance.model.title}")
+        result.DocumentTitle = shortened(headline(provenance))
         result.ConceptNameCodeSequence = Items([coded(_TITLE)])
         result.VerificationFlag = "UNVERIFIED"
         refer_to_objects(result, every)

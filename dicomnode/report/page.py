@@ -9,11 +9,14 @@ from dicomnode.domain.model import Task
 from dicomnode.report.answers import remark_texts
 from dicomnode.report.banner import banner
 from dicomnode.report.canvas import AMBER, BOTTOM, SIDE, WIDTH, Canvas
+from dicomnode.report.compared import LIMIT, NOT_COMPARABLE, VERDICT, lines_of
 from dicomnode.report.focus import Focus, foci_of, middle
-from dicomnode.report.panel import GREY, WHITE, Frame, Place, draw_view
+from dicomnode.report.lesion_table import lesion_table
+from dicomnode.report.panel import Frame, draw_view
 from dicomnode.report.picture import Picture
+from dicomnode.report.place import GREY, WHITE, Place
 from dicomnode.report.planes import caption_of, draw_planes, window_of
-from dicomnode.report.provenance import DISCLAIMER
+from dicomnode.report.provenance import disclaimer
 from dicomnode.report.table import Table, answers, lines_about, table_of
 from dicomnode.report.view import along_slices
 
@@ -27,6 +30,9 @@ _MOST_COLUMNS = 5
 _MOST_BELOW = 3
 _LEAST_BELOW = 200
 _BETWEEN = 8
+
+#: Height of the letters below a finding.
+_LINE = 20
 
 _LOCATING = frozenset({Task.SEGMENT, Task.DETECT})
 
@@ -59,12 +65,16 @@ def pictures_of(findings: Findings, provenance: Provenance) -> tuple[Picture, ..
 
 
 def remarks_on(findings: Findings, provenance: Provenance, foci: Sequence[Focus]) -> list[str]:
-    """What the reader has to know beside the numbers, as in the structured report; the disclaimer stands elsewhere."""
+    """What the reader has to know beside the numbers, as in the structured report.
+
+    The disclaimer stands elsewhere, and what concerns radiomics alone is with its numbers, which pages do not list.
+    """
     if provenance.model.task in _LOCATING:
         empty = not foci
     else:
         empty = not findings.classifications and not findings.measurements
-    return [text for text in remark_texts(findings, provenance, empty=empty) if text != DISCLAIMER]
+    left_out = (disclaimer(provenance), "Warning: radiomics")
+    return [text for text in remark_texts(findings, provenance, empty=empty) if not text.startswith(left_out)]
 
 
 def is_warning(remark: str) -> bool:
@@ -81,8 +91,20 @@ def _table_page(findings: Findings, provenance: Provenance, remarks: Sequence[st
     canvas.gap()
     for text in answers(findings):
         canvas.paragraph(text, size=20, most=3)
+    for text in lines_of(findings.comparison):
+        fill = AMBER if text.startswith((NOT_COMPARABLE, LIMIT)) else WHITE
+        canvas.paragraph(text, size=20, bold=text.startswith(VERDICT), fill=fill, most=3)
+    _draw_rows(canvas, lesion_table(findings))
     _draw_table(canvas, table_of(findings))
     return title, canvas, _key_slices(canvas, findings, foci)
+
+
+def _draw_rows(canvas: Canvas, table: Table) -> None:
+    """A row per lesion."""
+    if table.rows:
+        canvas.gap()
+        rows = [(row.subject, *row.cells) for row in table.rows]
+        canvas.grid(("", *table.columns), rows, swatches=[row.color_rgb for row in table.rows])
 
 
 def _draw_table(canvas: Canvas, table: Table) -> None:
@@ -132,6 +154,9 @@ def _finding_page(findings: Findings, focus: Focus) -> _Page:
         lines = answers(findings)[focus.detection.number - 1 : focus.detection.number]
     else:
         lines = lines_about(findings, focus.segment) if focus.segment else answers(findings)
+    room = max(1, (BOTTOM - canvas.y) // canvas.step(_LINE))
+    if len(lines) > room:
+        lines = [*lines[: room - 1], f"{len(lines) - room + 1} more in the structured report"]
     for text in lines:
-        canvas.line(text, size=20, width=slice_frame.width - 2 * SIDE)
+        canvas.line(text, size=_LINE, width=slice_frame.width - 2 * SIDE)
     return focus.title, canvas, places

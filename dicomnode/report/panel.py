@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from dicomnode.domain.finding import Detection, Findings
+from dicomnode.report.callipers import draw_diameters
 from dicomnode.report.focus import Focus
 from dicomnode.report.lettering import cut, drawable, font
+from dicomnode.report.place import BLACK, WHITE, Place
 from dicomnode.report.view import View
 from dicomnode.report.window import Window
 from dicomnode.report.wording import number_text
-
-BLACK, WHITE, GREY = (0, 0, 0), (255, 255, 255), (150, 150, 150)
 
 #: Pixels. A picture of 1024 is often shown at half its size, where letters of 9 are still read.
 _LETTER, _CAPTION = 22, 18
@@ -29,41 +29,6 @@ _DARK = 200
 #: Lengths that scale bars may have; the bar takes at most this part of the width.
 _BARS_MM = (100, 50, 20, 10, 5, 2, 1)
 _BAR_PART = 0.3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Where voxels of a view lie in a picture.
-
-    Attributes
-    ----------
-    view
-        The plane shown.
-    crop
-        The part shown, in voxels of the view: top, left, bottom, right.
-    corner
-        Pixel of the upper left corner, (x, y).
-    size
-        Of the part in pixels, (width, height).
-    """
-
-    view: View
-    crop: tuple[int, int, int, int]
-    corner: tuple[int, int]
-    size: tuple[int, int]
-
-    @property
-    def scale(self) -> tuple[float, float]:
-        """Pixels per voxel, (x, y)."""
-        top, left, bottom, right = self.crop
-        return self.size[0] / (right - left), self.size[1] / (bottom - top)
-
-    def pixels(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(x, y) in the picture of (down, right) in the view, where the first voxel goes from 0 to 1."""
-        scale = self.scale
-        x = self.corner[0] + (points[:, 1] - self.crop[1]) * scale[0]
-        y = self.corner[1] + (points[:, 0] - self.crop[0]) * scale[1]
-        return np.stack([x, y], axis=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +80,8 @@ def draw_view(
     local = Place(view=view, crop=place.crop, corner=(0, 0), size=size)
     draw = ImageDraw.Draw(within)
     _outlines(draw, local, findings, view.of(findings.segmentation.volume.array)[part], focus)
+    if view.axis == 0:
+        draw_diameters(draw, local, findings, focus)
     for detection in findings.detections:
         _box(draw, local, detection, thick=focus is not None and focus.detection == detection)
     picture.paste(within, corner)

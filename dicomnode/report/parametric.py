@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import Any
 
@@ -16,7 +17,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from dicomnode.domain.code import Code
 from dicomnode.domain.errors import EncodingError
-from dicomnode.domain.finding import Findings, Provenance, SourceSeries
+from dicomnode.domain.finding import Findings, ProbabilityMap, Provenance, SourceSeries
 from dicomnode.domain.model import Segment
 from dicomnode.domain.uid import ResultUids, derived_uid
 from dicomnode.report.bodypart import tell_body_part
@@ -28,7 +29,7 @@ from dicomnode.report.normalise import normalised
 from dicomnode.report.provenance import equipment, series_number, shortened, stamp
 from dicomnode.report.references import derive_frames, refer_to_source
 
-ROLE = "pm"
+ROLE = "map"
 
 #: Quantities and their unit (PS3.16 Annex D, CID 7180; UCUM's unity).
 PROBABILITY = Code(value="122157", scheme="DCM", meaning="Probability")
@@ -63,6 +64,7 @@ def write(
     *,
     segment: Segment | None = None,
     stored: Stored = Stored.FLOAT32,
+    slope: float = 1.0,
 ) -> Dataset:
     """A Parametric Map (PS3.3 A.75) with one frame per source image and a linear Real World Value Mapping.
 
@@ -71,7 +73,7 @@ def write(
     Parameters
     ----------
     volume
-        float32 on the grid of the source volume, axes (slice, row, column).
+        float32 on the grid of the source volume, axes (slice, row, column); or uint16, which is stored as it is.
     concept
         The quantity, such as `PROBABILITY`.
     unit
@@ -79,6 +81,8 @@ def write(
     segment
         What it is the probability or saliency of; None where that cannot be told. Every segment has a map, and thus
         UIDs, of its own.
+    slope
+        What one step of uint16 is worth.
 
     Returns
     -------
@@ -94,8 +98,8 @@ def write(
     values = on_images(volume, source)
     (header,) = normalised(source, (0,))
     with encoding(f"parametric map of series {header.SeriesInstanceUID}"):
-        low, high = float(values.min()), float(values.max())
-        pixels, mapping, window = _stored(values, low, high, stored)
+        stored = Stored.UINT16 if values.dtype == np.uint16 else stored
+        pixels, mapping, window = _stored(values, slope, stored)
         what = f"{concept.meaning}: {segment.label}" if segment else concept.meaning
         positions = [PlanePositionSequence("PATIENT", position(plane)) for plane in source.planes]
         planes = {_point(place[0]): plane for place, plane in zip(positions, source.planes, strict=True)}
@@ -142,8 +146,23 @@ def write(
     return result
 
 
-def on_images(volume: Volume, source: SourceSeries) -> NDArray[np.float32]:
-    """Values as the source images show them, (plane, row, column).
+def maps_of(findings: Findings, provenance: Provenance, uids: ResultUids) -> Iterator[tuple[ProbabilityMap, Dataset]]:
+    """The probabilities behind the mask, one object for each segment that the network tells apart.
+
+    Raises
+    ------
+    EncodingError
+        As `write`.
+    """
+    for one in findings.maps:
+        yield (
+            one,
+            write(one.volume, PROBABILITY, NO_UNITS, findings, provenance, uids, segment=one.segment, slope=one.slope),
+        )
+
+
+def on_images(volume: Volume, source: SourceSeries) -> NDArray[Any]:
+    """Values as the source images show them, (plane, row, column): uint16 as it is, else float32.
 
     Raises
     ------
@@ -157,12 +176,16 @@ def on_images(volume: Volume, source: SourceSeries) -> NDArray[np.float32]:
             f"parametric map: found a grid of {volume.spatial_shape}, {apart_mm:.2g} mm apart, needed the source's of "
             f"{needed.spatial_shape}"
         )
+    # Annotated for label maps, and true of every type: it moves voxels and makes none.
+    shown: NDArray[Any]
+    if volume.dtype == np.uint16:
+        shown = source.on_planes(volume.array)
+        return shown
     values = np.asarray(volume.array, dtype=np.float32)
     unknown = values.size - np.count_nonzero(np.isfinite(values))
     if unknown:
         raise EncodingError(f"parametric map: found {unknown} values that are not finite, needed none")
-    # Annotated for label maps, and true of every type: it moves voxels and makes none.
-    shown: NDArray[np.float32] = source.on_planes(values)  # type: ignore[arg-type, assignment]
+    shown = source.on_planes(values)  # type: ignore[arg-type]
     return shown
 
 
@@ -171,9 +194,13 @@ def _role(concept: Code, segment: Segment | None, stored: Stored) -> str:
 
 
 def _stored(
-    values: NDArray[np.float32], low: float, high: float, stored: Stored
+    values: NDArray[np.float32] | NDArray[np.uint16], slope: float, stored: Stored
 ) -> tuple[NDArray[np.float32] | NDArray[np.uint16], dict[str, Any], tuple[float, float]]:
     """Pixels, what maps them to values (as arguments of highdicom's), and the window, centre and width, of them all."""
+    mapping: dict[str, Any] = {"value_range": (0, _MOST), "slope": slope, "intercept": 0.0}
+    if values.dtype == np.uint16:
+        return values, mapping, (_MOST / 2, float(_MOST))
+    low, high = float(values.min()), float(values.max())
     if stored is Stored.FLOAT32:
         # A window has to be wider than nothing (PS3.3 C.11.2.1.2.1).
         return values, {"value_range": (low, high)}, ((low + high) / 2, (high - low) or 1.0)
@@ -181,7 +208,7 @@ def _stored(
     pixels = np.empty(values.shape, dtype=np.uint16)
     for plane, of_plane in zip(pixels, values, strict=True):
         plane[...] = np.rint((of_plane.astype(np.float64) - low) / slope)
-    mapping: dict[str, Any] = {"value_range": (0, _MOST), "slope": slope, "intercept": low}
+    mapping |= {"slope": slope, "intercept": low}
     return pixels, mapping, (_MOST / 2, float(_MOST))
 
 

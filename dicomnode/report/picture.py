@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicomnode.report.canvas import BODY, BOTTOM
-from dicomnode.report.panel import Place
+from dicomnode.report.place import Place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,8 @@ from PIL import Image
 from dicomnode.domain.finding import Findings
 from dicomnode.report.canvas import WIDTH
 from dicomnode.report.focus import Focus, around
-from dicomnode.report.panel import Frame, Place, draw_view
+from dicomnode.report.panel import Frame, draw_view
+from dicomnode.report.place import Place
 from dicomnode.report.view import across, along_slices
 from dicomnode.report.window import Window, window_for
 

@@ -20,7 +20,8 @@ from dicomnode.domain.uid import derived_uid
 MODEL_NAME = "dicomnode"
 MANUFACTURER = "dicomnode project"
 
-DISCLAIMER = "Output of AI software for research, not reviewed by a physician. Not for primary diagnosis."
+DISCLAIMER = "RESEARCH ONLY: output of AI software, not reviewed by a physician. Not for primary diagnosis."
+_CLINICAL_DISCLAIMER = "Output of AI software, not reviewed by a physician. Not for primary diagnosis."
 
 _ACQUISITION_EQUIPMENT = "109101"
 
@@ -33,18 +34,21 @@ class Role:
     title: str
 
 
-#: The names are the roles of `ResultUids`. No role has offset 0, so that of ten fills the place in the next block.
+#: The names are the roles of `ResultUids`. No role has offset 0, so that of ten fills the place in the next block;
+#: what withdraws results shares numbers with another rule, which is rare and harms nobody (PS3.3 C.7.3.1).
 ROLES = {
     "seg": Role(offset=1, title="AI SEG"),
     "sr": Role(offset=2, title="AI SR"),
     "radiomics": Role(offset=3, title="AI radiomics"),
     "refusal": Role(offset=4, title="AI not analysed"),
     "rtstruct": Role(offset=5, title="AI contours"),
-    "pm": Role(offset=6, title="AI map"),
+    "map": Role(offset=6, title="AI map"),
     "picture": Role(offset=7, title="AI pictures"),
     "pdf": Role(offset=8, title="AI report"),
     "notice": Role(offset=9, title="AI notice"),
     "labelmap": Role(offset=10, title="AI label map"),
+    "withdrawn": Role(offset=11, title="AI result withdrawn"),
+    "rejection": Role(offset=12, title="AI result rejected"),
 }
 
 
@@ -53,8 +57,18 @@ def shortened(text: str, length: int = 64) -> str:
     return re.sub(r"[\\\x00-\x1f]+", " ", text).strip()[:length]
 
 
+def disclaimer(provenance: Provenance) -> str:
+    """What every result says of itself in words."""
+    return DISCLAIMER if provenance.research else _CLINICAL_DISCLAIMER
+
+
+def headline(provenance: Provenance) -> str:
+    """Title of a result that people read as a page."""
+    return f"AI result{' (research)' if provenance.research else ''}: {provenance.model.title}"
+
+
 def series_number(role: str, rule: str) -> int:
-    """A number from 9001 to 9990 that stays the same for a role and a rule."""
+    """A number from 9001 to 9992 that stays the same for a role and a rule."""
     return 9000 + 10 * (zlib.crc32(rule.encode()) % 99) + ROLES[role].offset
 
 
@@ -69,6 +83,7 @@ def parameters(provenance: Provenance) -> dict[str, str]:
         "status": str(provenance.model.status),
         "recipe": provenance.model.recipe,
         "rule": provenance.rule,
+        "use": "research" if provenance.research else "clinical",
         "revision": str(provenance.revision),
         "run": str(provenance.run),
         "node": f"{MODEL_NAME} {provenance.node_version}",
@@ -122,7 +137,8 @@ def stamp(result: Dataset, header: Dataset, provenance: Provenance, role: str) -
     model = provenance.model
     result.SpecificCharacterSet = "ISO_IR 192"
     result.PatientName = header.PatientName
-    result.SeriesDescription = shortened(f"{ROLES[role].title} {model.title} {model.version}")
+    what = f"{ROLES[role].title} (research)" if provenance.research else ROLES[role].title
+    result.SeriesDescription = shortened(f"{what} {model.title} {model.version}")
     result.StationName = shortened(provenance.station, 16)
     began = local(provenance.started_at, str(header.get("TimezoneOffsetFromUTC") or ""))
     if header.get("TimezoneOffsetFromUTC"):

@@ -84,14 +84,16 @@ def derive_frames(frames: Iterable[Dataset], planes: Sequence[Plane]) -> None:
         The source plane of each.
     """
     derivation, purpose = coded(codes.DCM.Segmentation), coded(codes.DCM.SourceImageForImageProcessingOperation)
+    # One element for all frames, since it says the same and nobody changes what was made.
+    said_derivation = DataElement(_CODE, "SQ", Items([derivation]))
+    said_purpose = DataElement(_PURPOSE, "SQ", Items([purpose]))
+    preserved = DataElement(_PRESERVED, "CS", "YES")
     made: dict[int, Items] = {}
     for frame, plane in zip(frames, planes, strict=True):
         if id(plane) not in made:
             image = reference(plane.dataset, frame_of(plane))
-            image[_PURPOSE] = DataElement(_PURPOSE, "SQ", [purpose])
-            image[_PRESERVED] = DataElement(_PRESERVED, "CS", "YES")
-            item = Dataset()
-            item[_CODE] = DataElement(_CODE, "SQ", [derivation])
-            item[_IMAGES] = DataElement(_IMAGES, "SQ", [image])
-            made[id(plane)] = Items([item])
-        frame[_DERIVATION] = DataElement(_DERIVATION, "SQ", made[id(plane)])
+            image[_PURPOSE] = said_purpose
+            image[_PRESERVED] = preserved
+            images = DataElement(_IMAGES, "SQ", Items([image]), already_converted=True)
+            made[id(plane)] = Items([Dataset({_CODE: said_derivation, _IMAGES: images})])
+        frame[_DERIVATION] = DataElement(_DERIVATION, "SQ", made[id(plane)], already_converted=True)

@@ -1,8 +1,9 @@
-"""The report that says why a series was not analysed."""
+"""The report that stands in place of a result: not analysed, not yet analysed, or withdrawn."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from highdicom.sr import (
     CodeContentItem,
@@ -17,19 +18,19 @@ from highdicom.sr import (
 from pydicom import Dataset
 from pydicom.sr.codedict import codes
 
+from dicomnode.domain.code import Code
 from dicomnode.domain.finding import Check, Provenance
 from dicomnode.domain.model import Severity
 from dicomnode.domain.uid import ResultUids
+from dicomnode.report.answers import arrived
 from dicomnode.report.boundary import encoding
+from dicomnode.report.code import coded
 from dicomnode.report.content import SUMMARY, comment, language, model_algorithm, observation_context, procedure
 from dicomnode.report.document import document
+from dicomnode.report.heading import NOT_ANALYSED, WITHDRAWN, Heading
 from dicomnode.report.identity import fit, guard_study
-from dicomnode.report.provenance import DISCLAIMER
+from dicomnode.report.provenance import disclaimer
 
-ROLE = "refusal"
-
-#: From CID 6042 "Status of Results".
-_NOT_ATTEMPTED = CodedConcept("111225", "DCM", "Not Attempted")
 _SERIES = CodedConcept("112002", "DCM", "Series Instance UID")
 
 
@@ -39,6 +40,7 @@ def write(
     provenance: Provenance,
     uids: ResultUids,
     checks: Sequence[Check] = (),
+    heading: Heading = NOT_ANALYSED,
 ) -> Dataset:
     """An Enhanced SR (PS3.3 A.35.2) with the coded status "Not Attempted" and the reason in words.
 
@@ -53,24 +55,71 @@ def write(
         Why, in words for a radiologist.
     checks
         The quality gate's report: every rule is shown with what was found, its limit, and whether it passed.
+    heading
+        What it says: `NOT_ANALYSED` or `NOT_YET`.
 
     Raises
     ------
     EncodingError
         For no header, or headers of several patients or studies.
     """
+    assert heading.status is not None
+    # What failed first: a reader looks for nothing else.
+    texts = [f"Check {_verdict(check)}: {check.text}" for check in sorted(checks, key=lambda check: check.passed)]
+    return _report(heading, heading.status, datasets, reason, texts, provenance, uids)
+
+
+def withdrawal(
+    datasets: Sequence[Dataset], reason: str, code: Code, provenance: Provenance, uids: ResultUids
+) -> Dataset:
+    """An Enhanced SR that takes results back, for archives that take no rejection note.
+
+    Parameters
+    ----------
+    datasets
+        Headers of what is withdrawn, of one study; each is named.
+    code
+        The title that a rejection note would have (CID 7010).
+
+    Raises
+    ------
+    EncodingError
+        As `write`.
+    """
+    texts = [f"Withdrawn: {ds.get('SeriesDescription', '')}, object {ds.SOPInstanceUID}" for ds in datasets]
+    return _report(WITHDRAWN, coded(code), datasets, reason, texts, provenance, uids)
+
+
+def _report(
+    heading: Heading,
+    status: CodedConcept,
+    datasets: Sequence[Dataset],
+    reason: str,
+    texts: Sequence[str],
+    provenance: Provenance,
+    uids: ResultUids,
+) -> Dataset:
     guard_study(datasets)
     header = fit(datasets[0])
-    with encoding(f"refusal SR of study {header.StudyInstanceUID}"):
+    named = replace(uids, variant="-".join(filter(None, (uids.variant, heading.variant))))
+    with encoding(f"{heading.series} SR of study {header.StudyInstanceUID}"):
         root = ContainerContentItem(name=SUMMARY)
         root.ContentSequence = ContentSequence()
-        for items in _content(datasets, reason, provenance, header, checks):
+        for items in _content(heading, status, datasets, reason, texts, provenance, header):
             root.ContentSequence.extend(items)
-        return document(EnhancedSR, root, header, datasets, provenance, uids, ROLE)
+        result = document(EnhancedSR, root, header, datasets, provenance, named, heading.series)
+        result.InstanceNumber = heading.number
+    return result
 
 
 def _content(
-    datasets: Sequence[Dataset], reason: str, provenance: Provenance, header: Dataset, checks: Sequence[Check]
+    heading: Heading,
+    status: CodedConcept,
+    datasets: Sequence[Dataset],
+    reason: str,
+    texts: Sequence[str],
+    provenance: Provenance,
+    header: Dataset,
 ) -> Iterable[ContentSequence | Sequence[ContentItem]]:
     contains = RelationshipTypeValues.CONTAINS
     model = provenance.model
@@ -84,12 +133,11 @@ def _content(
         )
     ]
     yield model_algorithm(provenance)
-    yield [CodeContentItem(name=SUMMARY, value=_NOT_ATTEMPTED, relationship_type=contains)]
-    yield [comment(f"Not analysed: {reason}")]
-    yield [comment(f"{model.title} {model.version} gave no result; nothing is said about the images. {DISCLAIMER}")]
-    # What failed first: a reader looks for nothing else.
-    for check in sorted(checks, key=lambda check: check.passed):
-        yield [comment(f"Check {_verdict(check)}: {check.text}")]
+    yield [CodeContentItem(name=SUMMARY, value=status, relationship_type=contains)]
+    yield [comment(f"{heading.lead}: {reason}")]
+    yield [comment(f"{model.title} {model.version} {heading.says} {disclaimer(provenance)}")]
+    for text in (*arrived(provenance), *texts):
+        yield [comment(text)]
     for series in dict.fromkeys(str(ds.SeriesInstanceUID) for ds in datasets):
         yield [UIDRefContentItem(name=_SERIES, value=series, relationship_type=contains)]
 

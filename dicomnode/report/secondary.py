@@ -11,11 +11,12 @@ from dicomnode.domain.finding import Check, Findings, Provenance
 from dicomnode.domain.uid import ResultUids
 from dicomnode.report.bodypart import tell_body_part
 from dicomnode.report.boundary import encoding
+from dicomnode.report.heading import NOT_ANALYSED, WITHDRAWN, Heading
 from dicomnode.report.identity import fit, guard_study
-from dicomnode.report.notice import NOT_ANALYSED, WITHDRAWN, notice
+from dicomnode.report.notice import notice
 from dicomnode.report.page import pictures_of
 from dicomnode.report.picture import Picture
-from dicomnode.report.provenance import DISCLAIMER
+from dicomnode.report.provenance import disclaimer
 from dicomnode.report.references import refer_to_source
 from dicomnode.report.result import ResultObject
 from dicomnode.report.shown import drawn_for_people, made_by, refer_to_objects
@@ -63,6 +64,7 @@ def refusal(
     provenance: Provenance,
     uids: ResultUids,
     checks: Sequence[Check] = (),
+    heading: Heading = NOT_ANALYSED,
 ) -> Dataset:
     """The picture "not analysed: reason", with what the quality gate found and needed.
 
@@ -70,13 +72,15 @@ def refusal(
     ----------
     datasets
         Any headers of one study, at least one.
+    heading
+        What it says: `NOT_ANALYSED` or `NOT_YET`.
 
     Raises
     ------
     EncodingError
         For no header, headers of several patients or studies, or missing fonts.
     """
-    return _notice(NOT_ANALYSED, datasets, reason, provenance, uids, checks)
+    return _notice(heading, datasets, reason, provenance, uids, checks)
 
 
 def withdrawal(datasets: Sequence[Dataset], reason: str, provenance: Provenance, uids: ResultUids) -> Dataset:
@@ -96,7 +100,7 @@ def withdrawal(datasets: Sequence[Dataset], reason: str, provenance: Provenance,
 
 
 def _notice(
-    heading: str,
+    heading: Heading,
     datasets: Sequence[Dataset],
     reason: str,
     provenance: Provenance,
@@ -106,9 +110,9 @@ def _notice(
     guard_study(datasets)
     header = fit(datasets[0])
     picture = notice(heading, datasets, reason, provenance, checks)
-    instance, number = (f"{NOTICE_ROLE}-withdrawn", 2) if heading == WITHDRAWN else (NOTICE_ROLE, 1)
+    instance = "-".join(filter(None, (NOTICE_ROLE, heading.variant)))
     with encoding(f"notice on study {header.StudyInstanceUID}"):
-        result = _image(picture, header, provenance, uids, NOTICE_ROLE, instance, number)
+        result = _image(picture, header, provenance, uids, NOTICE_ROLE, instance, heading.number)
         refer_to_objects(result, datasets)
     return result
 
@@ -136,7 +140,7 @@ def _image(
     made_by(result, provenance)
     tell_body_part(result, header)
     result.ImageType = ["DERIVED", "SECONDARY", "OTHER"]
-    result.DerivationDescription = f"Picture for people drawn from the source images. {DISCLAIMER}"
+    result.DerivationDescription = f"Picture for people drawn from the source images. {disclaimer(provenance)}"
     result.ImageComments = picture.title
     # Of type 2C (PS3.3 C.7.6.1): a page with several planes has no one orientation.
     result.PatientOrientation = []

@@ -31,9 +31,15 @@ ROLE = "seg"
 
 
 def write(
-    findings: Findings, provenance: Provenance, uids: ResultUids, *, role: str = ROLE, labelmap: bool = False
+    findings: Findings,
+    provenance: Provenance,
+    uids: ResultUids,
+    *,
+    role: str = ROLE,
+    labelmap: bool = False,
+    empty_frames: bool = False,
 ) -> Dataset | None:
-    """A BINARY Segmentation (PS3.3 A.51) with one segment per present segment, empty frames left out.
+    """A BINARY Segmentation (PS3.3 A.51) with one segment per present segment.
 
     The same findings, provenance and UIDs give the same bytes.
 
@@ -43,6 +49,8 @@ def write(
         Which series and instance UID it gets.
     labelmap
         Write a Label Map Segmentation (PS3.3 A.51 as of 2024d) instead, with the background that it has to describe.
+    empty_frames
+        Write a frame of every segment for every image, also where there is nothing of it.
 
     Returns
     -------
@@ -61,7 +69,7 @@ def write(
     with encoding(f"SEG of series {header.SeriesInstanceUID}"):
         shown = occupied(mask)
         # Empty planes between others are left out by highdicom.
-        span = range(shown[0], shown[-1] + 1)
+        span = range(len(mask)) if empty_frames else range(shown[0], shown[-1] + 1)
         positions = [PlanePositionSequence("PATIENT", position(findings.source.planes[index])) for index in span]
         planes = {
             _point(sequence[0]): findings.source.planes[index] for sequence, index in zip(positions, span, strict=True)
@@ -80,9 +88,10 @@ def write(
             sop_instance_uid=uids.instance(role),
             instance_number=1,
             transfer_syntax_uid=RLELossless if labelmap else ExplicitVRLittleEndian,
-            content_label="AI_SEG",
-            content_description="AI result, not for primary diagnosis",
-            omit_empty_frames=True,
+            content_label="AI_SEG_RESEARCH" if provenance.research else "AI_SEG",
+            content_description=("RESEARCH ONLY, " if provenance.research else "")
+            + "AI result, not for primary diagnosis",
+            omit_empty_frames=not empty_frames,
             specific_character_set="ISO_IR 192",
             **equipment(provenance),
         )

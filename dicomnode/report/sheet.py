@@ -12,11 +12,13 @@ from matplotlib.font_manager import FontProperties
 
 from dicomnode.domain.finding import Findings, Provenance
 from dicomnode.report.banner import banner
+from dicomnode.report.compared import VERDICT, lines_of
 from dicomnode.report.focus import foci_of
+from dicomnode.report.lesion_table import lesion_table
 from dicomnode.report.lettering import cut, drawable, font, font_file, wrapped
 from dicomnode.report.page import is_warning, remarks_on
 from dicomnode.report.picture import Picture
-from dicomnode.report.provenance import DISCLAIMER, MODEL_NAME
+from dicomnode.report.provenance import MODEL_NAME, headline
 from dicomnode.report.table import Table, answers, table_of
 
 #: A4 (ISO 216) and its margin in mm.
@@ -38,6 +40,9 @@ _LEAST_PICTURE_MM = 40.0
 _MOST_COLUMNS = 2
 _GAP_MM = 4.0
 
+#: In the grid of lesions their names take this part of the width.
+_SUBJECT_PART = 0.22
+
 #: In the table the names of quantities take this part of a column and stand a little to the right of the subject.
 _NAME_PART = 0.75
 _INDENT_MM = 3.0
@@ -50,8 +55,8 @@ def sheet(findings: Findings, provenance: Provenance, pictures: Sequence[Picture
     """The page as PDF with its font embedded, the same bytes for the same result."""
     page = _Page()
     head = banner(findings.source.datasets, provenance, shapes=_SHAPES)
-    page.text(f"AI result: {provenance.model.title}", _TITLE, bold=True)
-    page.text(DISCLAIMER, _TEXT, bold=True)
+    page.text(headline(provenance), _TITLE, bold=True)
+    page.text(head.disclaimer, _TEXT, bold=True)
     page.rule()
     page.text(f"{head.name} · {head.identity}", _TEXT, bold=True)
     for line in head.lines:
@@ -62,11 +67,15 @@ def sheet(findings: Findings, provenance: Provenance, pictures: Sequence[Picture
         page.text(text, _TEXT, bold=is_warning(text), most=3)
     for text in answers(findings):
         page.text(text, _TEXT, most=2)
+    for text in lines_of(findings.comparison):
+        page.text(text, _TEXT, bold=text.startswith(VERDICT), most=3)
     # The first picture holds the table, which stands here in letters.
     chosen = [picture for picture in pictures[1:] if picture.places][:_MOST_PICTURES]
-    page.table(table_of(findings), _PICTURES_MM if chosen else 0.0)
+    reserved = _PICTURES_MM if chosen else 0.0
+    page.grid(lesion_table(findings), reserved)
+    page.table(table_of(findings), reserved)
     page.pictures(chosen)
-    return page.pdf(f"AI result: {provenance.model.title}")
+    return page.pdf(headline(provenance))
 
 
 class _Page:
@@ -87,6 +96,25 @@ class _Page:
     def rule(self) -> None:
         self._line(self.top_mm + 1.0)
         self.top_mm += 2.5
+
+    def grid(self, table: Table, reserved_mm: float) -> None:
+        """A row per subject, a column per quantity; rows that find no room are counted."""
+        if not table.rows:
+            return
+        self.top_mm += 2.0
+        step = _SMALL * _SPACING * _POINT_MM
+        room = max(2, int((_bottom_mm() - reserved_mm - self.top_mm) / step) - 2)
+        first = _SUBJECT_PART * (_WIDTH_MM - 2 * _MARGIN_MM)
+        each = (_WIDTH_MM - 2 * _MARGIN_MM - first) / len(table.columns)
+        shown = table.rows[:room]
+        for subject, cells, bold in (("", table.columns, True), *((row.subject, row.cells, False) for row in shown)):
+            self._put(_cut(subject, first - 1, bold=True), _MARGIN_MM, _SMALL, top_mm=self.top_mm, bold=True)
+            for place, cell in enumerate(cells):
+                left = _MARGIN_MM + first + place * each
+                self._put(_cut(cell, each - 1, bold=bold), left, _SMALL, top_mm=self.top_mm, bold=bold)
+            self.top_mm += step
+        if len(table.rows) > len(shown):
+            self.text(f"{len(table.rows) - len(shown)} further lesions in the structured report", _SMALL)
 
     def table(self, table: Table, reserved_mm: float) -> None:
         """Subjects with their values below, in two columns where there are many; what finds no room is counted."""

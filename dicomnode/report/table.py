@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dicomnode.domain.finding import Findings, Measurement
-from dicomnode.domain.model import Segment
-from dicomnode.report.wording import answer_text, measurement_name, measurement_text, number_text
+from dicomnode.domain.finding import Findings
+from dicomnode.domain.model import Segment, Subject
+from dicomnode.report.rank import rank, tells_place
+from dicomnode.report.wording import answer_text, measurement_names, measurement_text, number_text
 
 #: Measurements about the whole series bear this in place of a segment's number.
 _WHOLE_SERIES = 0
@@ -33,12 +33,17 @@ class Table:
 
 
 def table_of(findings: Findings) -> Table:
-    """The measurements, a row per segment in the order of the model; those of the whole series last."""
-    names = tuple(dict.fromkeys(measurement_name(one) for one in findings.measurements))
-    subjects: list[tuple[int, Segment | None]] = [(one.number, one) for one in findings.segmentation.segments]
+    """The measurements of all but lesions, a row per segment in the order of the model; the whole series last."""
+    subjects: list[tuple[int, Segment | None]] = [
+        (one.number, one) for one in segments_of(findings) if one.subject is Subject.STRUCTURE
+    ]
+    numbers = {_WHOLE_SERIES, *(number for number, _ in subjects)}
+    shown = [one for one in findings.measurements if one.segment_number in numbers and not tells_place(one)]
+    named = list(zip(measurement_names(shown), shown, strict=True))
+    names = tuple(dict.fromkeys(name for name, _ in named))
     rows = []
     for number, segment in [*subjects, (_WHOLE_SERIES, None)]:
-        told = {measurement_name(one): measurement_text(one) for one in _about(findings.measurements, number)}
+        told = {name: measurement_text(one) for name, one in named if one.segment_number == number}
         if told:
             rows.append(
                 Row(
@@ -51,10 +56,17 @@ def table_of(findings: Findings) -> Table:
 
 
 def lines_about(findings: Findings, segment: Segment) -> list[str]:
-    """The measurements of one segment, one to a line."""
-    return [
-        f"{measurement_name(one)}: {measurement_text(one)}" for one in _about(findings.measurements, segment.number)
-    ]
+    """The measurements of one segment, one to a line, the most telling first; then what could not be measured."""
+    mine = [one for one in findings.measurements if one.segment_number == segment.number and not tells_place(one)]
+    mine.sort(key=rank)
+    lines = [f"{name}: {measurement_text(one)}" for name, one in zip(measurement_names(mine), mine, strict=True)]
+    absent = [one for one in findings.absent if one.segment_number == segment.number]
+    return lines + [f"{one.name.meaning}: not measured, {one.text}" for one in sorted(absent, key=rank)]
+
+
+def segments_of(findings: Findings) -> list[Segment]:
+    """The segments of all label maps."""
+    return [segment for layer in findings.segmentation.layers for segment in layer.segments]
 
 
 def answers(findings: Findings) -> list[str]:
@@ -65,6 +77,3 @@ def answers(findings: Findings) -> list[str]:
         lines.append(f"{found.question.meaning}: {found.answer.meaning} ({others})")
     return lines
 
-
-def _about(measurements: Sequence[Measurement], number: int) -> list[Measurement]:
-    return [one for one in measurements if one.segment_number == number]

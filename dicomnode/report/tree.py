@@ -5,16 +5,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from highdicom import UID
-from highdicom.sr import MeasurementReport, MeasurementsAndQualitativeEvaluations, TrackingIdentifier
+from highdicom.sr import (
+    CodedConcept,
+    ContainerContentItem,
+    ContentItem,
+    ContentSequence,
+    MeasurementReport,
+    MeasurementsAndQualitativeEvaluations,
+    RelationshipTypeValues,
+    TrackingIdentifier,
+)
 from pydicom import Dataset
 from pydicom.sr.codedict import codes
 
 from dicomnode.domain.finding import Findings, Provenance
+from dicomnode.report.absent import NOT_MEASURED
+from dicomnode.report.code import coded
+from dicomnode.report.company import company
 from dicomnode.report.content import SUMMARY, language, observation_context, procedure
 from dicomnode.report.groups import Group
 from dicomnode.report.identity import guard_study
 from dicomnode.report.library import image_library
 from dicomnode.report.normalise import normalised
+
+_DERIVED = CodedConcept("126011", "DCM", "Derived Imaging Measurements")
 
 
 def measurement_report(
@@ -25,6 +39,11 @@ def measurement_report(
     entries: Sequence[Dataset],
     shown: Sequence[int],
     remarks: Dataset,
+    others: Sequence[Dataset] = (),
+    *,
+    derived: Sequence[Group] = (),
+    cited: Sequence[ContentItem] = (),
+    absent: Sequence[Group] = (),
 ) -> MeasurementReport:
     """TID 1500, titled "Imaging Measurement Report" where groups have contours, else by a title that is shown as text.
 
@@ -41,13 +60,25 @@ def measurement_report(
         May be none; then the remarks stand alone (TID 1500 asks for one of both).
     remarks
         The container "Qualitative Evaluations".
+    others
+        Objects that belong to the report.
+    derived, cited
+        What rests on measurements of several regions or times, and references to the sources of the latter: "Derived
+        Imaging Measurements" of TID 1500. Beside contours, groups without coordinates stand there too, since OHIF 3.13
+        shows none of the "Imaging Measurements" if one of them has no coordinates.
+    absent
+        Numbers without a value.
     """
+    drawn = any(map(has_contour, groups))
+    if drawn:
+        groups, rest = _by_contour(groups)
+        derived = (*derived, *rest)
     report = MeasurementReport(
         observation_context=observation_context(provenance),
         procedure_reported=procedure(header),
         # highdicom insists on a group; the container of one that stands in for none is taken out again.
         imaging_measurements=groups or [_nothing()],
-        title=codes.DCM.ImagingMeasurementReport if any(map(_has_contour, groups)) else SUMMARY,
+        title=codes.DCM.ImagingMeasurementReport if drawn else SUMMARY,
         language_of_content_item_and_descendants=language(),
     )
     source = findings.source
@@ -61,11 +92,34 @@ def measurement_report(
     children.insert(len(children) - 1, library[0])
     if not groups:
         del children[-1]
+    if derived or cited:
+        children.append(_container(_DERIVED, [*(group[0] for group in derived), *cited]))
     children.append(remarks)
+    if absent:
+        children.append(_container(coded(NOT_MEASURED), [group[0] for group in absent]))
+    if others:
+        children.append(company(others))
     return report
 
 
-def _has_contour(group: Group) -> bool:
+def _by_contour(groups: Sequence[Group]) -> tuple[list[Group], list[Group]]:
+    """Groups of which viewers find coordinates, be it in another group of the same tracking UID, and the others."""
+    drawn = {str(group.tracking_uid) for group in groups if has_contour(group)}
+    found: tuple[list[Group], list[Group]] = ([], [])
+    for group in groups:
+        found[str(group.tracking_uid) not in drawn].append(group)
+    return found
+
+
+def _container(name: CodedConcept, items: Sequence[ContentItem]) -> ContainerContentItem:
+    container = ContainerContentItem(
+        name=name, is_content_continuous=False, relationship_type=RelationshipTypeValues.CONTAINS
+    )
+    container.ContentSequence = ContentSequence(items)
+    return container
+
+
+def has_contour(group: Group) -> bool:
     """Whether a value of the group, or the group itself, has coordinates."""
 
     def look(item: Dataset) -> bool:

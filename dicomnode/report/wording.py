@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Sequence
 
 from dicomnode.domain.code import Code
 from dicomnode.domain.finding import Measurement
@@ -71,6 +73,16 @@ def measurement_name(measurement: Measurement) -> str:
     """What was measured, with how it sums up many values: `Attenuation Coefficient, mean`."""
     name = measurement.name.meaning
     return f"{name}, {measurement.derivation.meaning.lower()}" if measurement.derivation else name
+
+
+def measurement_names(measurements: Sequence[Measurement]) -> list[str]:
+    """The name of each, with the method where a segment has several of one name: `Metabolic Volume (Voxels from 2.5)`."""
+    said = Counter((one.segment_number, measurement_name(one)) for one in measurements)
+    repeated = {name for (_, name), count in said.items() if count > 1}
+    return [
+        f"{name} ({one.method.meaning})" if (name := measurement_name(one)) in repeated and one.method else name
+        for one in measurements
+    ]
 
 
 def probability_text(probability: float) -> str:

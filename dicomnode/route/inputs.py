@@ -3,37 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from dicomnode.domain.model import InputSpec, ModelSpec
 from dicomnode.domain.rule import Rule
 from dicomnode.domain.study import Series, Study
+from dicomnode.route.contours import contour_feeds
+from dicomnode.route.feed import Feed
 from dicomnode.route.match import evaluate, match, words
 from dicomnode.route.select import by_frame_of_reference, choose, preference, technical_faults
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Feed:
-    """What one frame of reference has for a model.
-
-    Attributes
-    ----------
-    series
-        Name of an input → the series that feeds it, in the order of the bundle.
-    why
-        Name of an input → why that series.
-    lacking
-        In words what is missing; empty when every input is fed.
-    nearest
-        The preferred series of those that match the rule, whether it feeds an input or not.
-    """
-
-    frame: str
-    series: Mapping[str, Series]
-    why: Mapping[str, str]
-    lacking: str
-    nearest: Series
 
 
 def unknown_inputs(rule: Rule, spec: ModelSpec) -> str:
@@ -49,8 +27,11 @@ def feeds(rule: Rule, study: Study, spec: ModelSpec) -> list[Feed]:
     """What every frame of reference of a study has for a model, the best first.
 
     An input takes the first series by `ORDER` among those that meet the conditions of rule and bundle; no series
-    feeds two inputs. Frames that feed every input come first, then those that lack least.
+    feeds two inputs. Frames that feed every input come first, then those that lack least. A model that measures what
+    somebody has drawn gets one feed for each object with contours, and none where there is no such object.
     """
+    if spec.contours:
+        return contour_feeds(rule, study, spec)
     matching = {
         fed.name: [series for series in study.series if match(rule, study, series, fed.name).matched]
         for fed in spec.inputs

@@ -12,6 +12,12 @@ from dicomnode.store.database import Database
 from dicomnode.store.files import Files
 
 
+#: Of a delivery: results of a study that is about to change, or that an operator looks into, have to wait; what takes
+#: results back has not.
+_MAY_GO = "((study.state <> 'receiving' AND study.held = '') OR result.occasion = 'withdrawal')"
+_NO_WITHDRAWAL = "result_id NOT IN (SELECT result_id FROM result WHERE occasion = 'withdrawal')"
+
+
 class Deliveries:
     """The outbox. Methods that write expect to be called inside `Database.transaction`."""
 
@@ -23,23 +29,32 @@ class Deliveries:
         """Everything a job has made, in the order in which it was made, with what became of it at a destination."""
         rows = self._db.rows(
             "SELECT result.result_id, role, COALESCE(NULLIF(kind, ''), role) AS kind, refers_to, sop_class_uid,"
-            " result.sop_instance_uid, transfer_syntax_uid, COALESCE(state, '') AS state,"
+            " result.sop_instance_uid, transfer_syntax_uid, occasion, COALESCE(state, '') AS state,"
             " COALESCE(attempts, 0) AS attempts FROM result"
             " LEFT JOIN delivery ON delivery.result_id = result.result_id AND destination = ?"
-            " WHERE result.job_id = ? ORDER BY result.result_id",
-            destination, job_id,
+            " WHERE result.job_id = ? AND only_for IN ('', ?) ORDER BY result.result_id",
+            destination, job_id, destination,
         )  # fmt: skip
         return [Form(**dict(row)) for row in rows]
 
+    def withheld(self, job_id: int, *, accepts_research: bool) -> str:
+        """Why a destination may not have the results of a job, or ""."""
+        row = self._db.row("SELECT research, retracted FROM job WHERE job_id = ?", job_id)
+        if row is not None and row["retracted"]:
+            return "retracted"
+        research = row is None or row["research"]
+        return "the result is for research, which it does not accept" if research and not accepts_research else ""
+
     def owe(self, job_id: int, destination: str, forms: Sequence[Form]) -> None:
-        """Owe these objects to a destination, in this order; one that refers to another waits for it."""
+        """Owe these objects to a destination, in this order; one that refers to others goes after the last of them."""
         for form in forms:
             self._db.execute(
                 "INSERT INTO delivery (result_id, job_id, study_instance_uid, sop_instance_uid, destination,"
                 " depends_on, changed_at)"
                 " SELECT :result, job_id, study_instance_uid, :uid, :destination,"
-                "  (SELECT delivery_id FROM delivery JOIN result USING (result_id) WHERE delivery.job_id = :job"
-                "   AND destination = :destination AND role = :refers_to), :now FROM job WHERE job_id = :job"
+                "  (SELECT MAX(delivery_id) FROM delivery JOIN result USING (result_id) WHERE delivery.job_id = :job"
+                "   AND destination = :destination AND instr(' ' || :refers_to || ' ', ' ' || role || ' ')), :now"
+                " FROM job WHERE job_id = :job"
                 " ON CONFLICT (destination, sop_instance_uid) DO NOTHING",
                 result=form.result_id, job=job_id, uid=form.sop_instance_uid, destination=destination,
                 refers_to=form.refers_to, now=self._db.now(),
@@ -69,9 +84,9 @@ class Deliveries:
         now = self._db.now()
         rows = self._db.rows(
             "SELECT DISTINCT destination FROM delivery JOIN study USING (study_instance_uid)"
-            " LEFT JOIN backoff ON backoff.peer = destination"
+            " JOIN result USING (result_id) LEFT JOIN backoff ON backoff.peer = destination"
             " WHERE (delivery.state = 'waiting' OR (delivery.state = 'running' AND lease_expires_at < ?))"
-            " AND study.state <> 'receiving' AND study.held = '' AND (next_try_at IS NULL OR next_try_at <= ?)",
+            f" AND {_MAY_GO} AND (next_try_at IS NULL OR next_try_at <= ?)",
             now, now,
         )  # fmt: skip
         return [row["destination"] for row in rows]
@@ -90,12 +105,20 @@ class Deliveries:
         )  # fmt: skip
         self._db.execute(
             "UPDATE delivery SET state = 'cancelled', reason = 'inputs were replaced', changed_at = ?"
-            " WHERE state = 'waiting' AND destination = ? AND job_id IN (SELECT job_id FROM job WHERE superseded = 1)",
+            " WHERE state = 'waiting' AND destination = ? AND job_id IN (SELECT job_id FROM job WHERE superseded = 1)"
+            f" AND {_NO_WITHDRAWAL}",
+            now, destination,
+        )  # fmt: skip
+        # What was being sent when it was taken back, and comes back for another try.
+        self._db.execute(
+            "UPDATE delivery SET state = 'cancelled', reason = 'retracted', changed_at = ?"
+            " WHERE state = 'waiting' AND destination = ? AND job_id IN (SELECT job_id FROM job WHERE retracted <> '')"
+            f" AND {_NO_WITHDRAWAL}",
             now, destination,
         )  # fmt: skip
         row = self._db.row(
-            "SELECT job_id FROM delivery JOIN study USING (study_instance_uid)"
-            " WHERE delivery.state = 'waiting' AND destination = ? AND study.state <> 'receiving' AND study.held = ''"
+            "SELECT delivery.job_id FROM delivery JOIN study USING (study_instance_uid) JOIN result USING (result_id)"
+            f" WHERE delivery.state = 'waiting' AND destination = ? AND {_MAY_GO}"
             " AND NOT EXISTS (SELECT 1 FROM backoff WHERE peer = destination AND next_try_at > ?)"
             " ORDER BY delivery_id LIMIT 1",
             destination, now,
@@ -188,7 +211,7 @@ class Deliveries:
         return self._db.execute(
             "UPDATE delivery SET state = 'waiting', reason = 'by an operator', changed_at = ?, attempts = 0"
             " WHERE state = 'failed' AND study_instance_uid = ?"
-            " AND job_id IN (SELECT job_id FROM job WHERE superseded = 0)",
+            f" AND (job_id IN (SELECT job_id FROM job WHERE superseded = 0 AND retracted = '') OR NOT {_NO_WITHDRAWAL})",
             now, study_instance_uid,
         )  # fmt: skip
 

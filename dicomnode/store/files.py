@@ -22,14 +22,16 @@ class Files:
     """The store's folders.
 
     `incoming/` takes what is still being received, `studies/<study>/` what has arrived, `results/<study>/` what
-    this node made. All three lie on one file system, so that a link or rename is atomic.
+    this node made, `priors/<study>/` what was fetched of earlier studies. All lie on one file system, so that a link
+    or rename is atomic. `notices/<study>/` has what is told beside results, by whichever process; it is not swept,
+    since another may be writing there, and a crash leaves no more than one report in it.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.incoming = folder / "incoming"
         with mapped_errors():
-            for part in ("incoming", "studies", "results"):
+            for part in ("incoming", "studies", "results", "notices", "priors"):
                 (folder / part).mkdir(parents=True, exist_ok=True)
 
     def keep_arrival(self, study_instance_uid: str, sop_instance_uid: str, digest: str, source: Path) -> str:
@@ -47,6 +49,17 @@ class Files:
         digest = hashlib.sha256(data).hexdigest()
         name = f"{sop_instance_uid}.{digest}"
         return self._keep("results", study_instance_uid, name, lambda part: part.write_bytes(data)), digest
+
+    def keep_notice(self, study_instance_uid: str, sop_instance_uid: str, data: bytes) -> tuple[str, str]:
+        """As `keep_result`, for what is told beside results."""
+        digest = hashlib.sha256(data).hexdigest()
+        name = f"{sop_instance_uid}.{digest}"
+        return self._keep("notices", study_instance_uid, name, lambda part: part.write_bytes(data)), digest
+
+    def keep_prior(self, study_instance_uid: str, sop_instance_uid: str, digest: str, source: Path) -> str:
+        """Keep the finished file `source` of an earlier study; as `keep_arrival`."""
+        name = f"{sop_instance_uid}.{digest}"
+        return self._keep("priors", study_instance_uid, name, lambda part: _link(source, part))
 
     def path(self, relative: str) -> Path:
         """Where a kept file lies."""

@@ -11,10 +11,12 @@ from sqlite3 import Row
 from dicomnode.domain.clock import from_text, to_text
 from dicomnode.domain.errors import LeaseLost
 from dicomnode.domain.finding import PriorReport
+from dicomnode.domain.prior import Prior, PriorWish
 from dicomnode.domain.study import Instance
-from dicomnode.domain.work import Job, JobInput
+from dicomnode.domain.work import Job, JobInput, Occasion
 from dicomnode.store.database import Database
 from dicomnode.store.files import Files
+from dicomnode.store.priors import Searches, frozen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +29,8 @@ class Plan:
         The series of the model's first input.
     inputs
         Name of an input of the model → the objects that feed it.
+    wish, priors
+        Which earlier studies shall still be fetched, and those that are at hand.
     """
 
     rule: str
@@ -40,11 +44,23 @@ class Plan:
     outputs: tuple[str, ...]
     destinations: tuple[str, ...]
     refusal: str = ""
+    research: bool = True
+    deadline_seconds: float = 0.0
+    wish: PriorWish | None = None
+    priors: tuple[Prior, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
-    """A result object as kept by the store, ready to be committed; `kind` and `refers_to` as in `domain.work.Form`."""
+    """A result object as kept by the store, ready to be committed.
+
+    Attributes
+    ----------
+    kind, refers_to, occasion
+        As in `domain.work.Form`.
+    only_for
+        Name of the one destination that it was made for; empty for any.
+    """
 
     role: str
     kind: str
@@ -56,6 +72,8 @@ class Made:
     size_bytes: int
     path: str
     refers_to: str = ""
+    occasion: str = Occasion.RESULT
+    only_for: str = ""
 
 
 class Jobs:
@@ -65,10 +83,13 @@ class Jobs:
         self._db = db
         self._files = files
 
-    def add(self, study_instance_uid: str, revision: int, plans: Sequence[Plan], *, forced: bool) -> list[int]:
+    def add(
+        self, study_instance_uid: str, revision: int, plans: Sequence[Plan], *, forced: bool, received: str = ""
+    ) -> list[int]:
         """Make the jobs of a settled study; a plan that was already carried out makes none unless forced.
 
         Jobs of earlier revisions whose inputs a plan replaces are cancelled, with the deliveries that still wait.
+        `received` says how complete the study is.
         """
         made = []
         self._fence_replaced(study_instance_uid)
@@ -78,15 +99,17 @@ class Jobs:
             job_id = self._db.insert(
                 "INSERT INTO job (study_instance_uid, changed_at, created_at, revision, rule, model,"
                 " series_instance_uid, frame_of_reference_uid, input_digest, recipe_digest, run, priority, outputs,"
-                " destinations, refusal, not_before) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-                " ON CONFLICT DO NOTHING",
+                " destinations, refusal, not_before, research, received, deadline_at)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
                 study_instance_uid, self._db.now(), self._db.now(), revision, plan.rule, plan.model,
                 plan.series_instance_uid, plan.frame_of_reference_uid, plan.input_digest, plan.recipe_digest, run,
                 plan.priority, json.dumps(plan.outputs), json.dumps(plan.destinations), plan.refusal, self._db.now(),
+                int(plan.research), received, self._deadline(plan),
             )  # fmt: skip
             if job_id:
                 made.append(job_id)
                 self._freeze(study_instance_uid, job_id, plan)
+                Searches(self._db, self._files).begin(job_id, study_instance_uid, plan.wish, plan.priors)
         self._cancel_fenced(study_instance_uid)
         return made
 
@@ -144,13 +167,27 @@ class Jobs:
         """
         self._fence(job)
         self._leave(job, "done", reason)
-        self._results(job, made)
+        self.add_results(job.job_id, made)
 
     def fail(self, job: Job, made: Sequence[Made], reason: str) -> None:
         """The job will not succeed; what is told to the reader is among `made`. Raises as `finish` does."""
         self._fence(job)
         self._leave(job, "failed", reason)
-        self._results(job, made)
+        self.add_results(job.job_id, made)
+
+    def add_results(self, job_id: int, made: Sequence[Made]) -> None:
+        """Note what was made; what is there already stays."""
+        for result in made:
+            # A refused job that is tried again and refused again has told its reader already.
+            self._db.execute(
+                "INSERT INTO result (job_id, role, kind, refers_to, sop_class_uid, sop_instance_uid,"
+                " series_instance_uid, transfer_syntax_uid, digest, size_bytes, path, created_at, occasion, only_for)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (sop_instance_uid) DO NOTHING",
+                job_id, result.role, result.kind, result.refers_to, result.sop_class_uid,
+                result.sop_instance_uid, result.series_instance_uid,
+                result.transfer_syntax_uid, result.digest, result.size_bytes, result.path, self._db.now(),
+                result.occasion, result.only_for,
+            )  # fmt: skip
 
     def put_off(self, job: Job, reason: str, wait: timedelta, *, counts: bool) -> None:
         """Try again after `wait`; an attempt that says nothing about the job does not count. Raises as `finish`."""
@@ -175,12 +212,14 @@ class Jobs:
         """Let the failed jobs of a study run again; how many.
 
         Not those that were refused when the study settled or whose inputs were replaced: only a new settling
-        (`Studies.reopen`) can tell whether the reason is gone.
+        (`Studies.reopen`) can tell whether the reason is gone. Nor what was retracted. A missed deadline is not told
+        of again.
         """
         now = self._db.now()
         return self._db.execute(
-            "UPDATE job SET state = 'waiting', reason = 'by an operator', changed_at = ?, attempts = 0, not_before = ?"
-            " WHERE state = 'failed' AND refusal = '' AND superseded = 0 AND study_instance_uid = ?",
+            "UPDATE job SET state = 'waiting', reason = 'by an operator', changed_at = ?, attempts = 0, not_before = ?,"
+            " deadline_at = '' WHERE state = 'failed' AND refusal = '' AND superseded = 0 AND retracted = ''"
+            " AND study_instance_uid = ?",
             now, now, study_instance_uid,
         )  # fmt: skip
 
@@ -193,14 +232,18 @@ class Jobs:
         )  # fmt: skip
 
     def predecessor(self, job: Job) -> PriorReport | None:
-        """The newest report on the same study, rule and frame of reference that another analysis made and sent."""
+        """The newest report on the same study, rule and frame of reference that was sent before that of this job.
+
+        Also the one that tells of this job's missed deadline, if it is on its way just now.
+        """
         row = self._db.row(
             "SELECT result.*, job.study_instance_uid FROM result JOIN job USING (job_id)"
             " WHERE kind IN ('sr', 'refusal') AND job.study_instance_uid = ? AND rule = ?"
             " AND frame_of_reference_uid ="
             " (SELECT frame_of_reference_uid FROM job WHERE job_id = ?)"
             " AND NOT (result.job_id = ? AND kind = 'sr')"
-            " AND EXISTS (SELECT 1 FROM delivery WHERE delivery.result_id = result.result_id AND state = 'done')"
+            " AND EXISTS (SELECT 1 FROM delivery WHERE delivery.result_id = result.result_id"
+            "  AND (state = 'done' OR (state = 'running' AND occasion = 'overdue')))"
             " ORDER BY result_id DESC LIMIT 1",
             job.study_instance_uid, job.rule, job.job_id, job.job_id,
         )  # fmt: skip
@@ -253,7 +296,8 @@ class Jobs:
         self._db.execute(
             "UPDATE delivery SET state = 'cancelled', reason = 'inputs were replaced', changed_at = ?"
             " WHERE state = 'waiting' AND job_id IN"
-            " (SELECT job_id FROM job WHERE superseded = 1 AND study_instance_uid = ?)",
+            " (SELECT job_id FROM job WHERE superseded = 1 AND study_instance_uid = ?)"
+            " AND result_id NOT IN (SELECT result_id FROM result WHERE occasion = 'withdrawal')",
             self._db.now(), study_instance_uid,
         )  # fmt: skip
 
@@ -306,17 +350,10 @@ class Jobs:
             state, reason, self._db.now(), job.job_id,
         )  # fmt: skip
 
-    def _results(self, job: Job, made: Sequence[Made]) -> None:
-        for result in made:
-            # A refused job that is tried again and refused again has told its reader already.
-            self._db.execute(
-                "INSERT INTO result (job_id, role, kind, refers_to, sop_class_uid, sop_instance_uid,"
-                " series_instance_uid, transfer_syntax_uid, digest, size_bytes, path, created_at)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (sop_instance_uid) DO NOTHING",
-                job.job_id, result.role, result.kind, result.refers_to, result.sop_class_uid,
-                result.sop_instance_uid, result.series_instance_uid,
-                result.transfer_syntax_uid, result.digest, result.size_bytes, result.path, self._db.now(),
-            )  # fmt: skip
+    def _deadline(self, plan: Plan) -> str:
+        if not plan.deadline_seconds:
+            return ""
+        return to_text(self._db.clock() + timedelta(seconds=plan.deadline_seconds))
 
     def _job(self, row: Row) -> Job:
         inputs = self._db.rows(
@@ -349,4 +386,7 @@ class Jobs:
             attempts=row["attempts"],
             lease=row["lease"],
             created_at=from_text(row["created_at"]),
+            priors=frozen(self._db, self._files, row["job_id"]),
+            research=bool(row["research"]),
+            received=row["received"],
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,13 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from dicomnode.domain.code import Code
-from dicomnode.domain.finding import Findings, Provenance, Segmentation, SourceSeries
+from dicomnode.domain.finding import Findings, ProbabilityMap, Provenance, Segmentation, SourceSeries
 from dicomnode.domain.model import InputSpec, ModelSpec, ModelStatus, Segment, Task, TileSpec, Weights
 from dicomnode.domain.uid import ResultUids
 from dicomnode.flow.encode import Output, encoded
-from dicomnode.flow.output import encode_as
 from dicomnode.measure import intensity, size
-from dicomnode.report import map_check, parametric
 
 _ABNORMAL = Code(value="49755003", scheme="SCT", meaning="Morphologically Abnormal Structure")
 
@@ -96,13 +93,21 @@ def findings_on(source: SourceSeries) -> Findings:
         array *= _covered(source)
     mask = Segmentation(volume=source.volume.with_array(array), segments=SEGMENTS)
     modality = str(source.datasets[0].Modality)
-    values = intensity.measure(source.volume, mask, modality, source.unit)
+    values = intensity.measure(source.volume, mask, modality, source.unit).measurements
     return Findings(
         source=source,
         segmentation=mask,
-        measurements=(*size.measure(source.volume, mask), *values),
+        measurements=(*size.measure(source.volume, mask).measurements, *values),
+        maps=tuple(probability(source, array, segment) for segment in SEGMENTS),
         warnings=source.warnings,
     )
+
+
+def probability(source: SourceSeries, array: npt.NDArray[np.uint8], segment: Segment) -> ProbabilityMap:
+    """High where the segment is and low elsewhere, and nowhere the same as in the next row."""
+    steps = np.where(array == segment.number, 60000, 6000).astype(np.uint16)
+    steps += np.arange(steps.shape[1], dtype=np.uint16)[:, None]
+    return ProbabilityMap(segment=segment, volume=source.volume.with_array(steps), slope=1 / 65535)
 
 
 def _covered(source: SourceSeries) -> npt.NDArray[np.uint8]:
@@ -116,24 +121,5 @@ def _covered(source: SourceSeries) -> npt.NDArray[np.uint8]:
 
 
 def results_on(source: SourceSeries, wanted: Sequence[str]) -> Iterator[Output]:
-    """The objects that the node makes of the made mask; `pm` is a map of its probability."""
-    findings = findings_on(source)
-    kinds = [kind for kind in wanted if kind != "pm"]
-    if kinds:
-        yield from encoded(findings, kinds, PROVENANCE, uids(source))
-    if "pm" in wanted:
-        yield from maps_on(findings)
-
-
-def maps_on(findings: Findings) -> Iterator[Output]:
-    """A parametric map in each of its encodings, checked as the node would check it."""
-    values = np.where(findings.segmentation.volume.array == 1, 0.9, 0.1).astype(np.float32)
-    volume = findings.source.volume.with_array(values)
-    concept, unit = parametric.PROBABILITY, parametric.NO_UNITS
-    for stored in parametric.Stored:
-        # Both say the same, so that only one of them would be sent; their UIDs are told apart as those of reports are.
-        named = replace(uids(findings.source), variant=str(stored))
-        ds = parametric.write(volume, concept, unit, findings, PROVENANCE, named, segment=SEGMENTS[0], stored=stored)
-        output = encode_as(f"pm-{stored}", "pm", ds)
-        map_check.verify(output.data, volume, concept, findings)
-        yield output
+    """The objects that the node makes of the made mask and its probabilities."""
+    yield from encoded(findings_on(source), wanted, PROVENANCE, uids(source))

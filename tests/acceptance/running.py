@@ -38,8 +38,9 @@ TABLES: Mapping[str, Mapping[str, Any]] = {
 
 
 def peer(name: str, aet: str, port: int, **more: Any) -> str:
-    """A `[[peer]]` of the configuration."""
-    return table("[[peer]]", {"name": name, "aet": aet, "host": "127.0.0.1", "port": port, **more})
+    """A `[[peer]]` of the configuration; it accepts research, since no rule here says that it is anything else."""
+    accepted = {"accept_research": True, **more}
+    return table("[[peer]]", {"name": name, "aet": aet, "host": "127.0.0.1", "port": port, **accepted})
 
 
 def table(header: str, values: Mapping[str, Any]) -> str:

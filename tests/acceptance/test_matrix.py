@@ -17,7 +17,7 @@ from dicomnode.domain.errors import Unsuitable
 from dicomnode.domain.finding import SourceSeries
 from dicomnode.flow.encode import Output
 from dicomnode.infer.read.volume import read_series
-from tests.acceptance.made import results_on
+from tests.acceptance.made import findings_on, results_on
 from tests.acceptance.reading import referenced_instances
 from tests.acceptance.validators import dcentvfy, dciodvfy, unexplained
 from tests.series.classic import ct, mr, pet
@@ -35,11 +35,11 @@ CLASSES = {
     "rtstruct": {"1.2.840.10008.5.1.4.1.1.481.3"},
     "picture": {"1.2.840.10008.5.1.4.1.1.7", "1.2.840.10008.5.1.4.1.1.7.4"},
     "pdf": {"1.2.840.10008.5.1.4.1.1.104.1"},
-    "pm": {"1.2.840.10008.5.1.4.1.1.30"},
+    "map": {"1.2.840.10008.5.1.4.1.1.30"},
 }
 
 #: Kinds that lie in space; the others have no frame of reference, or one of their own.
-SPATIAL = {"seg", "labelmap", "rtstruct", "pm"}
+SPATIAL = {"seg", "labelmap", "rtstruct", "map"}
 
 
 def _scan() -> Scan:
@@ -167,6 +167,47 @@ def test_what_results_refer_to_is_there(case: Case) -> None:
     for outputs in case.results.values():
         for one in outputs:
             assert referenced_instances(dcmread(BytesIO(one.data))) <= images | made, one.role
+
+
+def test_the_report_is_the_root_of_everything_that_was_made(case: Case) -> None:
+    first = case.results["sr"][0]
+    made = {
+        str(one.dataset.SOPInstanceUID) for kind, outputs in case.results.items() if kind != "sr" for one in outputs
+    }
+    report = dcmread(BytesIO(first.data))
+    assert made <= referenced_instances(report)
+    listed = {
+        str(item.ReferencedSOPInstanceUID)
+        for study in report.CurrentRequestedProcedureEvidenceSequence
+        for series in study.ReferencedSeriesSequence
+        for item in series.ReferencedSOPSequence
+    }
+    assert made <= listed, "whoever looks at the evidence alone finds everything, too (PS3.3 C.17.2.3)"
+    assert listed == referenced_instances(report), "and the tree refers to nothing else (PS3.3 C.17.3)"
+
+
+def test_a_report_refers_to_what_its_form_says(case: Case) -> None:
+    by_role = {one.role: str(one.dataset.SOPInstanceUID) for outputs in case.results.values() for one in outputs}
+    images = {str(ds.SOPInstanceUID) for ds in case.source.datasets}
+    for one in case.results["sr"]:
+        needed = {by_role[role] for role in one.refers_to.split()}
+        assert referenced_instances(dcmread(BytesIO(one.data))) - images == needed, one.role
+
+
+def test_a_map_holds_the_probabilities_on_the_images(case: Case) -> None:
+    for output, made in zip(case.results["map"], findings_on(case.source).maps, strict=True):
+        ds = dcmread(BytesIO(output.data))
+        needed = case.source.on_planes(made.volume.array)
+        (mapping,) = ds.SharedFunctionalGroupsSequence[0].RealWorldValueMappingSequence
+        assert mapping.RealWorldValueSlope == pytest.approx(1 / 65535, rel=1e-12)
+        by_image = {
+            frame.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPInstanceUID
+            + str(frame.DerivationImageSequence[0].SourceImageSequence[0].get("ReferencedFrameNumber", "")): pixels
+            for frame, pixels in zip(ds.PerFrameFunctionalGroupsSequence, ds.pixel_array, strict=True)
+        }
+        for plane, values in zip(case.source.planes, needed, strict=True):
+            found = by_image[plane.dataset.SOPInstanceUID + str(plane.frame_number or "")]
+            np.testing.assert_array_equal(found, values)
 
 
 def test_all_objects_of_a_case_agree_on_what_they_share(case: Case, tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import pytest
-from pydicom import Dataset
+from pydicom import Dataset, dcmread
 from pydicom.uid import RLELossless
 
 from tests.acceptance.conftest import MakeNode
@@ -119,3 +120,76 @@ def test_an_archive_that_rejects_a_listed_label_map_gets_a_report_alone_and_the_
     node.wait_idle()
     states = dict(node.rows("SELECT role, state FROM delivery JOIN result USING (result_id)"))
     assert states == {"labelmap": "failed", "sr-without-seg": "done"}
+
+
+EVERYTHING = RULE.replace(
+    'model = "toy"', 'model = "toy"\noutputs = ["seg", "sr", "radiomics", "rtstruct", "map", "picture", "pdf"]'
+)
+MAP, RTSTRUCT, PDF = "1.2.840.10008.5.1.4.1.1.30", "1.2.840.10008.5.1.4.1.1.481.3", "1.2.840.10008.5.1.4.1.1.104.1"
+ROOTS = (SR, COMPREHENSIVE, REFUSAL)
+
+
+def everything(make_node: MakeNode, pacs: CountingPacs, ct: Ct, **more: Any) -> Node:
+    """A node that makes every kind of output and has delivered what it could."""
+    node = make_node(peers=[peer("PACS", pacs.aet, pacs.port, **more)], rules=EVERYTHING).start()
+    assert set(send(ct.files, node.port).values()) == {0}
+    eventually(lambda: root_of(pacs), what="a report in the PACS")
+    node.wait_idle()
+    return node
+
+
+def images_of(ct: Ct) -> set[str]:
+    return {str(dcmread(file, stop_before_pixels=True).SOPInstanceUID) for file in ct.files}
+
+
+def root_of(pacs: CountingPacs) -> Dataset | None:
+    """The report with the measurements, which is not the one with the radiomics."""
+    found = [ds for ds in pacs.of_class(*ROOTS) if "radiomics" not in str(ds.SeriesDescription)]
+    assert len(found) <= 1, "one report for one analysis"
+    return found[0] if found else None
+
+
+@pytest.mark.parametrize("refused", [(), (PDF,), (RTSTRUCT,), (SEG,), (SEG, LABELMAP, PDF), (SR,), (MAP, PICTURE)])
+def test_the_report_comes_last_and_refers_to_what_came_before_and_to_nothing_else(
+    make_node: MakeNode, archive: Callable[..., CountingPacs], ct: Ct, refused: tuple[str, ...]
+) -> None:
+    pacs = archive(*refused)
+    everything(make_node, pacs, ct)
+    root = root_of(pacs)
+    assert root is not None
+    order = [offer.sop_instance_uid for offer in pacs.offers]
+    assert order[-1] == root.SOPInstanceUID
+    assert len(set(order)) == len(order), "each once"
+    referred = referenced_instances(root) - images_of(ct)
+    assert referred <= set(order)
+    masks = {str(ds.SOPInstanceUID) for ds in pacs.of_class(SEG)}
+    assert masks <= referred
+    if not refused or refused == (SEG,):
+        assert referred == set(order[:-1]), "it is the root of everything that was sent"
+
+
+def test_a_destination_that_lists_everything_gets_a_report_that_refers_to_everything(
+    make_node: MakeNode, archive: Callable[..., CountingPacs], ct: Ct
+) -> None:
+    pacs = archive()
+    everything(make_node, pacs, ct, outputs=["seg", "sr", "radiomics", "rtstruct", "map", "picture", "pdf"])
+    root = root_of(pacs)
+    assert root is not None and pacs.of_class(PICTURE)
+    sent = {offer.sop_instance_uid for offer in pacs.offers} - {str(root.SOPInstanceUID)}
+    assert referenced_instances(root) - images_of(ct) == sent
+
+
+def test_a_map_comes_with_the_probability_of_every_voxel(
+    make_node: MakeNode, archive: Callable[..., CountingPacs], ct: Ct
+) -> None:
+    pacs = archive()
+    everything(make_node, pacs, ct)
+    (found,) = pacs.of_class(MAP)
+    (mapping,) = found.SharedFunctionalGroupsSequence[0].RealWorldValueMappingSequence
+    assert mapping.QuantityDefinitionSequence[0].ConceptCodeSequence[0].CodeMeaning == "Probability"
+    values = found.pixel_array * mapping.RealWorldValueSlope + mapping.RealWorldValueIntercept
+    heights = [float(frame.PlanePositionSequence[0].ImagePositionPatient[2]) for frame in
+               found.PerFrameFunctionalGroupsSequence]  # fmt: skip
+    by_height = values[np.argsort(heights)]
+    assert np.array_equal(by_height > 0.5, ct.ball)
+    assert 0 <= values.min() < 0.01 and 0.99 < values.max() <= 1

@@ -174,27 +174,27 @@ def assert_measured(opened: Opened, number: int) -> None:
 
 def test_ohif_lays_the_segments_on_their_slices_and_lists_the_measurements_with_their_units(opened: Opened) -> None:
     ohif = opened.ohif
-    assert {"AI SEG Dense voxels 1.0.0", "AI SR Dense voxels 1.0.0"} <= set(ohif.series())
+    assert {"AI SEG (research) Dense voxels 1.0.0", "AI SR (research) Dense voxels 1.0.0"} <= set(ohif.series())
     # The projection is the viewer's own; the bare image shows that it is right.
     bare = labels()[BOTH] > 0
     assert_shown(opened, BOTH, lambda: np.array_equal(ohif.colours(bare.shape).min(axis=-1) > _BRIGHT, bare), "image")
 
-    ohif.show("AI SEG Dense voxels 1.0.0")
+    ohif.show("AI SEG (research) Dense voxels 1.0.0")
     ohif.press("Yes")
     ohif.press_marked("panelSegmentation-btn")
     eventually(lambda: "Denser" in ohif.text(), what="the segments in the list")
     for slice_index in (BOTH, NONE, FIRST_ONLY, SECOND_ONLY):
         assert_overlaid(opened, slice_index, "seg")
 
-    ohif.show("AI SR Dense voxels 1.0.0")
+    ohif.show("AI SR (research) Dense voxels 1.0.0")
     for number in (1, 2):
         assert_measured(opened, number)
 
 
 def test_ohif_draws_the_contours_of_the_structure_set_on_their_slices(opened: Opened) -> None:
     ohif = opened.ohif
-    assert "AI contours Dense voxels 1.0.0" in ohif.series()
-    ohif.show("AI contours Dense voxels 1.0.0")
+    assert "AI contours (research) Dense voxels 1.0.0" in ohif.series()
+    ohif.show("AI contours (research) Dense voxels 1.0.0")
     ohif.press("Yes")
     for slice_index in (BOTH, NONE, FIRST_ONLY, SECOND_ONLY):
         assert_outlined(opened, slice_index, "rtstruct")
@@ -203,7 +203,7 @@ def test_ohif_draws_the_contours_of_the_structure_set_on_their_slices(opened: Op
 def test_ohif_shows_in_words_that_nothing_was_found(open_results: Open) -> None:
     found_nothing = open_results(lambda folder: write_bundle(folder, network(threshold_hu=3000)), {"SR"})
     ohif = found_nothing.ohif
-    ohif.show("AI SR Dense voxels 1.0.0")
+    ohif.show("AI SR (research) Dense voxels 1.0.0")
     try:
         eventually(lambda: "No candidate found by Dense voxels 1.0.0; not a normal report." in ohif.text(), 30)
     finally:

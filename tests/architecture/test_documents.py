@@ -18,8 +18,18 @@ from dicomnode.infer.bundle.before import AnyPrepare
 from dicomnode.infer.bundle.labels import ClassTable, ScoreTable, SegmentTable
 from dicomnode.infer.bundle.limits import InputLimits, PlausibleTable
 from dicomnode.infer.bundle.load import load_bundle
+from dicomnode.infer.bundle.measure import ContoursTable, MeasureTable, PartTable
 from dicomnode.infer.bundle.post import AnyPost
+from dicomnode.infer.bundle.radiomics import HarmonisationTable, ImageTypesTable, RadiomicsTable
 from dicomnode.infer.bundle.schema import Bundle, FoldTable, ModelTable
+from dicomnode.infer.bundle.signature import (
+    DistributionTable,
+    FeatureTable,
+    PlattTable,
+    RiskTable,
+    SignatureTable,
+    SurvivalTable,
+)
 from dicomnode.route.select import ORDER
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,7 +79,9 @@ def test_the_document_names_no_step_that_does_not_exist() -> None:
     "table",
     [
         Bundle, ModelTable, FoldTable, TileTable, NetworkTable, OutputTable, CascadeTable, SegmentTable, ClassTable,
-        ScoreTable, InputLimits, PlausibleTable,
+        ScoreTable, InputLimits, PlausibleTable, MeasureTable, PartTable, ContoursTable, RadiomicsTable,
+        ImageTypesTable, HarmonisationTable, SignatureTable, FeatureTable, RiskTable, PlattTable, SurvivalTable,
+        DistributionTable,
     ],
 )  # fmt: skip
 def test_every_key_of_a_bundle_is_explained(table: type[BaseModel]) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from dicomnode.config import Settings, load, parse
 from dicomnode.domain.errors import ConfigError
+from dicomnode.domain.rule import Use
 from dicomnode.flow.first import write_configuration
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,7 +62,7 @@ def test_every_fault_is_reported_at_once_with_key_and_remedy() -> None:
     assert "did you mean Modality" in found["rule[0].series.Modaltiy"]
 
 
-PEER = {"name": "CT1", "aet": "CT1", "host": "10.0.0.1", "port": 104}
+PEER = {"name": "CT1", "aet": "CT1", "host": "10.0.0.1", "port": 104, "accept_research": True}
 RULE = {"name": "r", "model": "m", "series": {"Modality": "CT"}}
 
 
@@ -77,6 +78,22 @@ def test_nothing_is_sent_to_a_modality_unless_its_entry_allows_it() -> None:
     rule = {**RULE, "destinations": ["CT1"]}
     assert "accept_results" in faults({"peer": [modality], "rule": [rule]})["rule r.destinations"]
     assert parse({"peer": [{**modality, "accept_results": True}], "rule": [rule]}).peers[0].may_receive
+
+
+def test_research_goes_only_to_peers_that_accept_it_and_a_rule_is_for_research_until_it_says_otherwise() -> None:
+    peer = {**PEER, "accept_research": False}
+    rule = {**RULE, "destinations": ["CT1"]}
+    remedy = faults({"peer": [peer], "rule": [rule]})["rule r.destinations"]
+    assert "accept_research = true" in remedy and 'use = "clinical"' in remedy
+    assert parse({"peer": [peer], "rule": [{**rule, "use": "clinical"}]}).rules[0].use is Use.CLINICAL
+    assert parse({"peer": [peer], "rule": [RULE]}).rules[0].use is Use.RESEARCH, "who sends is known at run time"
+    assert "clinical" in faults({"rule": [{**RULE, "use": "clinic"}]})["rule[0].use"]
+
+
+def test_the_first_configuration_sends_research_to_its_pacs(tmp_path: Path) -> None:
+    path = tmp_path / "dicomnode.toml"
+    write_configuration(path, aet="N", port=11112, pacs=("PACS", "127.0.0.1", 104), store=tmp_path)
+    assert load(path).peers[0].accept_research
 
 
 @pytest.mark.parametrize(

@@ -67,5 +67,5 @@ class CascadeTable(Table):
     """`[cascade]`: the coarse model, in a folder inside this one's, that says where to look."""
 
     folder: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
-    margin_mm: NotNegative
+    margin_mm: NotNegative | None = None
     segments: tuple[Count, ...] = ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from dicomnode.infer.bundle import before
+from dicomnode.infer.bundle import before, regions
 from dicomnode.infer.bundle.post import ArgmaxTable, LesionsTable, MaskByTable, MergeTable, ThresholdTable
 from dicomnode.infer.bundle.tables import CodeTable
 
@@ -22,6 +22,7 @@ def contradictions(bundle: Bundle) -> Iterator[str]:
     yield from _task(bundle)
     yield from before.contradictions(bundle.prepare, bundle.input)
     yield from _post(bundle)
+    yield from regions.contradictions(bundle)
 
 
 def _numbers(bundle: Bundle) -> Iterator[str]:
@@ -57,11 +58,11 @@ def _twice(name: str, codes: Sequence[CodeTable]) -> Iterator[str]:
 
 def _task(bundle: Bundle) -> Iterator[str]:
     task = bundle.model.task
-    if not getattr(bundle, LABELS[task]):
+    if task in LABELS and not getattr(bundle, LABELS[task]):
         yield f"task {task} without [[{LABELS[task].strip('_')}]], needed one at least"
-    if task == "classify" and bundle.output.question is None:
+    if task == "classify" and bundle.output is not None and bundle.output.question is None:
         yield "task classify without output.question, needed the code of the concept that the classes answer"
-    if task != "segment" and bundle.post:
+    if task not in ("segment", "measure") and bundle.post:
         yield f"task {task} with [[post]], needed none: these steps treat masks"
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from dicomnode.domain.model import ClassLabel, ScoreSpec, Segment
+from dicomnode.domain.model import ClassLabel, ScoreSpec, Segment, Subject
 from dicomnode.infer.bundle.tables import Channel, CodeTable, Long, Range, Table
 
 
@@ -25,6 +25,7 @@ class SegmentTable(Table):
     color_rgb: tuple[Channel, Channel, Channel] = (255, 80, 80)
     radiomics: bool = False
     derived: bool = False
+    subject: Literal["structure", "lesion", "lymph_node"] = "structure"
 
     def segment(self) -> Segment:
         """The same as a domain value."""
@@ -37,6 +38,7 @@ class SegmentTable(Table):
             anatomic_region=self.anatomic_region.code() if self.anatomic_region else None,
             color_rgb=self.color_rgb,
             radiomics=self.radiomics,
+            subject=Subject(self.subject),
         )
 
 

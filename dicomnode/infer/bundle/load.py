@@ -13,10 +13,24 @@ from pydantic import ValidationError
 
 from dicomnode.domain.condition import parse_conditions
 from dicomnode.domain.errors import ConfigError, Fault, ModelError
-from dicomnode.domain.model import Cascade, InputSpec, ModelSpec, ModelStatus, NetworkSpec, Task, Weights
+from dicomnode.domain.measuring import Harmonisation, MeasureSpec, RadiomicsSpec
+from dicomnode.domain.model import (
+    Cascade,
+    InputSpec,
+    ModelSpec,
+    ModelStatus,
+    NetworkSpec,
+    Task,
+    TileSpec,
+    Weights,
+)
+from dicomnode.infer.bundle.harmonisation import read_harmonisation
 from dicomnode.infer.bundle.schema import Bundle, faults
 
 DESCRIPTION = "model.toml"
+
+#: Stands where no network sees images.
+_NO_TILE = TileSpec(shape=(1, 1, 1), overlap=0.0, batch=1)
 
 
 def load_bundle(folder: Path) -> ModelSpec:
@@ -58,7 +72,18 @@ def _load(folder: Path, where: str, *, coarse: bool) -> ModelSpec:
     if found:
         raise ConfigError(found)
     cascade = _cascade(bundle, inputs, folder, where, allowed=coarse)
-    return _spec(bundle, inputs, folder, content, cascade)
+    return _spec(bundle, inputs, folder, content, cascade, _harmonisation(bundle, folder, where))
+
+
+def _harmonisation(bundle: Bundle, folder: Path, where: str) -> Harmonisation | None:
+    """What the file of `[harmonisation]` holds."""
+    table = bundle.harmonisation
+    if table is None:
+        return None
+    try:
+        return read_harmonisation(folder / table.file, table.sha256)
+    except ValueError as error:
+        raise ConfigError([Fault(key=f"{where}: harmonisation.file", value=table.file, remedy=str(error))]) from error
 
 
 def _cascade(bundle: Bundle, inputs: list[InputSpec], folder: Path, where: str, *, allowed: bool) -> Cascade | None:
@@ -72,7 +97,7 @@ def _cascade(bundle: Bundle, inputs: list[InputSpec], folder: Path, where: str, 
     parent = where.removesuffix(DESCRIPTION)
     model = _load(folder / table.folder, f"{parent}{table.folder}/{DESCRIPTION}", coarse=False)
     known = {segment.number for segment in model.segments}
-    names = [one.name for one in inputs]
+    names = [one.name for one in inputs if bundle.contours is None or one.name != bundle.contours.input]
     remedies: list[tuple[str, object, str]] = []
     if model.task is not Task.SEGMENT:
         remedies.append(("folder", table.folder, f"its task is {model.task}; a coarse model has to segment"))
@@ -81,20 +106,30 @@ def _cascade(bundle: Bundle, inputs: list[InputSpec], folder: Path, where: str, 
     if not {one.name for one in model.inputs} <= {*names} or model.input.name != names[0]:
         say = f"it has the inputs {[one.name for one in model.inputs]}, needed some of {names} with the first in front"
         remedies.append(("folder", table.folder, say))
-    remedies += ((f"folder {table.folder}: {key}", "", say) for key, say in _unheeded(model, inputs))
+    remedies += ((f"folder {table.folder}: {key}", "", say) for key, say in _unheeded(model, inputs, bundle))
+    named = [("measure.lungs", bundle.measure.lungs)]
+    if bundle.signature is not None:
+        named.append(("signature.ring_within", bundle.signature.ring_within))
+    else:
+        known = {segment.number for segment in bundle.segment}
+    for key, numbers in named:
+        if not {*numbers} <= known:
+            remedies.append((f"with {key}", numbers, f"needed some of segments {sorted(known)}"))
     if remedies:
         raise ConfigError([Fault(key=f"{where}: cascade.{key}", value=at, remedy=say) for key, at, say in remedies])
-    return Cascade(model=model, segments=table.segments, margin_mm=table.margin_mm)
+    return Cascade(model=model, segments=table.segments, margin_mm=table.margin_mm or 0.0)
 
 
-def _unheeded(model: ModelSpec, inputs: list[InputSpec]) -> Iterator[tuple[str, str]]:
+def _unheeded(model: ModelSpec, inputs: list[InputSpec], bundle: Bundle) -> Iterator[tuple[str, str]]:
     """What a coarse model states and nothing heeds, by its key: nobody should believe in it."""
     if model.valid:
         yield "valid", "the limits of the fine model alone are checked; state them there"
-    if model.plausible:
+    if model.plausible and bundle.signature is None:
         yield "plausible", "the answer of the fine model alone is checked; state the limits there"
     if model.features:
         yield "model.features", "a coarse model gets images alone; use a network that needs no more"
+    if model.measure != MeasureSpec() or model.radiomics != RadiomicsSpec():
+        yield "measure, radiomics", "what the outer model states is measured; state it there"
     own = {each.name: each.conditions for each in inputs}
     for each in model.inputs:
         if each.conditions != own.get(each.name, each.conditions):
@@ -174,10 +209,20 @@ def _inputs(tables: Any, where: str, found: list[Fault]) -> list[InputSpec]:
     return inputs
 
 
-def _spec(bundle: Bundle, inputs: list[InputSpec], folder: Path, content: bytes, cascade: Cascade | None) -> ModelSpec:
-    model = bundle.model
+def _spec(
+    bundle: Bundle,
+    inputs: list[InputSpec],
+    folder: Path,
+    content: bytes,
+    cascade: Cascade | None,
+    harmonisation: Harmonisation | None,
+) -> ModelSpec:
+    model, output = bundle.model, bundle.output
     weights = model.weights()
     hashes = "".join(one.sha256 for one in weights) + (cascade.model.recipe if cascade else "")
+    hashes += bundle.harmonisation.sha256 if bundle.harmonisation else ""
+    # The regions of a signature are its coarse model's answer, and have to be as plausible as that asks.
+    regions = cascade.model.plausible if cascade and bundle.signature else ()
     return ModelSpec(
         name=model.name,
         version=model.version,
@@ -191,23 +236,25 @@ def _spec(bundle: Bundle, inputs: list[InputSpec], folder: Path, content: bytes,
         recipe=hashlib.sha256(content + hashes.encode()).hexdigest(),
         inputs=tuple(inputs),
         prepare=tuple(table.as_step() for table in bundle.prepare),
-        tile=bundle.tile.spec(),
-        activation=bundle.output.activation,
+        tile=bundle.tile.spec() if bundle.tile else _NO_TILE,
+        activation=output.activation if output else "none",
         post=tuple(table.as_step() for table in bundle.post),
         valid=tuple(bundle.valid.checks()),
-        plausible=tuple(bundle.plausible.checks()),
+        plausible=(*bundle.plausible.checks(), *regions),
         segments=tuple(table.segment() for table in sorted(bundle.segment, key=lambda table: table.number)),
         classes=tuple(table.label_of() for table in sorted(bundle.class_, key=lambda table: table.number)),
         scores=tuple(table.spec() for table in sorted(bundle.score, key=lambda table: table.number)),
-        question=bundle.output.question.code() if bundle.output.question else None,
+        question=output.question.code() if output and output.question else None,
         features=model.features,
         cascade=cascade,
         network=NetworkSpec(
             **bundle.network.model_dump(),
             labels=sum(not table.derived for table in bundle.segment),
-            aggregate=bundle.output.aggregate,
-            score_at_least=bundle.output.score_at_least,
-            iou=bundle.output.iou,
+            **(output.model_dump(include={"aggregate", "score_at_least", "iou"}) if output else {}),
         ),
         sensitivity=model.sensitivity,
+        measure=bundle.measure.spec(),
+        radiomics=bundle.radiomics.spec(harmonisation),
+        contours=bundle.contours.input if bundle.contours else "",
+        signature=bundle.signature.spec() if bundle.signature else None,
     )

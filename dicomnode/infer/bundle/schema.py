@@ -18,11 +18,13 @@ from dicomnode.infer.bundle.before import AnyPrepare
 from dicomnode.infer.bundle.features import feature
 from dicomnode.infer.bundle.labels import ClassTable, ScoreTable, SegmentTable
 from dicomnode.infer.bundle.limits import PlausibleTable, ValidTable, strangers
+from dicomnode.infer.bundle.measure import ContoursTable, MeasureTable
 from dicomnode.infer.bundle.post import AnyPost
+from dicomnode.infer.bundle.radiomics import HarmonisationTable, RadiomicsTable, Sha256
+from dicomnode.infer.bundle.signature import SignatureTable
 from dicomnode.infer.bundle.tables import Long, Table, Text
 
 OnnxName = Annotated[str, Field(pattern=r"^[^/\\]+\.onnx$")]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class FoldTable(Table):
@@ -39,7 +41,7 @@ class ModelTable(Table):
     version: Text
     title: Long
     status: Literal["demo", "research", "accepted"]
-    task: Literal["segment", "detect", "classify", "score"]
+    task: Literal["segment", "detect", "classify", "score", "measure"]
     manufacturer: Long
     licence: Text
     onnx: OnnxName | None = None
@@ -52,7 +54,9 @@ class ModelTable(Table):
     def _one_or_more_networks(self) -> Self:
         if self.fold and (self.onnx or self.sha256):
             raise ValueError("onnx and sha256 stand beside [[model.fold]], needed one of both")
-        if not self.fold and not (self.onnx and self.sha256):
+        if self.task == "measure" and (self.fold or self.onnx or self.sha256):
+            raise ValueError("task measure with onnx, sha256 or fold, needed none: no network runs")
+        if self.task != "measure" and not self.fold and not (self.onnx and self.sha256):
             raise ValueError("onnx and sha256 are missing, needed both (or [[model.fold]] for an ensemble)")
         return self
 
@@ -63,9 +67,9 @@ class ModelTable(Table):
         return self
 
     def weights(self) -> tuple[Weights, ...]:
-        """The networks as domain values."""
-        pairs = [(fold.onnx, fold.sha256) for fold in self.fold] or [(self.onnx or "", self.sha256 or "")]
-        return tuple(Weights(onnx=onnx, sha256=sha256) for onnx, sha256 in pairs)
+        """The networks as domain values; none where the task runs none."""
+        folds = tuple(Weights(onnx=fold.onnx, sha256=fold.sha256) for fold in self.fold)
+        return (Weights(onnx=self.onnx, sha256=self.sha256),) if self.onnx and self.sha256 else folds
 
 
 class Contradictions(ValueError):
@@ -82,9 +86,9 @@ class Bundle(Table):
     model: ModelTable
     input: Annotated[dict[str, dict[str, Any]], Field(min_length=1)]
     prepare: tuple[AnyPrepare, ...] = ()
-    tile: TileTable
+    tile: TileTable | None = None
     network: NetworkTable = NetworkTable()
-    output: OutputTable
+    output: OutputTable | None = None
     cascade: CascadeTable | None = None
     post: tuple[AnyPost, ...] = ()
     valid: ValidTable = ValidTable()
@@ -92,6 +96,11 @@ class Bundle(Table):
     segment: tuple[SegmentTable, ...] = ()
     class_: Annotated[tuple[ClassTable, ...], Field(alias="class")] = ()
     score: tuple[ScoreTable, ...] = ()
+    contours: ContoursTable | None = None
+    measure: MeasureTable = MeasureTable()
+    radiomics: RadiomicsTable = RadiomicsTable()
+    harmonisation: HarmonisationTable | None = None
+    signature: SignatureTable | None = None
 
     @model_validator(mode="after")
     def _agreeing(self) -> Self:

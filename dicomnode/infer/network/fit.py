@@ -8,6 +8,7 @@ from typing import Any
 from dicomnode.domain.errors import ModelError
 from dicomnode.domain.model import ModelSpec, Task, Weights
 from dicomnode.infer.network.activation import SIGMOID, SOFTMAX
+from dicomnode.infer.network.vector import require_vector
 
 AXES = ("batch", "channel", "slice", "row", "column")
 PLANE_AXES = ("batch", "channel", "row", "column")
@@ -58,6 +59,9 @@ def require_fitting(session: Any, spec: ModelSpec, weights: Weights) -> None:
     ModelError
         Naming the value, what it is and what the bundle needs.
     """
+    if spec.signature is not None:
+        require_vector(session, spec, weights)
+        return
     subject = f"model {spec.name}: {weights.onnx}"
     inputs = {value.name: value for value in session.get_inputs()}
     needed = [spec.network.input, *([spec.network.features] if spec.features else [])]

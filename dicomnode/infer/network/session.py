@@ -58,8 +58,8 @@ class Sessions:
         """Whether networks run on the processor from the start."""
         return self._choice.is_cpu
 
-    def get(self, spec: ModelSpec) -> onnxruntime.InferenceSession:
-        """The session of a model's first network; all its networks are loaded and held against the bundle.
+    def get(self, spec: ModelSpec) -> onnxruntime.InferenceSession | None:
+        """The session of a model's first network, if it has one; all are loaded and held against the bundle.
 
         Raises
         ------
@@ -68,8 +68,8 @@ class Sessions:
         """
         if spec.cascade is not None:
             self.get(spec.cascade.model)
-        first, *_ = [self.load(spec, weights) for weights in spec.weights]
-        return first
+        found = [self.load(spec, weights) for weights in spec.weights]
+        return found[0] if found else None
 
     def load(self, spec: ModelSpec, weights: Weights, *, on_cpu: bool = False) -> onnxruntime.InferenceSession:
         """The session of one network, loaded at the first call.

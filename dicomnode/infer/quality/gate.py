@@ -34,7 +34,7 @@ def check(sources: Sequence[SourceSeries], spec: ModelSpec) -> tuple[Check, ...]
     Parameters
     ----------
     sources
-        In the order of the model's inputs.
+        In the order of the model's inputs that are images.
 
     Returns
     -------
@@ -44,7 +44,7 @@ def check(sources: Sequence[SourceSeries], spec: ModelSpec) -> tuple[Check, ...]
     """
     return tuple(
         one
-        for source, input_ in zip(sources, spec.inputs, strict=True)
+        for source, input_ in zip(sources, spec.images, strict=True)
         for one in _named(_checks(source, sources[0], input_, spec), input_, spec)
     )
 
@@ -94,5 +94,5 @@ def _checks(source: SourceSeries, first: SourceSeries, input_: InputSpec, spec: 
 
 def _named(checks: Iterator[Check], input_: InputSpec, spec: ModelSpec) -> Iterator[Check]:
     for one in checks:
-        rule = f"{input_.name}: {one.rule}" if len(spec.inputs) > 1 else one.rule
+        rule = f"{input_.name}: {one.rule}" if len(spec.images) > 1 else one.rule
         yield Check(rule=rule, found=one.found, limit=one.limit, passed=one.passed, severity=one.severity)

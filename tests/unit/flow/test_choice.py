@@ -55,17 +55,18 @@ def roles(found: Sequence[Form]) -> list[str]:
 
 
 def test_a_peer_that_was_never_asked_is_offered_the_richest_form_of_everything() -> None:
-    assert roles(choose(forms(), (), None)) == ["seg", "sr", "radiomics", "rtstruct", "pdf"]
+    assert roles(choose(forms(), (), None)) == ["seg", "rtstruct", "pdf", "radiomics", "sr"]
 
 
 def test_where_the_seg_is_refused_pictures_stand_in_and_no_report_refers_to_it() -> None:
     known = accepting("3D", "SC")
-    expected = ["sr-without-seg", "radiomics-without-seg", "picture-1", "picture-2"]
+    expected = ["picture-1", "picture-2", "radiomics-without-seg", "sr-without-seg"]
     assert roles(choose(forms(), (), known)) == expected
 
 
 def test_a_labelmap_goes_where_it_is_accepted_and_the_seg_is_not() -> None:
-    assert roles(choose(forms(), (), accepting("LABELMAP", "3D")))[:2] == ["labelmap", "sr-with-labelmap"]
+    chosen = roles(choose(forms(), (), accepting("LABELMAP", "3D")))
+    assert (chosen[0], chosen[-1]) == ("labelmap", "sr-with-labelmap")
 
 
 @pytest.mark.parametrize(
@@ -77,9 +78,54 @@ def test_the_newest_class_of_report_is_sent_that_is_accepted(accepted: tuple[str
     assert [role for role in roles(choose(forms(), (), accepting(*accepted))) if role.startswith("sr")] == [report]
 
 
+#: A report in every company, the largest first.
+ROOTS = {
+    **{role: one for role, one in ALL.items() if one[0] != "sr"},
+    "sr": ("sr", "seg rtstruct radiomics picture-1 picture-2 pdf", "3D"),
+    "sr-with-seg-and-more": ("sr", "seg rtstruct radiomics pdf", "3D"),
+    "sr-with-seg": ("sr", "seg", "3D"),
+    "sr-without-seg-and-more": ("sr", "rtstruct radiomics-without-seg picture-1 picture-2 pdf", "3D"),
+    "sr-without-seg": ("sr", "", "3D"),
+}
+
+
+@pytest.mark.parametrize(
+    ("takes", "refused", "report"),
+    [
+        ((), (), "sr-with-seg-and-more"),
+        ((), ("PDF",), "sr-with-seg"),
+        ((), ("SEG",), "sr-without-seg-and-more"),
+        ((), ("SEG", "RTSTRUCT"), "sr-without-seg"),
+        (("seg", "sr", "radiomics", "rtstruct", "picture", "pdf"), (), "sr"),
+        (("seg", "sr"), (), "sr-with-seg"),
+        (("picture", "sr"), (), "sr-without-seg"),
+    ],
+)
+def test_a_report_refers_to_as_much_as_a_destination_gets_and_goes_last(
+    takes: tuple[str, ...], refused: tuple[str, ...], report: str
+) -> None:
+    chosen = choose(forms(made=ROOTS), takes, accepting(*CLASSES - {"LABELMAP", *refused}))
+    assert chosen[-1].role == report
+    assert chosen[-1].references <= set(roles(chosen[:-1]))
+
+
+def test_a_report_gives_way_when_one_of_the_objects_that_it_refers_to_is_refused() -> None:
+    states = {
+        "seg": "done",
+        "rtstruct": "failed",
+        "radiomics": "done",
+        "pdf": "done",
+        "sr_with_seg_and_more": "waiting",
+    }
+    assert roles(choose(forms(made=ROOTS, **states), (), None))[-1] == "sr-with-seg"
+    assert roles(choose(forms(made=ROOTS, **states | {"sr_with_seg_and_more": "done"}), (), None))[-1] == (
+        "sr-with-seg-and-more"
+    ), "what is stored is not said twice"
+
+
 def test_a_list_is_obeyed_also_against_what_the_peer_answered() -> None:
     chosen = roles(choose(forms(), ("labelmap", "sr", "picture"), accepting("3D")))
-    assert chosen == ["labelmap", "sr-with-labelmap", "picture-1", "picture-2"]
+    assert chosen == ["labelmap", "picture-1", "picture-2", "sr-with-labelmap"]
 
 
 def test_a_destination_of_reports_gets_one_that_refers_to_nothing_else() -> None:
@@ -114,7 +160,7 @@ def test_an_analysis_without_anything_that_a_destination_lists_is_reported_to_it
 
 @pytest.mark.parametrize(
     ("takes", "expected"),
-    [((), ["refusal", "refusal-picture"]), (("seg", "sr"), ["refusal"]), (("picture",), ["refusal-picture"]),
+    [((), ["refusal-picture", "refusal"]), (("seg", "sr"), ["refusal"]), (("picture",), ["refusal-picture"]),
      (("rtstruct",), ["refusal"])],
 )  # fmt: skip
 def test_every_destination_is_told_why_there_is_no_result(takes: tuple[str, ...], expected: list[str]) -> None:

@@ -71,3 +71,12 @@ def test_of_a_peer_that_is_away_its_last_answer_is_shown(tmp_path: Path) -> None
 def test_a_modality_that_is_sent_nothing_is_not_asked(tmp_path: Path) -> None:
     (only,) = checks(tmp_path, 1, role="modality").values()
     assert only.verdict is Verdict.OK and "not asked" in only.found
+
+
+def test_a_sender_that_would_get_nothing_for_want_of_one_line_is_told_so(tmp_path: Path, port: int) -> None:
+    rule = {"name": "chest", "model": "m", "series": {"Modality": "CT"}}
+    for accepted, use, warned in ((False, "research", True), (True, "research", False), (False, "clinical", False)):
+        peer = {"name": "PACS", "aet": "PACS", "host": "127.0.0.1", "port": port, "accept_research": accepted}
+        document = {"store": {"folder": str(tmp_path)}, "peer": [peer], "rule": [{**rule, "use": use}]}
+        subjects = {one.subject for one in peers(parse(document)) if one.verdict is Verdict.WARN}
+        assert ("PACS as sender" in subjects) is warned

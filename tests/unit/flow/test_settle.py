@@ -20,7 +20,7 @@ from tests.conftest import Hands, MakeArrival
 from tests.toy import TOML, write_bundle
 
 PEERS = [
-    {"name": "PACS", "aet": "PACS", "host": "127.0.0.1", "port": 104},
+    {"name": "PACS", "aet": "PACS", "host": "127.0.0.1", "port": 104, "accept_research": True},
     {"name": "Scanner", "aet": "CT1", "host": "127.0.0.1", "port": 105, "role": "modality", "results_to": "PACS"},
 ]
 
@@ -306,10 +306,44 @@ def test_one_poisoned_study_does_not_halt_the_rest_and_is_given_up_visibly(
     it.intake.accept(make_arrival())
     assert it.settled()
     assert [job["study_instance_uid"] for job in it.jobs()] == ["1.2.3"]
-    for _ in range(5):
+    for _ in range(6):  # the last but one tries to tell the reader
         it.settled()
     row = it.db.row("SELECT state, reason FROM study WHERE study_instance_uid = '6.6.6'")
     assert row is not None and row["state"] == "abandoned" and "settling failed 5 times" in row["reason"]
+
+
+def test_a_study_of_which_no_image_came_is_reported_by_every_rule_that_matches(
+    node: MakeNode, make_arrival: MakeArrival
+) -> None:
+    it = node()
+    it.intake.accept(make_arrival(Rows=None))
+    assert it.settled()
+    row = it.db.row("SELECT state FROM study")
+    assert row is not None and row["state"] == "abandoned"
+    (job,) = it.jobs()
+    assert job["refusal"].startswith("the study was abandoned: no image came")
+    assert job["destinations"] == '["PACS"]' and "1 instances in 1 series" in job["received"]
+
+
+def test_a_study_that_is_abandoned_and_matches_no_rule_is_reported_to_nobody(
+    node: MakeNode, make_arrival: MakeArrival
+) -> None:
+    it = node()
+    it.intake.accept(make_arrival(Modality="SR", Rows=None))
+    assert it.settled() and it.jobs() == []
+
+
+def test_a_job_keeps_how_complete_its_study_was(node: MakeNode, make_arrival: MakeArrival) -> None:
+    it = node(give_up_seconds=20)
+    it.intake.accept(make_arrival(ImagesInAcquisition=3))
+    assert not it.settled()
+    it.clock.forward(20)
+    assert it.settled()
+    (job,) = it.jobs()
+    assert job["received"] == (
+        "1 of 3 expected instances in 1 series (ImagesInAcquisition); gave up 20 s after the last object; INCOMPLETE,"
+        " series 1.2.3.4: 1 of 3 (ImagesInAcquisition)"
+    )
 
 
 def test_a_full_disk_while_settling_gives_nothing_up(

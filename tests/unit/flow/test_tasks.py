@@ -112,7 +112,7 @@ class Loops:
             {
                 "models": {"folder": str(self.models)},
                 "completion": {"max_study_age_days": 0},
-                "peer": [{"name": "PACS", "aet": "PACS", "host": "127.0.0.1", "port": 104}],
+                "peer": [{"name": "PACS", "aet": "PACS", "host": "127.0.0.1", "port": 104, "accept_research": True}],
                 "rule": [{"name": "r", "model": "m", **rule}],
             }
         )

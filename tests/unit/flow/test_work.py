@@ -27,6 +27,8 @@ from dicomnode.store.jobs import Jobs
 from tests.conftest import Hands
 from tests.toy import network, write_bundle
 
+PEER = {"name": "PACS", "aet": "PACS", "host": "127.0.0.1", "port": 104, "accept_research": True}
+
 ENHANCED_SR = "1.2.840.10008.5.1.4.1.1.88.22"
 
 
@@ -77,7 +79,7 @@ def node(db: Database, files: Files, clock: Hands, models: Path) -> Callable[...
             write_bundle(models, content)
         document: dict[str, Any] = {
             "models": {"folder": str(models)},
-            "peer": [{"name": "PACS", "aet": "PACS", "host": "127.0.0.1", "port": 104}],
+            "peer": [PEER],
             "rule": [{"name": "r", "model": "toy", "outputs": list(outputs), "series": {"Modality": "CT"}}],
         }
         return Node(db, files, clock, parse(document))
@@ -107,7 +109,8 @@ def test_radiomics_come_in_a_report_of_their_own_where_the_rule_asks(
     receive(it.intake, ct())
     it.settled()
     it.work_until_idle()
-    reports = {role for kind in ("sr", "radiomics") for role in (*forms(kind), *forms(f"{kind}-without-seg"))}
+    companies = ("sr", "sr-with-seg", "sr-without-seg-and-more", "sr-without-seg", "radiomics", "radiomics-without-seg")
+    reports = {role for company in companies for role in forms(company)}
     assert set(it.results()) == {"seg", *reports}
 
 
@@ -118,10 +121,13 @@ def test_every_kind_of_output_is_made_where_the_rule_asks(node: Callable[..., No
     it.work_until_idle()
     results = it.results()
     assert it.job()["state"] == "done", it.job()["reason"]
-    reports = {*forms("sr"), *forms("sr-without-seg")}
+    companies = ("sr", "sr-with-seg-and-more", "sr-with-seg", "sr-without-seg-and-more", "sr-without-seg")
+    reports = {role for company in companies for role in forms(company)}
     assert set(results) - reports == {"seg", "rtstruct", "picture-1", "picture-2", "pdf"}
     owed = it.db.rows("SELECT role FROM delivery JOIN result USING (result_id) ORDER BY delivery_id")
-    assert [row["role"] for row in owed] == ["seg", "sr", "rtstruct", "pdf"], "pictures wait for a refusal of the SEG"
+    assert [row["role"] for row in owed] == ["seg", "rtstruct", "pdf", "sr-with-seg-and-more"], (
+        "pictures wait for a refusal of the SEG"
+    )
     assert len({ds.SOPInstanceUID for ds in results.values()}) == len(results)
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dicomnode.domain.code import Code
 from dicomnode.domain.finding import Segmentation
-from dicomnode.domain.model import Segment
+from dicomnode.domain.model import Segment, Subject
 
 SPACING_MM = (2.5, 0.8, 0.7)
 
@@ -23,7 +23,11 @@ def volume_of(array: NDArray[np.generic], spacing_mm: tuple[float, float, float]
 
 
 def segmentation_of(
-    labels: NDArray[np.uint8], spacing_mm: tuple[float, float, float] = SPACING_MM, *, described: int = 3
+    labels: NDArray[np.uint8],
+    spacing_mm: tuple[float, float, float] = SPACING_MM,
+    *,
+    described: int = 3,
+    subject: Subject = Subject.STRUCTURE,
 ) -> Segmentation:
     """Segments 1 … `described` called S1, S2, …"""
     segments = tuple(
@@ -32,6 +36,7 @@ def segmentation_of(
             label=f"S{number}",
             category=Code(value="49755003", scheme="SCT", meaning="Morphologically Abnormal Structure"),
             type=Code(value="4147007", scheme="SCT", meaning="Mass"),
+            subject=subject,
         )
         for number in range(1, described + 1)
     )

@@ -19,7 +19,7 @@ def test_the_five_statistics_of_hounsfield_units_are_those_of_the_voxels() -> No
     labels = np.zeros((3, 4, 5), dtype=np.uint8)
     array[1, 1, 1:5] = [10, 20, 30, 100]
     labels[1, 1, 1:5] = 1
-    found = intensity.measure(volume_of(array), segmentation_of(labels))
+    found = intensity.measure(volume_of(array), segmentation_of(labels)).measurements
     assert {row.derivation.meaning: row.value for row in found if row.derivation} == {
         "Mean": 40.0,
         "Standard Deviation": pytest.approx(np.sqrt((900 + 400 + 100 + 3600) / 4)),
@@ -33,24 +33,24 @@ def test_the_five_statistics_of_hounsfield_units_are_those_of_the_voxels() -> No
 
 def test_large_int16_sums_do_not_overflow() -> None:
     array = np.full((20, 60, 60), 30_000, dtype=np.int16)
-    found = intensity.measure(volume_of(array), segmentation_of(np.ones((20, 60, 60), dtype=np.uint8)))
+    found = intensity.measure(volume_of(array), segmentation_of(np.ones((20, 60, 60), dtype=np.uint8))).measurements
     assert [row.value for row in found] == [30_000.0, 0.0, 30_000.0, 30_000.0, 30_000.0]
 
 
 def test_each_present_segment_has_five_rows(phantom: tuple[Volume, Segmentation]) -> None:
-    found = intensity.measure(*phantom)
+    found = intensity.measure(*phantom).measurements
     assert [row.segment_number for row in found] == [1] * 5 + [3] * 5
 
 
 def test_mr_has_arbitrary_units(phantom: tuple[Volume, Segmentation]) -> None:
-    found = intensity.measure(*phantom, modality="MR")
+    found = intensity.measure(*phantom, modality="MR").measurements
     assert {(row.name.value, row.unit.value) for row in found} == {("110852", "1")}
 
 
 def test_nothing_is_claimed_about_a_modality_whose_numbers_need_further_attributes(
     phantom: tuple[Volume, Segmentation],
 ) -> None:
-    assert intensity.measure(*phantom, modality="PT") == ()
+    assert intensity.measure(*phantom, modality="PT").measurements == ()
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_nothing_is_claimed_about_a_modality_whose_numbers_need_further_attribut
 def test_the_unit_of_the_image_decides_the_quantity(
     phantom: tuple[Volume, Segmentation], modality: str, unit: str, concept: str, written: str
 ) -> None:
-    found = intensity.measure(*phantom, modality, unit)
+    found = intensity.measure(*phantom, modality, unit).measurements
     assert {(row.name.value, row.name.scheme, row.unit.value) for row in found} == {(concept, "DCM", written)}
 
 
@@ -77,7 +77,7 @@ def test_the_unit_of_the_image_decides_the_quantity(
 def test_a_unit_without_a_coded_quantity_gives_no_rows(
     phantom: tuple[Volume, Segmentation], modality: str, unit: str
 ) -> None:
-    assert intensity.measure(*phantom, modality, unit) == ()
+    assert intensity.measure(*phantom, modality, unit).measurements == ()
 
 
 def test_the_units_of_suv_are_those_of_the_standard() -> None:

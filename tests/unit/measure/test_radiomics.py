@@ -6,6 +6,7 @@ import csv
 import json
 import logging
 import logging.handlers
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +15,21 @@ import pytest
 import SimpleITK
 from highdicom import Volume
 from radiomics.featureextractor import RadiomicsFeatureExtractor
+from scipy import ndimage
 
 from dicomnode.domain.errors import ModelError
 from dicomnode.domain.finding import FeatureSet, Segmentation
+from dicomnode.domain.measuring import Harmonisation, RadiomicsSpec
 from dicomnode.measure import radiomics
+from dicomnode.measure.features import work
 from dicomnode.measure.ibsi import FEATURES
 
-from .conftest import segmentation_of, volume_of
+from .conftest import SPACING_MM, phantom_arrays, segmentation_of, volume_of
 
 #: Values of `whole_image` on the phantom with pyradiomics 3.0.1, one row per segment and feature.
 BASELINE = Path(__file__).resolve().parents[2] / "baselines" / "radiomics_phantom.csv"
 KURTOSIS = "IPH6"
+WAVELETS = {f"wavelet-{''.join(way)}" for way in product("LH", repeat=3)}
 OF_THE_MESH = {"shape_MeshVolume", "shape_SurfaceArea", "shape_SurfaceVolumeRatio", "shape_Sphericity"}
 
 
@@ -102,20 +107,188 @@ def test_mr_features_carry_no_hounsfield_unit(phantom: tuple[Volume, Segmentatio
 
 
 @pytest.mark.parametrize("extent", [(1, 1, 1), (5, 1, 1), (1, 1, 4)])
-def test_a_voxel_or_a_line_of_voxels_has_no_features(extent: tuple[int, int, int]) -> None:
+def test_a_voxel_or_a_line_of_voxels_has_no_features_and_says_why(extent: tuple[int, int, int]) -> None:
     labels = np.zeros((8, 8, 8), dtype=np.uint8)
     labels[1 : 1 + extent[0], 2 : 2 + extent[1], 3 : 3 + extent[2]] = 1
     intensity = np.arange(512, dtype=np.int16).reshape(8, 8, 8)
-    assert radiomics.measure(volume_of(intensity), segmentation_of(labels), [1]) == ()
+    (features,) = radiomics.measure(volume_of(intensity), segmentation_of(labels), [1])
+    assert (features.measurements, dict(features.values)) == ((), {})
+    (absent,) = features.absent
+    assert absent.reason.value == "114007"
+    assert "needed 2 for features to be defined" in absent.text
 
 
-def test_a_flat_region_of_one_slice_drops_what_is_not_defined_and_keeps_the_rest() -> None:
+def test_what_a_constant_region_does_not_define_is_absent_with_its_reason() -> None:
     labels = np.zeros((8, 9, 9), dtype=np.uint8)
     labels[3, 2:7, 2:7] = 1
     (features,) = radiomics.measure(volume_of(np.full((8, 9, 9), 40, dtype=np.int16)), segmentation_of(labels), [1])
     found = by_code(features)
     assert found["Q4LE"] == 40.0
     assert np.isfinite(list(found.values())).all()
+    reasons = {row.name.value: row.reason.value for row in features.absent}
+    # pyradiomics gives skewness 0, kurtosis 0, correlation 1 and a coarseness of a million by convention.
+    assert {reasons[code] for code in ("KE2A", "IPH6", "NI2N", "QCDE")} == {"114011"}
+    assert not set(reasons) & set(found)
+
+
+def test_voxels_without_a_number_leave_no_features() -> None:
+    intensity = np.zeros((12, 14, 16), dtype=np.float32)
+    labels = np.zeros((12, 14, 16), dtype=np.uint8)
+    labels[3:8, 4:9, 5:10] = 1
+    intensity[5, 6, 7] = np.nan
+    (features,) = radiomics.measure(volume_of(intensity), segmentation_of(labels), [1])
+    assert features.measurements == ()
+    assert [row.reason.value for row in features.absent] == ["114000"]
+
+
+def test_a_filter_that_meets_voxels_without_a_number_is_missing_and_the_others_are_not() -> None:
+    rng = np.random.default_rng(7)
+    intensity = rng.normal(0, 50, (20, 30, 30)).astype(np.float32)
+    labels = np.zeros(intensity.shape, dtype=np.uint8)
+    labels[8:12, 12:18, 12:18] = 1
+    intensity[10, 10, 14] = np.inf
+    spec = RadiomicsSpec(image_types={"Original": {}, "Wavelet": {}, "Square": {}})
+    (features,) = radiomics.measure(volume_of(intensity), segmentation_of(labels), [1], spec=spec)
+    assert {name.split("_")[0] for name in features.values} <= {"original"} | WAVELETS
+    assert "original_firstorder_Mean" in features.values
+    assert any("image square" in text for text in features.remarks)
+
+
+def test_the_shape_of_a_region_at_the_edge_of_the_image_is_absent_and_its_texture_is_not() -> None:
+    intensity, labels = phantom_arrays()
+    labels[:, :15] = 0
+    (features,) = radiomics.measure(volume_of(intensity[:, 15:]), segmentation_of(labels[:, 15:]), [1])
+    found = by_code(features)
+    assert "RNU0" not in found
+    assert "ACUI" in found
+    assert {row.reason.value for row in features.absent if row.name.value == "RNU0"} == {"114011"}
+    assert any("edge of the image" in text for text in features.remarks)
+
+
+def test_a_voxel_longer_than_the_bundle_allows_leaves_no_features(phantom: tuple[Volume, Segmentation]) -> None:
+    (features,) = radiomics.measure(*phantom, [3], spec=RadiomicsSpec(most_anisotropy=2.0))
+    (absent,) = features.absent
+    assert absent.reason.value == "114009"
+    assert "2.50 × 0.80 × 0.70 mm, 3.57 times" in absent.text
+    (allowed,) = radiomics.measure(*phantom, [3], spec=RadiomicsSpec(most_anisotropy=3.6))
+    assert allowed.values
+
+
+def test_a_region_above_the_cap_is_refused_or_coarsened_and_both_are_said(
+    phantom: tuple[Volume, Segmentation],
+) -> None:
+    (refused,) = radiomics.measure(*phantom, [1], spec=RadiomicsSpec(most_voxels=1000))
+    assert refused.absent[0].reason.value == "114007"
+    assert "at most 1000 are allowed" in refused.remarks[0]
+    (coarse,) = radiomics.measure(*phantom, [1], spec=RadiomicsSpec(most_voxels=1000, coarsen=True))
+    assert "resampled to" in coarse.remarks[0]
+    voxel_ml = np.prod(SPACING_MM)
+    full = np.count_nonzero(phantom[1].volume.array == 1) * voxel_ml
+    assert coarse.values["original_shape_VoxelVolume"] == pytest.approx(full, rel=0.05)
+    assert coarse.values["original_shape_VoxelVolume"] / (full / 1000) == pytest.approx(1000, rel=0.05)
+
+
+def test_filtered_images_have_private_codes_and_the_original_those_of_ibsi(
+    phantom: tuple[Volume, Segmentation],
+) -> None:
+    spec = RadiomicsSpec(image_types={"Original": {}, "Wavelet": {}, "LoG": {"sigma": [0.75]}}, classes=("glcm",))
+    (features,) = radiomics.measure(*phantom, [3], spec=spec)
+    schemes = {row.name.scheme for row in features.measurements}
+    assert schemes == {"IBSI", "99DICOMNODE"}
+    private = [row for row in features.measurements if row.name.scheme == "99DICOMNODE"]
+    assert {row.name.meaning for row in private} == {
+        name for name in features.values if not name.startswith("original_")
+    }
+    assert len({row.name.value for row in private}) == len(private) == 9 * 24
+    assert all(len(row.name.value) <= 16 and len(row.name.meaning) <= 64 for row in private)
+
+
+def test_a_normalised_image_has_no_hounsfield_unit(phantom: tuple[Volume, Segmentation]) -> None:
+    spec = RadiomicsSpec(settings={"normalize": True, "normalizeScale": 100, "binWidth": 5})
+    (features,) = radiomics.measure(*phantom, [1], spec=spec)
+    assert not {row.unit.value for row in features.measurements} & {"[hnsf'U]", "[hnsf'U]2"}
+
+
+def test_settings_that_leave_ibsi_take_its_codes_away(phantom: tuple[Volume, Segmentation]) -> None:
+    spec = RadiomicsSpec(settings={"binWidth": 25, "voxelArrayShift": 1000, "symmetricalGLCM": False})
+    (features,) = radiomics.measure(*phantom, [1], spec=spec)
+    found = by_code(features)
+    assert not set(found) & {"N8CA", "5ZWQ", "ACUI"}
+    assert "ECT3" in found
+
+
+def test_the_settings_answer_what_ibsi_asks_of_a_report(phantom: tuple[Volume, Segmentation]) -> None:
+    settings = {
+        "binCount": 32,
+        "resampledPixelSpacing": [1, 1, 2],
+        "interpolator": "sitkLinear",
+        "resegmentRange": [-90, 90],
+    }
+    spec = RadiomicsSpec(settings=settings, stability={"original_firstorder_Mean": "ICC 0.9 to 0.95, n 20, scanner A"})
+    (features,) = radiomics.measure(*phantom, [1], spec=spec)
+    stated = json.loads(features.settings)
+    assert stated["reporting"]["discretisation"] == "fixed bin number, 32"
+    assert stated["reporting"]["interpolation"]["spacingMm"] == [2.0, 1.0, 1.0]
+    assert stated["reporting"]["resegmentation"] == "absolute range [-90, 90], of intensity alone"
+    assert stated["reporting"]["originalVoxelSpacingMm"] == list(SPACING_MM)
+    assert {"pyradiomics", "SimpleITK", "numpy"} <= set(stated["reporting"]["software"])
+    assert stated["stability"] == {"original_firstorder_Mean": "ICC 0.9 to 0.95, n 20, scanner A"}
+    (plain,) = radiomics.measure(*phantom, [1])
+    assert json.loads(plain.settings)["stability"] == "unknown"
+
+
+def test_a_mask_one_voxel_wider_or_narrower_tells_how_features_depend_on_the_contour(
+    phantom: tuple[Volume, Segmentation],
+) -> None:
+    spec = RadiomicsSpec(classes=("shape", "firstorder"), perturb=True)
+    (features,) = radiomics.measure(*phantom, [1], spec=spec)
+    mask = phantom[1].volume.array == 1
+    sizes = [int(changed.sum()) for changed in (mask, ndimage.binary_dilation(mask), ndimage.binary_erosion(mask))]
+    expected = max(abs(size - sizes[0]) for size in sizes) / sizes[0]
+    assert features.contour_change["original_shape_VoxelVolume"] == pytest.approx(expected, rel=1e-12)
+    assert any("one voxel wider or narrower" in text for text in features.remarks)
+    (plain,) = radiomics.measure(*phantom, [1], spec=RadiomicsSpec(classes=("shape", "firstorder")))
+    assert plain.values == features.values
+    assert plain.contour_change == {}
+
+
+def test_values_are_harmonised_where_the_bundle_knows_the_batch_and_else_it_is_said(
+    phantom: tuple[Volume, Segmentation],
+) -> None:
+    mean, other = "original_firstorder_Mean", "original_firstorder_Range"
+    known = Harmonisation(
+        batch_by=("ManufacturerModelName",),
+        reference="A",
+        batches={"B": {mean: (10.0, 2.0), other: (1.0, 3.0)}},
+        kept=(mean,),
+        source="phantom, n 30",
+    )
+    plain, brought, unknown = (
+        radiomics.measure(*phantom, [1], spec=RadiomicsSpec(classes=("firstorder",), harmonisation=given), batch=batch)[
+            0
+        ]
+        for given, batch in ((None, "B"), (known, "B"), (known, "C"))
+    )
+    assert brought.values[mean] == (plain.values[mean] - 10.0) * 2.0
+    assert by_code(brought)["Q4LE"] == brought.values[mean]
+    assert brought.values[other] == plain.values[other] == unknown.values[other]
+    assert brought.remarks == ("1 of 18 features harmonised from batch B to A (phantom, n 30)",)
+    assert unknown.remarks == ("not harmonised: no parameters for batch C (phantom, n 30)",)
+
+
+def test_an_image_type_whose_packages_are_not_installed_is_missing_and_said(
+    phantom: tuple[Volume, Segmentation],
+) -> None:
+    spec = RadiomicsSpec(image_types={"Original": {}, "LBP3D": {}}, classes=("firstorder",))
+    (features,) = radiomics.measure(*phantom, [1], spec=spec)
+    assert len(features.values) == 18
+    assert [row.name.meaning for row in features.absent] == ["Radiomics features LBP3D"]
+
+
+def test_what_pyradiomics_does_not_have_is_refused(phantom: tuple[Volume, Segmentation]) -> None:
+    spec = RadiomicsSpec(image_types={"Sobel": {}}, classes=("glcm", "glow"))
+    with pytest.raises(ModelError, match=r"radiomics: glow, Sobel asked for, needed classes of shape, .*Wavelet"):
+        radiomics.measure(*phantom, [1], spec=spec)
 
 
 def test_segments_that_are_absent_or_not_asked_for_have_no_features(phantom: tuple[Volume, Segmentation]) -> None:
@@ -126,11 +299,13 @@ def test_segments_that_are_absent_or_not_asked_for_have_no_features(phantom: tup
 def test_a_failure_of_pyradiomics_names_the_segment(
     phantom: tuple[Volume, Segmentation], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise RuntimeError("out of luck")
 
-    monkeypatch.setattr(RadiomicsFeatureExtractor, "execute", fail)
-    with pytest.raises(ModelError, match=r"segment 3 \(S3\): pyradiomics failed with out of luck on \d+ voxels"):
+    monkeypatch.setattr(work, "intensity_features", fail)
+    with pytest.raises(
+        ModelError, match=r"segment 3 \(S3\), image original: pyradiomics failed with out of luck on \d+"
+    ):
         radiomics.measure(*phantom, [3])
 
 

@@ -47,7 +47,8 @@ def test_each_present_segment_has_a_group_with_its_reference_and_values(
         reference = group.referenced_segment[0]
         assert reference.referenced_sop_instance_uid == uids.instance("seg")
         assert reference.referenced_segment_numbers == [position]
-        expected = [row.value for row in any_findings.measurements if row.segment_number == number]
+        rows = [row for row in any_findings.measurements if row.segment_number == number]
+        expected = [row.value for row in sorted(rows, key=lambda row: row.name.value == "RNU0")]
         assert [row.value for row in group.get_measurements()] == expected
 
 
@@ -68,7 +69,7 @@ def test_measurements_carry_unit_method_and_derivation(
     findings: Findings, provenance: Provenance, uids: ResultUids
 ) -> None:
     group = report(findings, provenance, uids).content.get_volumetric_roi_measurement_groups()[0]
-    volume, mesh, attenuation = group.get_measurements()
+    volume, attenuation, mesh = group.get_measurements()
     assert (volume.name.value, volume.unit.value, volume.method.value) == ("118565006", "cm3", "126030")
     assert (mesh.name.value, mesh.name.scheme_designator) == ("RNU0", "IBSI")
     assert (attenuation.unit.value, attenuation.derivation.value) == ("[hnsf'U]", "373098007")

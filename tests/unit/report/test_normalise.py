@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -15,6 +16,7 @@ from pydicom.tag import Tag
 
 from dicomnode.domain.errors import EncodingError
 from dicomnode.domain.finding import Findings, SourceSeries
+from dicomnode.report.identity import fit
 from dicomnode.report.normalise import normalised
 
 from .conftest import SLICE_MM, with_headers
@@ -85,6 +87,19 @@ def test_a_long_accession_number_is_cut_to_what_its_representation_holds(finding
     assert changed(findings, setting("AccessionNumber", "ACC-2026-0000000001234"))[0].AccessionNumber == (
         "ACC-2026-0000000"
     )
+
+
+def test_what_a_file_holds_too_long_is_cut_without_a_word_on_the_terminal(findings: Findings) -> None:
+    header = findings.source.datasets[0]
+    # As it stands in a file that was just read: nobody has looked at the value yet.
+    for keyword, text in (("StationName", b"a station of 22 letters"), ("StudyID", b"2026-11-21T08:00:00.00")):
+        tag = Tag(keyword)
+        header._dict[tag] = RawDataElement(tag, "SH", len(text), text, 0, False, True)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        fitted = fit(header)
+    assert said == []
+    assert (fitted.StationName, fitted.StudyID) == ("a station of 22 ", "2026-11-21T08:00")
 
 
 @pytest.mark.filterwarnings("ignore:The value length")

@@ -64,7 +64,7 @@ def test_numbers_names_and_reservations_can_be_read_as_text(
     warned = replace(findings, warnings=("motion on 3 slices",))
     text = text_of(written(warned, provenance, uids), tmp_path)
     for expected in (
-        "AI result: Chest CT segmentation",
+        "AI result (research): Chest CT segmentation",
         "Not for primary diagnosis",
         "Müller, Jörg · ID P-1 · born 1960-01-02",
         "chest-ct 1.0.0 (demo) · dicomnode 0.1.0 on DICOMNODE",

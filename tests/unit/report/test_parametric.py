@@ -155,7 +155,7 @@ def test_every_segment_has_a_map_of_its_own_in_one_series(
         for concept, segment in ((PROBABILITY, None), (SALIENCY, None), *((PROBABILITY, one) for one in SEGMENTS))
     ]
     assert len({ds.SOPInstanceUID for ds in maps}) == len(maps)
-    assert {ds.SeriesInstanceUID for ds in maps} == {uids.series("pm")}
+    assert {ds.SeriesInstanceUID for ds in maps} == {uids.series("map")}
 
 
 def test_patient_study_and_references_are_those_of_the_source(

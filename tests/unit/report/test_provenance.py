@@ -32,7 +32,7 @@ def test_every_result_says_who_made_it(findings: Findings, provenance: Provenanc
         assert list(ds.SoftwareVersions) == ["0.1.0", "chest-ct 1.0.0"]
         assert ds.DeviceSerialNumber == ds.StationName == "DICOMNODE"
         assert ds.SeriesNumber == series_number(role, "chest")
-        assert ds.SeriesDescription == f"{ROLES[role].title} Chest CT segmentation 1.0.0"
+        assert ds.SeriesDescription == f"{ROLES[role].title} (research) Chest CT segmentation 1.0.0"
         assert ds.SpecificCharacterSet == "ISO_IR 192"
 
 

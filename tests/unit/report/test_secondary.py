@@ -24,7 +24,7 @@ from dicomnode.report.canvas import AMBER, BODY, RED
 from dicomnode.report.encode import to_bytes
 from dicomnode.report.focus import foci_of
 from dicomnode.report.page import MOST_FINDINGS, pictures_of
-from dicomnode.report.panel import Place
+from dicomnode.report.place import Place
 from dicomnode.report.window import window_for
 
 from .conftest import ORIENTATIONS, SEGMENTS, SERIES, SHAPE, STUDY, findings_in, with_headers

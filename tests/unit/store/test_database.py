@@ -80,6 +80,28 @@ def test_opening_twice_migrates_once(tmp_path: Path) -> None:
     second.close()
 
 
+def test_a_database_of_the_first_version_is_brought_up_to_date_with_what_it_holds(tmp_path: Path) -> None:
+    path = tmp_path / "node.db"
+    with sqlite3.connect(path) as old:
+        old.executescript(migrations()[0])
+        old.execute("PRAGMA user_version=1")
+        old.execute(
+            "INSERT INTO study (study_instance_uid, state, changed_at, calling_aet, called_aet, address, peer,"
+            " first_arrival_at, last_arrival_at) VALUES ('1.2', 'settled', '', '', '', '', '', '', '')"
+        )
+        old.execute(
+            "INSERT INTO job (study_instance_uid, changed_at, created_at, revision, rule, model, series_instance_uid,"
+            " frame_of_reference_uid, input_digest, recipe_digest, run, priority, outputs, destinations, refusal,"
+            " not_before) VALUES ('1.2', '', '', 1, 'r', 'm', '1', '', 'i', 'd', 1, 0, '[]', '[]', '', '')"
+        )
+    old.close()
+    new = Database(path)
+    row = new.row("SELECT research, received, deadline_at, retracted FROM job")
+    assert row is not None and tuple(row) == (1, "", "", ""), "what was never said to be clinical is research"
+    assert new.rows("SELECT occasion, only_for FROM result") == []
+    new.close()
+
+
 def test_statements_keeps_triggers_whole() -> None:
     script = "CREATE TABLE a (b);\nCREATE TRIGGER t AFTER INSERT ON a BEGIN\n DELETE FROM a; SELECT 1;\nEND;\n"
     assert len(list(statements(script))) == 2

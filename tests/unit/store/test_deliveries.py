@@ -70,6 +70,33 @@ def test_the_seg_goes_before_the_report_that_refers_to_it(db: Database, deliveri
     assert [one.sop_instance_uid for one in claim(db, deliveries, "A")] == ["9.seg", "9.sr"]
 
 
+def test_a_report_goes_after_the_last_of_all_that_it_refers_to(
+    db: Database, files: Files, deliveries: Deliveries, job: Job
+) -> None:
+    made = [
+        Made(
+            role=role, kind=kind, refers_to=refers_to, sop_class_uid="1", sop_instance_uid=f"8.{role}",
+            series_instance_uid="8", transfer_syntax_uid="1", digest="d", size_bytes=1, path=f"more/{role}",
+        )
+        for role, kind, refers_to in (
+            ("root", "sr", "mask pdf radiomics"), ("radiomics", "radiomics", "mask"), ("mask", "seg", ""),
+            ("pdf", "pdf", ""), ("pdf-2", "other", ""),
+        )
+    ]  # fmt: skip
+    with db.transaction():
+        db.execute("DELETE FROM delivery")
+        db.execute("DELETE FROM result")
+        Jobs(db, files).add_results(job.job_id, made)
+        forms = {form.role: form for form in deliveries.forms(job.job_id, "A")}
+        wanted = [forms[role] for role in ("mask", "pdf", "radiomics", "root", "pdf-2")]
+        deliveries.owe(job.job_id, "A", wanted)
+        claimed = deliveries.claim(job.job_id, "A", "deliver-1", LEASE)
+    assert [one.sop_instance_uid for one in claimed] == ["8.mask", "8.pdf", "8.pdf-2", "8.radiomics", "8.root"]
+    row = db.row("SELECT role FROM result JOIN delivery USING (result_id) WHERE delivery_id ="
+                 " (SELECT depends_on FROM delivery JOIN result USING (result_id) WHERE role = 'root')")  # fmt: skip
+    assert row is not None and row["role"] == "radiomics", "a name that another begins with is another name"
+
+
 def test_a_claimed_delivery_has_one_sender(db: Database, deliveries: Deliveries, job: Job) -> None:
     assert len(claim(db, deliveries, "A")) == 2
     assert claim(db, deliveries, "A", "deliver-2") == []

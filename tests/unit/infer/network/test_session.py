@@ -98,7 +98,7 @@ def test_names_that_a_foreign_network_gives_its_values_are_declared(bundle: Make
         network(inputs=("x.1",), output="out"),
         edit=lambda text: text + '[network]\ninput = "x.1"\noutput = "out"\n',
     )
-    assert [value.name for value in Sessions().get(spec).get_inputs()] == ["x.1"]
+    assert [value.name for value in Sessions().load(spec, spec.weights[0]).get_inputs()] == ["x.1"]
 
 
 def test_the_fit_is_checked_for_every_bundle_that_shares_a_network(bundle: Make, network: Network) -> None:

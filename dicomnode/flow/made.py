@@ -1,0 +1,46 @@
+"""Makes what a job owes its reader and keeps it as files, which count once their rows are committed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from dicomnode.config import Settings
+from dicomnode.domain.finding import Check
+from dicomnode.domain.work import Job
+from dicomnode.flow.corrected import Predecessors
+from dicomnode.flow.keep import keep
+from dicomnode.flow.output import Output
+from dicomnode.flow.results import Computed, Results
+from dicomnode.infer.network.session import Sessions
+from dicomnode.store.database import Database
+from dicomnode.store.files import Files
+from dicomnode.store.jobs import Made
+
+
+class Maker:
+    """Computes and keeps; what either raises is the verdict on the job."""
+
+    def __init__(self, db: Database, files: Files, settings: Settings, sessions: Sessions) -> None:
+        self._db = db
+        self._files = files
+        self._results = Results(settings, sessions)
+        self._predecessors = Predecessors(db, files)
+
+    def results(self, job: Job) -> tuple[list[Made], Computed]:
+        """The results of a job."""
+        computed = self._results.of(job, self._db.clock(), self._predecessors.of(job))
+        return self._kept(job, computed.outputs), computed
+
+    def renewed(self, job: Job, computed: Computed) -> tuple[list[Made], Computed]:
+        """The same results as successors of what was sent since."""
+        newer = self._predecessors.of(job)
+        return self._kept(job, computed.again(newer)), replace(computed, predecessor=newer)
+
+    def refusal(self, job: Job, reason: str, checks: Sequence[Check]) -> list[Made]:
+        """What says why there are none."""
+        predecessor = self._predecessors.of(job)
+        return self._kept(job, self._results.refusal(job, reason, self._db.clock(), predecessor, checks))
+
+    def _kept(self, job: Job, outputs: Iterable[Output]) -> list[Made]:
+        return [keep(self._files, job.study_instance_uid, output) for output in outputs]

@@ -1,0 +1,65 @@
+"""What a settled study's jobs have of earlier studies at once, from our own store, and what is still to be fetched."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from dicomnode.config import Settings
+from dicomnode.domain.model import ModelSpec
+from dicomnode.domain.prior import OWN_STORE, Prior
+from dicomnode.domain.rule import Rule
+from dicomnode.domain.study import Study
+from dicomnode.flow.priors_choice import day_of, identity_of, period, prior_of, select, study_day
+from dicomnode.infer.bundle.load import find_bundles
+from dicomnode.store.database import Database
+from dicomnode.store.files import Files
+from dicomnode.store.jobs import Plan
+from dicomnode.store.priors import Searches
+from dicomnode.store.studies import Studies
+
+
+class OwnPriors:
+    """Looks through our own store; writes nothing."""
+
+    def __init__(self, db: Database, files: Files, settings: Settings) -> None:
+        self._rules = {rule.name: rule for rule in settings.rules if rule.priors is not None}
+        self._models = settings.models.folder
+        self._searches = Searches(db, files)
+        self._studies = Studies(db, files)
+
+    def equip(self, study: Study, plans: Sequence[Plan]) -> list[Plan]:
+        """The same plans with the priors at hand, and with what their rules want of peers."""
+        if not any(plan.rule in self._rules for plan in plans):
+            return list(plans)
+        bundles, _broken = find_bundles(self._models)
+        equipped = []
+        for plan in plans:
+            rule, spec = self._rules.get(plan.rule), bundles.get(plan.model)
+            if rule is not None and spec is not None and not plan.refusal:
+                plan = replace(plan, wish=rule.priors, priors=self.of(study, rule, spec))
+            equipped.append(plan)
+        return equipped
+
+    def of(self, study: Study, rule: Rule, spec: ModelSpec) -> tuple[Prior, ...]:
+        """Earlier studies of the patient in our own store that a rule can use."""
+        wish, day = rule.priors, study_day(study)
+        patient = identity_of(study.series[0].header)
+        if wish is None or day is None or OWN_STORE not in wish.sources or not patient.patient_id:
+            return ()
+        first, last = period(day, wish)
+        stored = self._searches.earlier(str(study.series[0].header.first("PatientID")), study.study_instance_uid)
+        days = {uid: at for uid, text in stored.items() if (at := day_of(text)) is not None and first <= at <= last}
+        found: dict[str, Prior] = {}
+
+        def fits(uid: str) -> bool:
+            earlier = self._studies.load(uid)
+            if earlier is None or not earlier.series:
+                return False
+            results = self._searches.results(uid, rule.name)
+            prior = prior_of(earlier, days[uid], OWN_STORE, rule=rule, spec=spec, patient=patient, results=results)
+            if prior is not None:
+                found[uid] = prior
+            return prior is not None
+
+        return tuple(found[uid] for uid in select(days, wish.at_most, fits))

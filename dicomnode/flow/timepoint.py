@@ -1,0 +1,95 @@
+"""What a study says of a patient's lesions, from its regions and the numbers that were measured of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+
+from pydicom.valuerep import DA
+
+from dicomnode.domain.errors import Unsuitable
+from dicomnode.domain.finding import Measurement, Segmentation, SourceSeries
+from dicomnode.domain.model import ModelSpec
+from dicomnode.domain.prior import Prior, PriorFile
+from dicomnode.domain.response import Lesion, Reference, TimePoint
+from dicomnode.domain.uid import ResultUids
+from dicomnode.flow.circumstances import circumstances
+from dicomnode.measure import lesions
+from dicomnode.measure.change.circumstances import Circumstances
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """A time point with the images that it was measured on, where these are at hand."""
+
+    point: TimePoint
+    source: SourceSeries | None = field(default=None, repr=False)
+    circumstances: Circumstances | None = None
+
+
+def present(
+    source: SourceSeries,
+    found: Segmentation,
+    rows: Sequence[Measurement],
+    model: ModelSpec,
+    uids: ResultUids,
+    author: str,
+) -> Told:
+    """The present study; `author` is who drew its regions, empty where the model found them.
+
+    Raises
+    ------
+    Unsuitable
+        If it has no date.
+    """
+    header = source.datasets[0]
+    day = DA(header.get("StudyDate") or header.get("SeriesDate") or None)
+    if day is None:
+        raise Unsuitable("the present study has no date, needed one to tell before from after")
+    uid = str(header.get("StudyInstanceUID", ""))
+    return _told(source, lesions_of(found, rows, uids), uid, day, author or name_of(model), by_person=bool(author))
+
+
+def lesions_of(found: Segmentation, rows: Sequence[Measurement], uids: ResultUids) -> tuple[Lesion, ...]:
+    """The lesions of all label maps."""
+    return tuple(one for layer in found.layers for one in lesions.of(layer, rows, uids.tracking))
+
+
+def name_of(model: ModelSpec) -> str:
+    """Who measured."""
+    return f"{model.name} {model.version}"
+
+
+def before(
+    prior: Prior,
+    source: SourceSeries | None,
+    found: tuple[Lesion, ...],
+    who: str,
+    files: Sequence[PriorFile],
+    *,
+    by_person: bool = False,
+) -> Told:
+    """An earlier study; `files` are what its numbers come from."""
+    told = _told(source, found, prior.study_instance_uid, prior.study_date, who, by_person=by_person)
+    references = tuple(
+        Reference(
+            study_instance_uid=prior.study_instance_uid,
+            series_instance_uid=file.series_instance_uid,
+            sop_class_uid=file.sop_class_uid,
+            sop_instance_uid=file.sop_instance_uid,
+        )
+        for file in files
+    )
+    return replace(told, point=replace(told.point, references=references))
+
+
+def _told(
+    source: SourceSeries | None, found: tuple[Lesion, ...], study: str, day: date, who: str, *, by_person: bool = False
+) -> Told:
+    made = circumstances(source) if source else None
+    words = {**(made.words if made else {}), "model": who}
+    point = TimePoint(
+        study_instance_uid=study, day=day, lesions=found, measured_by=who, by_person=by_person, comparability=words
+    )
+    return Told(point=point, source=source, circumstances=made)

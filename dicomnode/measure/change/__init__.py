@@ -1,0 +1,1 @@
+"""The same lesions at several times: registration, matching, comparability and response."""

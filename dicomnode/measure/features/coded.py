@@ -1,0 +1,100 @@
+"""Values of features as coded measurements, and those that are none with the reason."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from dicomnode.domain.code import Code
+from dicomnode.domain.finding import Absent, Measurement
+from dicomnode.measure import codes
+from dicomnode.measure.features.classes import Computed
+
+#: How pyradiomics begins the names of features of the unfiltered image.
+ORIGINAL = "original"
+
+#: IBSI's IPH6 is excess kurtosis; pyradiomics gives the plain one.
+_OFFSETS = {"firstorder_Kurtosis": -3.0}
+
+#: For these pyradiomics gives a number by convention (0, 1 or a million) where their definition divides by zero: where
+#: all voxels have one value, and where all have one grey level.
+_CONVENTIONS_OF_A_CONSTANT = ("firstorder_Skewness", "firstorder_Kurtosis")
+_CONVENTIONS_OF_ONE_LEVEL = (
+    "glcm_Correlation",
+    "glcm_Imc1",
+    "glcm_Imc2",
+    "glcm_MCC",
+    "ngtdm_Busyness",
+    "ngtdm_Coarseness",
+    "ngtdm_Contrast",
+    "ngtdm_Strength",
+)
+
+_PREFIX = "RAD"
+
+#: Units of features that IBSI does not define and that are no plain numbers.
+_UNITS = {"firstorder_TotalEnergy": Code(value="mm3", scheme="UCUM", meaning="cubic millimeter")}
+
+
+def concept(
+    image: str, feature: str, modality: str, unit: str, settings: Mapping[str, Any]
+) -> tuple[Code, Code] | None:
+    """What a feature is called and its unit; None where it has no code.
+
+    The code of IBSI stands for a feature of the unfiltered image that is computed as IBSI defines it (PS3.16
+    CID 7477 and others). A feature of a filtered image has a private code, whose meaning is pyradiomics' name.
+
+    Parameters
+    ----------
+    image, feature
+        The parts of pyradiomics' name before and after the first `_`.
+    """
+    # Neither the values of a filtered nor those of a normalised image have the unit of the image.
+    arbitrary = image != ORIGINAL or settings.get("normalize")
+    known = codes.feature(feature, *(("", codes.NO_UNITS.value) if arbitrary else (modality, unit)))
+    if image == ORIGINAL:
+        return known if known and not _not_ibsi(feature, settings) else None
+    return codes.described(_PREFIX, f"{image}_{feature}"), known[1] if known else _UNITS.get(feature, codes.NO_UNITS)
+
+
+def group(image: str) -> tuple[Code, Code]:
+    """Stands for all features of an image where none could be had; an empty name for all of all images."""
+    return codes.described(_PREFIX, " ".join(["Radiomics features", image]).strip()), codes.NO_UNITS
+
+
+def measurements(
+    number: int, named: Mapping[tuple[str, str], float], modality: str, unit: str, settings: Mapping[str, Any]
+) -> Iterator[Measurement]:
+    """The values that have a code."""
+    for (image, feature), value in named.items():
+        coded = concept(image, feature, modality, unit, settings)
+        if coded:
+            offset = _OFFSETS.get(feature, 0.0) if image == ORIGINAL else 0.0
+            yield Measurement(segment_number=number, name=coded[0], value=value + offset, unit=coded[1])
+
+
+def undefined(computed: Computed) -> Iterator[tuple[str, Code, str]]:
+    """Features that an image does not define, each with the reason."""
+    for feature, value in computed.values.items():
+        if math.isnan(value):
+            yield feature, codes.NOT_A_NUMBER, "its definition has no value for this region"
+        elif math.isinf(value):
+            yield feature, codes.OUT_OF_RANGE, "its value is infinite for this region"
+        elif computed.constant and feature in _CONVENTIONS_OF_A_CONSTANT:
+            yield feature, codes.INDETERMINATE, "not defined where all voxels have one intensity"
+        elif computed.grey_levels == 1 and feature in _CONVENTIONS_OF_ONE_LEVEL:
+            yield feature, codes.INDETERMINATE, "not defined where all voxels have one grey level"
+
+
+def absent(number: int, coded: tuple[Code, Code], reason: Code, text: str) -> Absent:
+    """One number that is none."""
+    return Absent(segment_number=number, name=coded[0], unit=coded[1], reason=reason, text=text)
+
+
+def _not_ibsi(feature: str, settings: Mapping[str, Any]) -> bool:
+    """Whether a setting makes of the feature something else than IBSI's."""
+    if feature in ("firstorder_Energy", "firstorder_RootMeanSquared"):
+        return bool(settings.get("voxelArrayShift", 0))
+    # IBSI's matrix is symmetric (reference manual 3.6).
+    return feature.startswith("glcm_") and not settings.get("symmetricalGLCM", True)

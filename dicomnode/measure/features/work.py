@@ -1,0 +1,138 @@
+"""Images of regions shared out to processes, when there is enough to do for that."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from functools import cache
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dicomnode.domain.errors import ModelError
+from dicomnode.measure.features.classes import Computed, intensity_features
+
+#: What pyradiomics and the libraries under it raise on settings and regions that they cannot do with.
+FAILURES = (ValueError, RuntimeError, ArithmeticError, LookupError, TypeError, MemoryError, np.linalg.LinAlgError)
+
+#: What the classes take for one voxel of the bounding box on one core, and for an image however small (measured).
+_SECONDS_PER_VOXEL = 0.7e-6
+_SECONDS_PER_IMAGE = 0.015
+
+#: The first time, processes take one to two seconds until they have imported pyradiomics; later ones are forked from a
+#: server that has, in a tenth of that.
+_WORTH_SECONDS = 4.0
+_WORTH_SECONDS_LATER = 1.0
+
+#: Images per process that wait for it, so that no process does, and memory is not filled with images.
+_AHEAD = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One image of one region: what `intensity_features` takes, and to whom the answer belongs.
+
+    Attributes
+    ----------
+    region
+        Place of the region in the caller's list.
+    subject
+        The region in words, for messages.
+    name
+        Of the image, as pyradiomics begins the names of its features.
+    """
+
+    region: int
+    subject: str
+    name: str
+    image: NDArray[Any] = field(repr=False)
+    mask: NDArray[np.bool_] = field(repr=False)
+    spacing_mm: tuple[float, float, float]
+    classes: tuple[str, ...]
+    settings: Mapping[str, Any] = field(repr=False)
+
+
+def seconds(box_voxels: int, images: int) -> float:
+    """What one core is expected to take for a region."""
+    return images * (_SECONDS_PER_IMAGE + box_voxels * _SECONDS_PER_VOXEL)
+
+
+def computed(jobs: Iterable[Job], workers: int, expected_seconds: float) -> Iterator[tuple[Job, Computed]]:
+    """Every job with its answer, in the order of the jobs, which are asked for as they are needed.
+
+    Parameters
+    ----------
+    workers
+        Processes; one computes here.
+    expected_seconds
+        Of one core for all of them; little work is done here, too.
+
+    Raises
+    ------
+    ModelError
+        If pyradiomics fails, or a process was killed.
+    """
+    started = _context.cache_info().currsize > 0
+    if workers < 2 or expected_seconds < (_WORTH_SECONDS_LATER if started else _WORTH_SECONDS):
+        for job in jobs:
+            yield job, _compute(job)
+        return
+    with ProcessPoolExecutor(workers, mp_context=_context(), initializer=_leave_with_parent) as pool:
+        waiting: deque[tuple[Job, Future[Computed]]] = deque()
+        for job in jobs:
+            waiting.append((job, pool.submit(_compute, job)))
+            if len(waiting) > workers * _AHEAD:
+                first, answer = waiting.popleft()
+                yield first, _result(first, answer)
+        for first, answer in waiting:
+            yield first, _result(first, answer)
+
+
+def _result(job: Job, answer: Future[Computed]) -> Computed:
+    try:
+        return answer.result()
+    except BrokenProcessPool as error:
+        raise ModelError(
+            f"{job.subject}, image {job.name}: a process of radiomics was killed, needed memory for "
+            f"{job.image.nbytes / 2**20:.0f} MiB of image and its matrices"
+        ) from error
+
+
+def _compute(job: Job) -> Computed:
+    try:
+        return intensity_features(job.image, job.mask, job.spacing_mm, job.classes, job.settings)
+    except FAILURES as error:
+        raise ModelError(
+            f"{job.subject}, image {job.name}: pyradiomics failed with {error!s} on {int(job.mask.sum())} voxels, "
+            "needed a region whose features are defined"
+        ) from error
+
+
+@cache
+def _context() -> Any:
+    """Where processes come from: never a fork of this one, whose inference runtime has threads."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["__main__", __name__])
+    return context
+
+
+def _leave_with_parent() -> None:
+    """A killed parent says nothing to processes that wait for work; they watch for its end themselves."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_leave_after, args=(parent,), daemon=True).start()
+
+
+def _leave_after(parent: BaseProcess) -> None:
+    parent.join()
+    os._exit(1)

@@ -1,0 +1,1 @@
+"""Finds and fetches earlier studies at peers: C-FIND, C-MOVE, C-GET."""

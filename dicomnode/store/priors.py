@@ -1,0 +1,278 @@
+"""Searches for earlier studies, and what each job was given of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from sqlite3 import Row
+
+from dicomnode.domain.clock import from_text, to_text
+from dicomnode.domain.prior import Prior, PriorFile, PriorKind, PriorWish
+from dicomnode.store.database import Database
+from dicomnode.store.files import Files
+
+_DATE = "%Y%m%d"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """One job's wish for earlier studies at one peer.
+
+    Attributes
+    ----------
+    fetched
+        Whether everything that was found has come, so that it only has to be handed over.
+    found
+        Study Instance UIDs that were chosen.
+    """
+
+    search_id: int
+    job_id: int
+    study_instance_uid: str
+    rule: str
+    source: str
+    fetched: bool
+    failures: int
+    reason: str
+    give_up_at: datetime
+    found: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latest:
+    """The newest run of the analysis that a search belongs to.
+
+    Attributes
+    ----------
+    current
+        Whether it still speaks for the study: neither cancelled nor taken back, and no input of it replaced.
+    untouched
+        Whether nobody has begun it, so that it can still be given more.
+    settled
+        Whether it has ended and nothing of it is on its way to a destination any more.
+    """
+
+    job_id: int
+    current: bool
+    untouched: bool
+    settled: bool
+    succeeded: bool
+
+
+class Searches:
+    """The rows of searches and of what jobs were given. Methods that write expect `Database.transaction`."""
+
+    def __init__(self, db: Database, files: Files) -> None:
+        self._db = db
+        self._files = files
+
+    def begin(self, job_id: int, study_instance_uid: str, wish: PriorWish | None, at_hand: Sequence[Prior]) -> None:
+        """Give a new job the priors at hand, and look for others at every peer; searches of earlier runs end."""
+        self.freeze(job_id, at_hand)
+        self._db.execute(
+            "UPDATE prior_search SET state = 'cancelled', reason = 'the study is analysed anew', changed_at = ?"
+            " WHERE state IN ('waiting', 'fetched') AND job_id IN (SELECT old.job_id FROM job AS old JOIN job AS new"
+            "  USING (study_instance_uid, rule, frame_of_reference_uid)"
+            "  WHERE new.job_id = ? AND old.job_id < new.job_id)",
+            self._db.now(), job_id,
+        )  # fmt: skip
+        if wish is None:
+            return
+        until = to_text(self._db.clock() + timedelta(seconds=wish.wait_seconds))
+        for source in wish.peers:
+            self._db.execute(
+                "INSERT INTO prior_search (job_id, study_instance_uid, source, changed_at, give_up_at, next_try_at)"
+                " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                job_id, study_instance_uid, source, self._db.now(), until, self._db.now(),
+            )  # fmt: skip
+
+    def due(self, source: str) -> Search | None:
+        """What can be worked on at a source now, the oldest job first."""
+        row = self._db.row(
+            "SELECT prior_search.*, job.rule FROM prior_search JOIN job USING (job_id)"
+            " WHERE prior_search.state IN ('waiting', 'fetched') AND source = ? AND next_try_at <= ?"
+            " ORDER BY next_try_at, search_id LIMIT 1",
+            source, self._db.now(),
+        )  # fmt: skip
+        if row is None:
+            return None
+        return Search(
+            search_id=row["search_id"],
+            job_id=row["job_id"],
+            study_instance_uid=row["study_instance_uid"],
+            rule=row["rule"],
+            source=row["source"],
+            fetched=row["state"] == "fetched",
+            failures=row["failures"],
+            reason=row["reason"],
+            give_up_at=from_text(row["give_up_at"]),
+            found=tuple(json.loads(row["found"])),
+        )
+
+    def rest(self, source: str, until: datetime) -> None:
+        """Leave a peer that does not answer alone; what is wanted of it in vain until then has one more try."""
+        self._db.execute(
+            "UPDATE prior_search SET next_try_at = MIN(give_up_at, ?) WHERE state = 'waiting' AND source = ?"
+            " AND next_try_at < ? AND give_up_at > ?",
+            to_text(until), source, to_text(until), self._db.now(),
+        )  # fmt: skip
+
+    def earlier(self, patient_id: str, study_instance_uid: str) -> dict[str, str]:
+        """Other settled studies under a Patient ID in this store, with their Study Date as it came."""
+        rows = self._db.rows(
+            "SELECT study_instance_uid, MIN(json_extract(header, '$.\"00080020\".Value[0]')) AS day"
+            " FROM series JOIN study USING (study_instance_uid)"
+            " WHERE json_extract(header, '$.\"00100020\".Value[0]') = ? AND study_instance_uid <> ?"
+            " AND state = 'settled' AND held = '' GROUP BY study_instance_uid",
+            patient_id, study_instance_uid,
+        )  # fmt: skip
+        return {row["study_instance_uid"]: str(row["day"] or "") for row in rows}
+
+    def results(self, study_instance_uid: str, rule: str) -> list[PriorFile]:
+        """Masks and reports that the newest valid run of a rule has made of a study, as priors to others."""
+        rows = self._db.rows(
+            "SELECT result.* FROM result JOIN job USING (job_id) WHERE study_instance_uid = :uid AND rule = :rule"
+            " AND state = 'done' AND superseded = 0 AND retracted = '' AND role = kind AND kind IN ('seg', 'sr')"
+            " AND job.run = (SELECT MAX(run) FROM job AS new WHERE new.study_instance_uid = job.study_instance_uid"
+            "  AND new.rule = job.rule AND new.input_digest = job.input_digest AND new.state = 'done')"
+            " ORDER BY result_id",
+            uid=study_instance_uid, rule=rule,
+        )  # fmt: skip
+        return [
+            PriorFile(
+                kind=PriorKind.MASK if row["kind"] == "seg" else PriorKind.REPORT,
+                series_instance_uid=row["series_instance_uid"],
+                sop_class_uid=row["sop_class_uid"],
+                sop_instance_uid=row["sop_instance_uid"],
+                path=self._files.path(row["path"]),
+                own=True,
+            )
+            for row in rows
+        ]
+
+    def own(self, sop_instance_uids: Iterable[str]) -> dict[str, bool]:
+        """Which of these objects this node made → whether they still stand: not taken back, inputs not replaced."""
+        rows = self._db.rows(
+            "SELECT sop_instance_uid, superseded = 0 AND retracted = '' AS stands FROM result JOIN job USING (job_id)"
+            " WHERE sop_instance_uid IN (SELECT value FROM json_each(?))",
+            json.dumps(list(sop_instance_uids)),
+        )
+        return {row["sop_instance_uid"]: bool(row["stands"]) for row in rows}
+
+    def choose(self, search: Search, found: Sequence[str]) -> None:
+        """Note which studies are being fetched, so that nothing of them is cleaned up meanwhile."""
+        self._db.execute(
+            "UPDATE prior_search SET found = ? WHERE search_id = ?", json.dumps(list(found)), search.search_id
+        )
+
+    def leave(self, search: Search, state: str, reason: str) -> None:
+        """Move on to `fetched`, `done`, `failed` or `cancelled`."""
+        self._db.execute(
+            "UPDATE prior_search SET state = ?, reason = ?, changed_at = ?, next_try_at = ? WHERE search_id = ?",
+            state, reason, self._db.now(), self._db.now(), search.search_id,
+        )  # fmt: skip
+
+    def cancel(self, study_instance_uid: str) -> int:
+        """Look for no more priors of a study; how many searches that ended."""
+        return self._db.execute(
+            "UPDATE prior_search SET state = 'cancelled', reason = 'by an operator', changed_at = ?"
+            " WHERE state IN ('waiting', 'fetched') AND study_instance_uid = ?",
+            self._db.now(), study_instance_uid,
+        )  # fmt: skip
+
+    def put_off(self, search: Search, reason: str, until: datetime, *, failed: bool) -> None:
+        """Try again later; a reason that is new is told in the study's story."""
+        self._db.execute(
+            "UPDATE prior_search SET reason = ?, next_try_at = ?, failures = failures + ? WHERE search_id = ?",
+            reason, to_text(until), int(failed), search.search_id,
+        )  # fmt: skip
+        if reason and reason != search.reason:
+            place = f"job {search.job_id} at {search.source}"
+            self._db.event(search.study_instance_uid, "prior", place, "not yet", reason)
+
+    def latest(self, job_id: int) -> Latest:
+        """The newest run of the analysis of which `job_id` is one."""
+        row = self._db.row(
+            "SELECT new.* FROM job AS new JOIN job AS old USING (study_instance_uid, rule, input_digest, recipe_digest)"
+            " WHERE old.job_id = ? ORDER BY new.run DESC LIMIT 1",
+            job_id,
+        )
+        assert row is not None
+        owed = self._db.row(
+            "SELECT 1 FROM delivery WHERE job_id = ? AND state IN ('waiting', 'running') LIMIT 1", row["job_id"]
+        )
+        return Latest(
+            job_id=row["job_id"],
+            current=row["state"] != "cancelled" and not row["superseded"] and not row["retracted"],
+            untouched=row["state"] == "waiting" and row["attempts"] == 0,
+            settled=row["state"] in {"done", "failed"} and owed is None,
+            succeeded=row["state"] != "failed",
+        )
+
+    def freeze(self, job_id: int, priors: Sequence[Prior]) -> None:
+        """Give a job these priors instead of those that it had."""
+        self._db.execute("DELETE FROM job_prior WHERE job_id = ?", job_id)
+        for prior in priors:
+            self._db.execute(
+                "INSERT INTO job_prior (job_id, study_instance_uid, study_date, source, remark)"
+                " VALUES (?, ?, ?, ?, ?)",
+                job_id, prior.study_instance_uid, prior.study_date.strftime(_DATE), prior.source, prior.remark,
+            )  # fmt: skip
+            for position, file in enumerate(prior.files):
+                self._db.execute(
+                    "INSERT INTO job_prior_file VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    job_id, prior.study_instance_uid, position, file.kind, file.input, int(file.own),
+                    file.series_instance_uid, file.sop_class_uid, file.sop_instance_uid,
+                    str(file.path.relative_to(self._files.folder)),
+                )  # fmt: skip
+
+    def rerun(self, job_id: int, priors: Sequence[Prior]) -> int:
+        """Repeat an analysis with these priors as its next run; the new job."""
+        row = self._db.row("SELECT * FROM job WHERE job_id = ?", job_id)
+        assert row is not None
+        anew = {
+            "state": "waiting", "reason": "", "run": row["run"] + 1, "attempts": 0, "lease": "", "lease_expires_at": "",
+            "deadline_at": "", "changed_at": self._db.now(), "created_at": self._db.now(), "not_before": self._db.now(),
+        }  # fmt: skip
+        kept = {key: row[key] for key in row.keys() if key != "job_id"}  # noqa: SIM118 - rows of sqlite3 iterate values
+        columns = {**kept, **anew}
+        names, marks = ", ".join(columns), ", ".join("?" * len(columns))
+        new = self._db.insert(f"INSERT INTO job ({names}) VALUES ({marks})", *columns.values())  # noqa: S608
+        self._db.execute(
+            "INSERT INTO job_input SELECT ?, position, input, instance_id FROM job_input WHERE job_id = ?", new, job_id
+        )
+        self.freeze(new, priors)
+        return new
+
+
+def frozen(db: Database, files: Files, job_id: int) -> tuple[Prior, ...]:
+    """The priors that a job was given, the oldest first; one whose files were cleaned up since is left out."""
+    members: dict[str, list[PriorFile]] = {}
+    for row in db.rows("SELECT * FROM job_prior_file WHERE job_id = ? ORDER BY position", job_id):
+        members.setdefault(row["study_instance_uid"], []).append(_file(row, files))
+    rows = db.rows("SELECT * FROM job_prior WHERE job_id = ? ORDER BY study_date, study_instance_uid", job_id)
+    return tuple(
+        Prior(
+            study_instance_uid=row["study_instance_uid"],
+            study_date=date.fromisoformat(row["study_date"]),
+            source=row["source"],
+            files=tuple(members[row["study_instance_uid"]]),
+            remark=row["remark"],
+        )
+        for row in rows
+        if row["study_instance_uid"] in members
+    )
+
+
+def _file(row: Row, files: Files) -> PriorFile:
+    return PriorFile(
+        kind=PriorKind(row["kind"]),
+        series_instance_uid=row["series_instance_uid"],
+        sop_class_uid=row["sop_class_uid"],
+        sop_instance_uid=row["sop_instance_uid"],
+        path=files.path(row["path"]),
+        input=row["input"],
+        own=bool(row["own"]),
+    )
