@@ -171,7 +171,9 @@ class Measurement:
     Attributes
     ----------
     points_mm
-        What was measured, for viewers to draw: the two end points of a length, LPS in mm. Empty for what has no place.
+        What was measured, for viewers to draw, LPS in mm: the two end points of a length, the one point of a place (a
+        centroid's coordinates, an uptake's peak). Of a bounding box they are edges of the box, which nobody would set
+        callipers to. Empty for what has no place.
     plane
         Index of the plane of the source on which the points lie; None where they lie on none.
     """

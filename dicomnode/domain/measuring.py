@@ -97,6 +97,13 @@ class RadiomicsSpec:
     most_anisotropy
         Above this ratio of the longest to the shortest side of a voxel there are no features, since textures in space
         take neighbours along all axes for alike; None sets no limit.
+    ibsi
+        Whether image and mask are prepared as the reference manual of IBSI does where that is not pyradiomics' way:
+        grid about the centre of the image, mask by linear interpolation, whole Hounsfield units, bins of a fixed size
+        from the lower limit of resegmentation on.
+    outliers_sigma
+        With `ibsi`, the resegmentation that leaves out voxels farther from their mean, in standard deviations, after
+        that by `resegmentRange`.
     perturb
         Whether the mask is also grown and shrunk by one voxel, to tell how much each feature depends on the contour.
     stability
@@ -109,6 +116,8 @@ class RadiomicsSpec:
     most_voxels: int = 5_000_000
     coarsen: bool = False
     most_anisotropy: float | None = None
+    ibsi: bool = False
+    outliers_sigma: float | None = None
     perturb: bool = False
     stability: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     harmonisation: Harmonisation | None = None

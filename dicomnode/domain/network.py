@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from ipaddress import IPv6Address, ip_address, ip_network
+from pathlib import Path
+
+from dicomnode.domain.certificate import Certificate
 
 #: Transfer syntaxes that turn into each other without loss (PS3.5 Annex A): Explicit, Implicit and Deflated VR LE.
 CONVERTIBLE = frozenset({"1.2.840.10008.1.2.1", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1.99"})
@@ -20,6 +23,33 @@ class PeerRole(StrEnum):
     ARCHIVE = "archive"
     MODALITY = "modality"
     ROUTER = "router"
+
+
+class TlsProfile(StrEnum):
+    """A secure transport connection profile: PS3.15 B.12 or B.13."""
+
+    BCP195 = "bcp195"
+    MODIFIED = "modified"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """What this node shows and whom it trusts on a TLS connection; PEM files.
+
+    Attributes
+    ----------
+    certificate
+        This node's, followed by those between it and its authority; None shows nothing.
+    key
+        The private key that belongs to it.
+    ca
+        The authorities whose certificates are believed.
+    """
+
+    certificate: Path | None = None
+    key: Path | None = None
+    ca: Path | None = None
+    profile: TlsProfile = TlsProfile.BCP195
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +78,13 @@ class Peer:
         Whether its label map describes the background as a segment.
     retrieve
         How earlier studies are fetched from it: `move` (C-MOVE to this node's AE title) or `get` (C-GET).
+    tls
+        How it is called over TLS; None calls it over plain TCP.
+    certificate_subject
+        Names that its certificate has to bear (`certificate.parse_names`). It may then call over TLS alone, and when it
+        is called they are looked for in place of the host. Empty: any certificate of a trusted authority.
+    user
+        The user that it has to name, with the passcode, when it calls (PS3.7 D.3.3.7); empty: none.
     """
 
     name: str
@@ -65,6 +102,9 @@ class Peer:
     empty_frames: bool = False
     labelmap_background: bool = True
     retrieve: str = "move"
+    tls: Tls | None = None
+    certificate_subject: str = ""
+    user: str = ""
 
     @property
     def address(self) -> str:
@@ -104,6 +144,25 @@ class Association:
     called_aet: str
     address: str
     peer: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What a caller has shown of itself besides its AE title and address.
+
+    Attributes
+    ----------
+    secure
+        Whether it calls over TLS.
+    certificate
+        What it showed there, verified; None when it showed none.
+    user
+        The user whose passcode it knew; empty when it named none.
+    """
+
+    secure: bool = False
+    certificate: Certificate | None = None
+    user: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

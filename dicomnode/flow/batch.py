@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pydicom import Dataset
 from pydicom.multival import MultiValue
 
+#: Modality → keywords that name the batch of a series unless somebody says otherwise: what makes features of one
+#: object differ most, which is scanner and kernel in CT, reconstruction in PET, sequence and field strength in MR.
+BATCH_BY: Mapping[str, tuple[str, ...]] = {
+    "CT": ("ManufacturerModelName", "ConvolutionKernel"),
+    "PT": ("ManufacturerModelName", "ReconstructionMethod"),
+    "MR": ("ManufacturerModelName", "MagneticFieldStrength", "ScanningSequence", "SequenceVariant"),
+}
+
 #: Between the values of several keywords, for people to read.
-_BETWEEN = " | "
+BETWEEN = " | "
 
 
 def batch_of(header: Dataset, keywords: Sequence[str]) -> str | None:
@@ -20,4 +28,4 @@ def batch_of(header: Dataset, keywords: Sequence[str]) -> str | None:
         if not text.strip():
             return None
         values.append(" ".join(text.split()))
-    return _BETWEEN.join(values)
+    return BETWEEN.join(values)

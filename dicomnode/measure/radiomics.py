@@ -16,7 +16,7 @@ from dicomnode.domain.finding import FeatureSet, Segmentation
 from dicomnode.domain.measuring import RadiomicsSpec
 from dicomnode.domain.model import Segment
 from dicomnode.measure import codes
-from dicomnode.measure.features import classes, filters
+from dicomnode.measure.features import classes, filters, standard
 from dicomnode.measure.features.coded import ORIGINAL
 from dicomnode.measure.features.frame import Box, Frame, normalisation
 from dicomnode.measure.features.plan import Plan, Refusal, perturbed, plan
@@ -65,6 +65,9 @@ def measure(
     spec = spec or RadiomicsSpec()
     chosen = _chosen(spec)
     settings = merged_settings(classes.defaults(), spec)
+    if spec.ibsi:
+        whole = codes.image_unit(modality, unit) == codes.HOUNSFIELD_UNIT
+        settings = standard.settings_of(settings, spec.outliers_sigma, whole)
     z, y, x = (float(length) for length in volume.spacing)
     context = Context(
         modality=modality,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,10 @@ from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
 from dicomnode.domain import network
+from dicomnode.domain.certificate import Certificate
 from dicomnode.receive.spool import SpoolingProvider
+from dicomnode.tls.connection import SecureSocket
+from dicomnode.tls.credentials import Credentials
 from dicomnode.receive.waiting import IndicationQueue, OutgoingQueue, WaitingSocket
 
 log = structlog.get_logger(__name__)
@@ -49,6 +53,15 @@ class NodeAssociation(Association):
         self.dul.to_provider_queue = OutgoingQueue(connection)
         self.dul.to_user_queue = IndicationQueue(self.dimse.msg_queue)
 
+    @property
+    def shown(self) -> network.Shown:
+        """What the peer has shown of itself on this connection."""
+        connection = self._connection.socket
+        if not isinstance(connection, SecureSocket):
+            return network.Shown()
+        decoded = connection.getpeercert()
+        return network.Shown(secure=True, certificate=Certificate.of(decoded) if decoded else None)
+
     def hang_up(self) -> None:
         """Cut the connection under a network thread that waits inside a PDU, where no abort can reach it."""
         self._connection._shutdown_socket()
@@ -79,6 +92,32 @@ class Acceptor(RequestHandler):
     """Sets up the association for one connection."""
 
     server: Server
+
+    def handle(self) -> None:
+        """Agree on TLS where this port asks for it, then start the association.
+
+        This runs in a thread of its own: a peer that takes its time for the handshake holds up nobody else.
+        """
+        if self.server.credentials is not None:
+            try:
+                self.request = self._secured(self.server.credentials)
+            except OSError as error:
+                reason = getattr(error, "verify_message", "") or getattr(error, "reason", "") or error.strerror or error
+                log.warning("tls_refused", address=str(self.client_address[0]), reason=str(reason))
+                self.server.shutdown_request(self.request)
+                return
+        super().handle()
+
+    def _secured(self, credentials: Credentials) -> socket.socket:
+        # The whole handshake has to be done in this time (ARTIM, PS3.8 9.1.5), however it is dribbled.
+        self.request.settimeout(self.ae.acse_timeout)
+        secured = credentials.context().wrap_socket(self.request, server_side=True, do_handshake_on_connect=False)
+        try:
+            secured.do_handshake()
+        except OSError:
+            secured.close()
+            raise
+        return secured
 
     def _create_association(self) -> NodeAssociation:
         server, ae = self.server, self.ae
@@ -115,11 +154,14 @@ class Server(ThreadedAssociationServer):
         Where data sets are written while they arrive.
     on_end
         Called once when an association has ended, however it did.
+    credentials
+        What is shown and trusted on this port; None for plain TCP.
     """
 
     request_queue_size = 128
     folder: Path
     on_end: Callable[[NodeAssociation], None]
+    credentials: Credentials | None = None
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Log what socketserver would print."""

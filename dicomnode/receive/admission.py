@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-from dicomnode.domain.network import Peer
+from dicomnode.domain.network import Peer, Shown
 
 #: (result, source, reason) of an A-ASSOCIATE-RJ (PS3.8 Table 9-21): permanent, by the service user.
 CALLING_AE_TITLE_NOT_RECOGNISED = (1, 1, 3)
 CALLED_AE_TITLE_NOT_RECOGNISED = (1, 1, 7)
+#: The same, by ACSE, for a user whose passcode is wrong (PS3.7 D.3.3.7.3 leaves the reason open).
+NO_REASON_GIVEN = (1, 2, 1)
+
+_NOTHING_SHOWN = Shown()
 
 #: Where a DICOM node usually listens; the caller's own port is never told by an association.
 _USUAL_PORT = 104
@@ -59,11 +63,14 @@ class Admission:
     called_aets: frozenset[str]
     accept_unknown: bool = False
 
-    def judge(self, calling_aet: str, called_aet: str, address: str) -> Admitted | Rejected:
+    def judge(
+        self, calling_aet: str, called_aet: str, address: str, shown: Shown = _NOTHING_SHOWN
+    ) -> Admitted | Rejected:
         """Whether `calling_aet` at `address` (textual IP) may open an association with `called_aet`.
 
         AE titles compare without leading and trailing spaces (PS3.5 6.2, AE). A known AE title from a foreign address
-        is refused even when unknown callers are accepted: it claims to be somebody it is not.
+        is refused even when unknown callers are accepted: it claims to be somebody it is not. So is one that does not
+        show the certificate or the user that its entry asks for.
         """
         calling_aet, called_aet = calling_aet.strip(), called_aet.strip()
         if called_aet not in self.called_aets:
@@ -72,12 +79,19 @@ class Admission:
             text = f"called AE title {called_aet!r} by {calling_aet!r} at {address}: this node answers to {known}"
             return Rejected(text=text, result=result, source=source, reason=reason)
         namesakes = [peer for peer in self.peers if peer.aet == calling_aet]
+        lacking = []
         for peer in namesakes:
             if peer.calls_from(address):
-                return Admitted(peer=peer.name)
+                lack = _lack(peer, shown)
+                if not lack:
+                    return Admitted(peer=peer.name)
+                lacking.append(lack)
         if not namesakes and self.accept_unknown:
             return Admitted()
         result, source, reason = CALLING_AE_TITLE_NOT_RECOGNISED
+        if lacking:
+            text = f"calling AE title {calling_aet!r} from {address}: {'; '.join(lacking)}"
+            return Rejected(text=text, result=result, source=source, reason=reason)
         if namesakes:
             places = ", ".join(f"{peer.name} at {' '.join(peer.addresses) or peer.host}" for peer in namesakes)
             text = f"calling AE title {calling_aet!r} from {address}: configured as {places}"
@@ -86,6 +100,20 @@ class Admission:
             text = f"calling AE title {calling_aet!r} from {address}: no peer has this AE title"
             lines = _new_peer(calling_aet, address)
         return Rejected(text=text, result=result, source=source, reason=reason, toml_lines=lines)
+
+
+def _lack(peer: Peer, shown: Shown) -> str:
+    """What the entry of `peer` asks for and this caller has not shown; "" where nothing is missing."""
+    if (peer.certificate_subject or peer.user) and not shown.secure:
+        return f"{peer.name} may call over TLS alone, on the port of [tls]"
+    if peer.certificate_subject:
+        if shown.certificate is None:
+            return f"it showed no certificate, {peer.name} has to show one of {peer.certificate_subject!r}"
+        if not shown.certificate.bears(peer.certificate_subject):
+            return f"certificate of {shown.certificate.subject!r}, needed for {peer.name}: {peer.certificate_subject!r}"
+    if peer.user and shown.user != peer.user:
+        return f"it proved no user, {peer.name} has to name {peer.user!r} and its passcode"
+    return ""
 
 
 def _new_peer(aet: str, address: str) -> str:

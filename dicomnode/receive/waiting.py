@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import select
 import socket
 from contextlib import suppress
 from queue import Queue
+from time import monotonic
 from typing import Any
 
+import structlog
 from pynetdicom.association import Association
 from pynetdicom.transport import AssociationSocket
+
+from dicomnode.receive.pace import Pace
+
+from dicomnode.tls.connection import SecureSocket
+
+log = structlog.get_logger(__name__)
 
 #: How often timers (ARTIM, network time-out) are looked at when nothing happens.
 TICK_SECONDS = 0.2
@@ -23,10 +32,16 @@ class WaitingSocket(AssociationSocket):
 
     pynetdicom's network thread polls the socket and sleeps 1 ms in between, which costs up to a millisecond per PDU in
     both directions and a core for a few dozen idle associations.
+
+    Attributes
+    ----------
+    pace
+        Of what the peer is sending: its request for an association, a PDU, or an object of many.
     """
 
-    def __init__(self, association: Association, connection: socket.socket) -> None:
+    def __init__(self, association: Association, connection: socket.socket, pace: Pace) -> None:
         super().__init__(association, client_socket=connection)
+        self.pace = pace
         self._waker, self._woken = socket.socketpair()
         self._waker.setblocking(False)
         self._woken.setblocking(False)
@@ -38,25 +53,59 @@ class WaitingSocket(AssociationSocket):
             return False
         if self.assoc.dul.state_machine.current_state == "Sta13":
             return bool(super().ready)  # only drained before the connection is closed
+        if isinstance(self.socket, SecureSocket) and self.socket.arrived():
+            return True  # decrypted already, so that the system has nothing more to tell
         # The network thread handles one event per turn: it may have more of them already.
         wait_seconds = TICK_SECONDS if self.event_queue.empty() else 0.0
+        started = monotonic()
         try:
             readable, _, _ = select.select([self.socket, self._woken], [], [], wait_seconds)
         except (OSError, ValueError):
             self.event_queue.put("Evt17")  # transport connection closed (PS3.8 Table 9-7)
             return False
+        if self._is_awaited:
+            self.pace.waited(monotonic() - started)
+            if self.pace.left_seconds <= 0:
+                log.warning("connection_lost", reason="the peer is too slow")
+                self._shutdown_socket()
+                self.event_queue.put("Evt17")
+                return False
         if self._woken in readable:
             self._woken.recv(_READ_BYTES)
+        if isinstance(self.socket, SecureSocket):
+            return self.socket in readable and self.socket.arrived()
         return self.socket in readable
 
+    @property
+    def _is_awaited(self) -> bool:
+        """Whether the peer has begun something that it has to finish; an idle association is nobody's fault."""
+        return self.assoc.dimse.message is not None or self.assoc.dul.state_machine.current_state == "Sta2"
+
     def recv(self, nr_bytes: int) -> bytearray:
-        """Read `nr_bytes`, or fewer if the peer closes the connection before."""
-        assert self.socket is not None
+        """Read `nr_bytes`, or fewer if the peer closes the connection before.
+
+        Raises
+        ------
+        TimeoutError
+            The peer is too slow.
+        OSError
+            The connection is lost.
+        """
+        connection = self.socket
+        if connection is None:
+            raise OSError(errno.ENOTCONN, "the connection is closed")
         content = bytearray(nr_bytes)
         read = 0
         with memoryview(content) as view:
             while read < nr_bytes:
-                count = self.socket.recv_into(view[read:], min(nr_bytes - read, _READ_BYTES))
+                left_seconds = self.pace.left_seconds
+                if left_seconds <= 0:
+                    raise TimeoutError("the peer is too slow")
+                connection.settimeout(left_seconds)
+                started = monotonic()
+                count = connection.recv_into(view[read:], min(nr_bytes - read, _READ_BYTES))
+                self.pace.waited(monotonic() - started)
+                self.pace.received(count)
                 if not count:
                     break
                 read += count

@@ -4,30 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from highdicom.sr import MeasurementsAndQualitativeEvaluations, TrackingIdentifier
-from highdicom.sr import Measurement as MeasurementItem
+from highdicom.sr import (
+    CodeContentItem,
+    CodedConcept,
+    ContentSequence,
+    MeasurementsAndQualitativeEvaluations,
+    QualitativeEvaluation,
+    RelationshipTypeValues,
+    TrackingIdentifier,
+)
 
-from dicomnode.domain.code import Code
 from dicomnode.domain.finding import Absent, Findings
 from dicomnode.domain.model import Segment
 from dicomnode.domain.uid import ResultUids
 from dicomnode.report.code import coded
 from dicomnode.report.provenance import shortened
 
-#: Container of groups whose numbers have no value. Not among "Imaging Measurements": there highdicom 0.28 fails on the
-#: first number without a value and then reads nothing of the group (IndexError). TID 1500 is extensible.
-NOT_MEASURED = Code(value="NOT-MEASURED", scheme="99DICOMNODE", meaning="Measurements without a value")
-
 _NAMED = 6
+
+_DERIVATION = CodedConcept("121401", "DCM", "Derivation")
+_METHOD = CodedConcept("370129005", "SCT", "Measurement Method")
 
 
 def absent_groups(
     absences: Sequence[Absent], segments: Iterable[Segment], uids: ResultUids
 ) -> list[MeasurementsAndQualitativeEvaluations]:
-    """A group (TID 1501) for each segment that lacks numbers, under its tracking UID."""
+    """A group (TID 1501) for each of the segments that lacks numbers, under its tracking UID."""
     groups = []
     for segment in segments:
-        items = absent_items([one for one in absences if one.segment_number == segment.number])
+        items = absent_items(absences, segment.number)
         if items:
             groups.append(
                 MeasurementsAndQualitativeEvaluations(
@@ -35,27 +40,32 @@ def absent_groups(
                         uid=uids.tracking(segment.number), identifier=shortened(segment.label)
                     ),
                     finding_type=coded(segment.type),
-                    measurements=items,
+                    qualitative_evaluations=items,
                 )
             )
     return groups
 
 
-def absent_items(absences: Iterable[Absent]) -> list[MeasurementItem]:
-    """Numbers without a value, each with its Numeric Value Qualifier (PS3.3 C.18.1, CID 42)."""
+def absent_items(absences: Iterable[Absent], number: int) -> list[QualitativeEvaluation]:
+    """What a segment lacks: the quantity, and as its answer the reason out of CID 42 "Numeric Value Qualifier".
+
+    Not numbers without a value, although PS3.3 C.18.1 has them: highdicom up to 0.28.2 cannot open a report that holds
+    one at any place (IndexError in `NumContentItem.from_dataset`).
+    """
     items = []
     for one in absences:
-        item = MeasurementItem(
-            name=coded(one.name),
-            value=0.0,
-            unit=coded(one.unit),
-            qualifier=coded(one.reason),
-            derivation=coded(one.derivation) if one.derivation else None,
-            method=coded(one.method) if one.method else None,
-        )
-        # highdicom takes no number without a value; the sequence may be empty (Type 2).
-        item[0].MeasuredValueSequence = []
-        items.append(item)
+        if one.segment_number == number:
+            item = QualitativeEvaluation(name=coded(one.name), value=coded(one.reason))
+            modifiers = [
+                CodeContentItem(
+                    name=name, value=coded(code), relationship_type=RelationshipTypeValues.HAS_CONCEPT_MOD
+                )
+                for name, code in ((_METHOD, one.method), (_DERIVATION, one.derivation))
+                if code
+            ]
+            if modifiers:
+                item[0].ContentSequence = ContentSequence(modifiers)
+            items.append(item)
     return items
 
 

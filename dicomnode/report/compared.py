@@ -17,6 +17,7 @@ CRITERIA = {
 
 #: How lines begin that a page sets off.
 VERDICT, NOT_COMPARABLE, LIMIT = "Target-lesion assessment", "Not comparable", "Limit of the comparison"
+CANDIDATE = "Candidate new lesion"
 
 #: What a line says behind the lesions that it names, and how many it names.
 _UNMATCHED = {
@@ -25,6 +26,13 @@ _UNMATCHED = {
     Standing.NOT_IMAGED: " before",
 }
 _NAMED = 5
+
+#: For the cells of a table.
+_SHORT = {
+    Standing.CANDIDATE_NEW: "candidate new",
+    Standing.NOT_DETECTED: "not detected",
+    Standing.NOT_IMAGED: "not imaged",
+}
 
 #: CID 6143, as tumour boards write it.
 _CATEGORIES = {
@@ -59,14 +67,16 @@ def verdict(one: Assessment) -> str:
     title, summed = CRITERIA.get(one.criterion, (one.criterion, "sum"))
     found = _CATEGORIES.get(one.category.value, one.category.meaning) if one.category else "no category"
     unit = one.unit.value
+    # With one earlier study, or a sum that never fell, the baseline is the nadir.
+    nadir, from_nadir = (one.nadir, one.percent_from_nadir) if one.nadir != one.baseline else (None, None)
     changes = [
         f"{percent_text(percent)} from {since}"
-        for percent, since in ((one.percent_from_baseline, "baseline"), (one.percent_from_nadir, "nadir"))
+        for percent, since in ((one.percent_from_baseline, "baseline"), (from_nadir, "nadir"))
         if percent is not None
     ]
     sums = [
         f"{value_text(value, unit)}{when}"
-        for value, when in ((one.now, ""), (one.baseline, " at baseline"), (one.nadir, " at nadir"))
+        for value, when in ((one.now, ""), (one.baseline, " at baseline"), (nadir, " at nadir"))
         if value is not None
     ]
     text = f"{VERDICT} by {title}: {found}"
@@ -83,7 +93,7 @@ def percent_text(percent: float) -> str:
 def change_text(change: Change, quantity: str) -> str:
     """The change of one quantity of a lesion (`longest_mm`, `volume_ml` …) or why there is none; empty if not known."""
     if change.standing is not Standing.MATCHED:
-        return str(change.standing)
+        return _SHORT[change.standing]
     return percent_text(change.percent[quantity]) if quantity in change.percent else ""
 
 

@@ -10,7 +10,7 @@ from pydicom import Dataset
 from dicomnode.domain.finding import FeatureSet, Findings, Provenance
 from dicomnode.domain.model import Segment
 from dicomnode.domain.uid import ResultUids
-from dicomnode.report.absent import absent_groups, texts_of
+from dicomnode.report.absent import absent_items, texts_of
 from dicomnode.report.answers import remark_texts, remarks
 from dicomnode.report.boundary import encoding
 from dicomnode.report.content import rows
@@ -64,22 +64,14 @@ def write(findings: Findings, provenance: Provenance, uids: ResultUids, segmenta
                 _algorithm(features),
                 uids,
                 mask_reference(findings, segmentation, features.segment_number, extent, header),
+                evaluations=absent_items(features.absent, features.segment_number),
             )
             for features in described
         ]
         groups += outline_groups(extent, findings.source, uids, {features.segment_number for features in described})
         return document(
             Comprehensive3DSR,
-            measurement_report(
-                findings,
-                provenance,
-                header,
-                groups,
-                entries,
-                shown,
-                remarks(texts),
-                absent=absent_groups(lacking, extent.segments, uids),
-            ),
+            measurement_report(findings, provenance, header, groups, entries, shown, remarks(texts)),
             header,
             sources_of(findings),
             provenance,

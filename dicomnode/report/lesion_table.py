@@ -27,12 +27,13 @@ def lesion_table(findings: Findings) -> Table:
     segments = [one for one in segments_of(findings) if one.subject is not Subject.STRUCTURE]
     leading = _leading(findings, segments)
     comparison = findings.comparison if findings.comparison and findings.comparison.priors else None
-    since = ("Diameter, change", "Volume, change") if comparison else ()
+    since = ("Δ diameter", "Δ volume") if comparison else ()
     rows = [row for segment in segments if (row := _found(findings, segment, leading, comparison)) is not None]
     rows.sort(key=lambda row: not row.subject.endswith(_TARGET))
     if comparison:
         rows += _gone(comparison, len(leading))
-    return Table(columns=(*_SIZES, *leading, *since) if rows else (), rows=tuple(rows))
+    heads = (*_SIZES, *(_head(findings, name) for name in leading), *since)
+    return Table(columns=heads if rows else (), rows=tuple(rows))
 
 
 _TARGET = " (target)"
@@ -43,6 +44,14 @@ def _leading(findings: Findings, segments: list[Segment]) -> tuple[str, ...]:
     numbers = {segment.number for segment in segments}
     rows = [one for one in findings.measurements if one.segment_number in numbers and is_leading_intensity(one)]
     return (measurement_name(min(rows, key=rank)),) if rows else ()
+
+
+def _head(findings: Findings, leading: str) -> str:
+    """How its values sum up the voxels; they bear their unit themselves."""
+    return next(
+        (one.derivation.meaning for one in findings.measurements if measurement_name(one) == leading and one.derivation),
+        leading,
+    )
 
 
 def _found(
@@ -95,5 +104,5 @@ def _gone(comparison: Comparison, intensities: int) -> Iterator[Row]:
         yield Row(
             subject=before.label + (_TARGET if before.target else ""),
             color_rgb=None,
-            cells=(*sizes, *[""] * intensities, str(change.standing), ""),
+            cells=(*sizes, *[""] * intensities, change_text(change, "longest_mm"), ""),
         )

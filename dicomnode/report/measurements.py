@@ -10,7 +10,7 @@ from pydicom import Dataset
 from dicomnode.domain.finding import Findings, Provenance
 from dicomnode.domain.model import Segment, Task
 from dicomnode.domain.uid import ResultUids
-from dicomnode.report.absent import absent_groups, absent_texts
+from dicomnode.report.absent import absent_groups, absent_items, absent_texts
 from dicomnode.report.answers import classification_group, remark_texts, remarks, score_group
 from dicomnode.report.boundary import encoding
 from dicomnode.report.code import coded
@@ -92,9 +92,11 @@ def write(
                 shown,
                 said,
                 others,
-                derived=comparison_groups(findings.comparison, uids),
+                derived=[
+                    *comparison_groups(findings.comparison, uids),
+                    *absent_groups(findings.absent, _not_found(findings, extent), uids),
+                ],
                 cited=prior_items(findings.comparison),
-                absent=absent_groups(findings.absent, _described(findings), uids),
             ),
             header,
             sources_of(findings),
@@ -132,7 +134,10 @@ def _groups(
             algorithm,
             uids,
             mask_reference(findings, segmentation, segment.number, extent, header),
-            evaluations=evaluations_of(comparison, uids.tracking(segment.number)),
+            evaluations=[
+                *evaluations_of(comparison, uids.tracking(segment.number)),
+                *absent_items(findings.absent, segment.number),
+            ],
             time_point=time_point_of(comparison),
         )
         for segment in extent.segments
@@ -152,9 +157,11 @@ def _groups(
     return groups, remarks(texts, evaluations)
 
 
-def _described(findings: Findings) -> list[Segment]:
-    """The segments of all label maps."""
-    return [segment for layer in findings.segmentation.layers for segment in layer.segments]
+def _not_found(findings: Findings, extent: Extent) -> list[Segment]:
+    """The segments of which the images show nothing."""
+    shown = {segment.number for segment in extent.segments}
+    layers = findings.segmentation.layers
+    return [segment for layer in layers for segment in layer.segments if segment.number not in shown]
 
 
 def _not_detected(findings: Findings, provenance: Provenance) -> Sequence[QualitativeEvaluation]:

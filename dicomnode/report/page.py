@@ -9,7 +9,7 @@ from dicomnode.domain.model import Task
 from dicomnode.report.answers import remark_texts
 from dicomnode.report.banner import banner
 from dicomnode.report.canvas import AMBER, BOTTOM, SIDE, WIDTH, Canvas
-from dicomnode.report.compared import LIMIT, NOT_COMPARABLE, VERDICT, lines_of
+from dicomnode.report.compared import CANDIDATE, LIMIT, NOT_COMPARABLE, VERDICT, lines_of
 from dicomnode.report.focus import Focus, foci_of, middle
 from dicomnode.report.lesion_table import lesion_table
 from dicomnode.report.panel import Frame, draw_view
@@ -92,7 +92,7 @@ def _table_page(findings: Findings, provenance: Provenance, remarks: Sequence[st
     for text in answers(findings):
         canvas.paragraph(text, size=20, most=3)
     for text in lines_of(findings.comparison):
-        fill = AMBER if text.startswith((NOT_COMPARABLE, LIMIT)) else WHITE
+        fill = AMBER if text.startswith((NOT_COMPARABLE, CANDIDATE, LIMIT)) else WHITE
         canvas.paragraph(text, size=20, bold=text.startswith(VERDICT), fill=fill, most=3)
     _draw_rows(canvas, lesion_table(findings))
     _draw_table(canvas, table_of(findings))

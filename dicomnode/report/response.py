@@ -37,6 +37,9 @@ _METHODS = {
     "volume": Code(value="VOLUME-RESPONSE", scheme=_PRIVATE, meaning="Thresholds of volume"),
 }
 
+#: Codes of the sums; a Code Value has 16 characters at most (PS3.3 section 8.1).
+_SUMS = {"recist": "SUM-DIAM", "who": "SUM-PROD", "rano": "SUM-PROD", "volume": "SUM-VOL"}
+
 _RESPONSE = CodedConcept("112020", "DCM", "Response Evaluation")
 _CATEGORY_AT_BASELINE = CodedConcept("112016", "DCM", "Baseline Category")
 _TARGET = CodedConcept("112074", "DCM", "Target Lesion at Baseline")
@@ -143,17 +146,13 @@ def prior_evidence(comparison: Comparison | None) -> list[Dataset]:
 
 def _assessed(one: Assessment, uids: ResultUids) -> MeasurementsAndQualitativeEvaluations:
     title, summed = CRITERIA.get(one.criterion, (one.criterion, "sum"))
-    kind = summed.removeprefix("sum of ").upper()
-    sums = (("", one.now), (" at baseline", one.baseline), (" at nadir", one.nadir))
-    items = [
-        _number(
-            CodedConcept(f"SUM-{kind}{when.upper().replace(' AT ', '-')}"[:16], _PRIVATE, f"Sum of {kind.lower()}{when}"),
-            value,
-            coded(one.unit),
-        )
-        for when, value in sums
-        if value is not None
-    ]
+    code, summed = _SUMS.get(one.criterion, "SUM"), summed.capitalize()
+    sums = (
+        (CodedConcept(code, _PRIVATE, summed), one.now),
+        (CodedConcept(f"{code}-BASE", _PRIVATE, f"{summed} at baseline"), one.baseline),
+        (CodedConcept(f"{code}-NADIR", _PRIVATE, f"{summed} at nadir"), one.nadir),
+    )
+    items = [_number(name, value, coded(one.unit)) for name, value in sums if value is not None]
     for since, percent in (("baseline", one.percent_from_baseline), ("nadir", one.percent_from_nadir)):
         if percent is not None:
             name = CodedConcept(f"CHANGE-{since.upper()}", _PRIVATE, f"Change of the sum from {since}")

@@ -19,8 +19,6 @@ from pydicom import Dataset
 from pydicom.sr.codedict import codes
 
 from dicomnode.domain.finding import Findings, Provenance
-from dicomnode.report.absent import NOT_MEASURED
-from dicomnode.report.code import coded
 from dicomnode.report.company import company
 from dicomnode.report.content import SUMMARY, language, observation_context, procedure
 from dicomnode.report.groups import Group
@@ -43,7 +41,6 @@ def measurement_report(
     *,
     derived: Sequence[Group] = (),
     cited: Sequence[ContentItem] = (),
-    absent: Sequence[Group] = (),
 ) -> MeasurementReport:
     """TID 1500, titled "Imaging Measurement Report" where groups have contours, else by a title that is shown as text.
 
@@ -66,8 +63,6 @@ def measurement_report(
         What rests on measurements of several regions or times, and references to the sources of the latter: "Derived
         Imaging Measurements" of TID 1500. Beside contours, groups without coordinates stand there too, since OHIF 3.13
         shows none of the "Imaging Measurements" if one of them has no coordinates.
-    absent
-        Numbers without a value.
     """
     drawn = any(map(has_contour, groups))
     if drawn:
@@ -95,8 +90,6 @@ def measurement_report(
     if derived or cited:
         children.append(_container(_DERIVED, [*(group[0] for group in derived), *cited]))
     children.append(remarks)
-    if absent:
-        children.append(_container(coded(NOT_MEASURED), [group[0] for group in absent]))
     if others:
         children.append(company(others))
     return report

@@ -49,6 +49,9 @@ _LEAST_DIFFERENCE = 40
 #: Grey between that of the surroundings and that of the bodies.
 _BRIGHT = 160
 
+#: The page gives places to a hundredth of its pixels, of which a millimetre has some.
+_LEAST_MM = 0.05
+
 #: Samples along a side of a pixel, more than the page has.
 _DENSITY = 16
 
@@ -198,6 +201,24 @@ def test_ohif_draws_the_contours_of_the_structure_set_on_their_slices(opened: Op
     ohif.press("Yes")
     for slice_index in (BOTH, NONE, FIRST_ONLY, SECOND_ONLY):
         assert_outlined(opened, slice_index, "rtstruct")
+
+
+def test_ohif_draws_the_diameters_of_a_lesion_on_their_slice(open_results: Open) -> None:
+    found = open_results(lambda folder: write_model(folder, "lesion"), {"SR"})
+    found.ohif.show("AI SR (research) Dense voxels 1.0.0")
+    _, row_mm, column_mm = SPACING_MM
+    # The block grows towards the head, and its longest diameter goes from one side to the other of its last slice.
+    pixels = np.argwhere(labels()[SECOND_ONLY] == 2)
+    steps = np.array([(0.5, 0), (-0.5, 0), (0, 0.5), (0, -0.5)])
+    ends = np.unique((pixels[:, None] + steps).reshape(-1, 2), axis=0) * (row_mm, column_mm)
+    longest_mm = float(max(np.linalg.norm(ends - one, axis=1).max() for one in ends))
+
+    def right() -> bool:
+        lengths = [float(np.linalg.norm((line[1] - line[0]) * (column_mm, row_mm))) for line in found.ohif.lines()]
+        drawn = any(abs(length - longest_mm) < _LEAST_MM for length in lengths)
+        return drawn and f"Long axis: {longest_mm:.2f} mm" in found.ohif.notes()
+
+    assert_shown(found, SECOND_ONLY, right, "sr-diameters")
 
 
 def test_ohif_shows_in_words_that_nothing_was_found(open_results: Open) -> None:

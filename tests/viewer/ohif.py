@@ -60,6 +60,17 @@ _OUTLINES = (
     """
 )
 
+#: Both ends of all straight lines drawn over the image, in pixels of the page.
+_LINES = (
+    _VIEWPORT
+    + """
+    const edge = viewport.element.getBoundingClientRect();
+    return [...viewport.element.querySelectorAll('.svg-layer line')].map(drawn =>
+        [['x1', 'y1'], ['x2', 'y2']].map(([x, y]) =>
+            [+drawn.getAttribute(x) + edge.x, +drawn.getAttribute(y) + edge.y]));
+    """
+)
+
 _NOTES = (
     _VIEWPORT + "const lines = viewport?.element.querySelectorAll('.svg-layer tspan') ?? [];"
     "return [...lines].map(line => line.textContent.trim());"
@@ -176,6 +187,14 @@ class Ohif:
             inside = np.asarray(canvas)[_LARGE // 2 :: _LARGE, _LARGE // 2 :: _LARGE]
             found.append(Outline(colour_rgb=tuple(drawn["colour"]), inside=inside))
         return found
+
+    def lines(self) -> list[npt.NDArray[np.float64]]:
+        """The ends of the straight lines drawn over the image, shape (2, 2): (column, row), pixel centres whole."""
+        matrix = self._projection()
+        return [
+            np.linalg.solve(matrix[:, :2], np.asarray(ends, dtype=np.float64).T - matrix[:, 2][:, None]).T
+            for ends in self._run(_LINES)
+        ]
 
     def keep(self, name: str) -> None:
         """Save what the page shows."""

@@ -65,9 +65,12 @@ def write_ct(folder: Path) -> tuple[str, tuple[str, ...]]:
     return str(datasets[0].StudyInstanceUID), tuple(str(ds.SOPInstanceUID) for ds in datasets)
 
 
-def write_model(folder: Path) -> None:
-    """Write a bundle whose network has an answer for each of the two attenuations."""
-    write_bundle(folder, _network(), TOML + _SECOND.format(*COLOURS_RGB[0], *COLOURS_RGB[1]).strip() + "\n")
+def write_model(folder: Path, subject: str = "structure") -> None:
+    """Write a bundle whose network has an answer for each of the two attenuations, both of one `subject`."""
+    toml = TOML + _SECOND.format(*COLOURS_RGB[0], *COLOURS_RGB[1]).strip() + "\n"
+    for number in (1, 2):
+        toml = toml.replace(f"number = {number}\n", f'number = {number}\nsubject = "{subject}"\n')
+    write_bundle(folder, _network(), toml)
 
 
 def _network() -> bytes:

@@ -96,7 +96,7 @@ def intensity_features(
     values = image[mask]
     # The edges of bins depend on the least and the greatest value alone, by width as by count.
     ends = np.array([values.min(), values.max()], dtype=values.dtype)
-    edges = imageoperations.getBinEdges(ends, **dict(settings))
+    edges = _edges(ends, settings)
     levels = np.zeros(image.shape, dtype=np.int64)
     levels[mask] = found = np.digitize(values, edges)
     present = np.flatnonzero(np.bincount(found))
@@ -105,6 +105,15 @@ def intensity_features(
         grey_levels=len(present),
         constant=bool(ends[0] == ends[1]),
     )
+
+
+def _edges(ends: NDArray[Any], settings: Mapping[str, Any]) -> NDArray[Any]:
+    origin = settings.get("binOrigin")
+    if origin is None or settings.get("binCount") is not None:
+        found: NDArray[Any] = imageoperations.getBinEdges(ends, **dict(settings))
+        return found
+    width = settings.get("binWidth", 25)
+    return origin + width * np.arange(int((ends[1] - origin) // width) + 2)
 
 
 def shape_features(mask: NDArray[np.bool_], spacing_mm: tuple[float, float, float]) -> Computed:

@@ -12,6 +12,7 @@ from radiomics import imageoperations
 from SimpleITK import GetArrayViewFromImage
 
 from dicomnode.measure.features.frame import Box, Frame
+from dicomnode.measure.features.standard import anchored
 
 #: Voxels more than the length of the wavelet that a level needs: 8 with pyradiomics' own `coif1`.
 _BEYOND_THE_WAVELET = 2
@@ -75,7 +76,7 @@ def images(
 
 
 def _original(frame: Frame, settings: Mapping[str, Any]) -> Iterator[Filtered]:
-    yield Filtered(name="original", array=frame.block(frame.box), settings=settings)
+    yield Filtered(name="original", array=frame.block(frame.box), settings=anchored(settings))
 
 
 def _scaled(name: str, formula: Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]]) -> _Maker:

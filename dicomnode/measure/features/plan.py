@@ -13,6 +13,7 @@ from scipy import ndimage
 from dicomnode.domain.code import Code
 from dicomnode.domain.measuring import RadiomicsSpec
 from dicomnode.measure import codes
+from dicomnode.measure.features import standard
 from dicomnode.measure.features.frame import Frame, framed, resegmented, trimmed
 
 #: Between voxels of a mask that is coarsened where the bundle does not resample: no value beyond those of the image.
@@ -71,13 +72,14 @@ def plan(frame: Frame, spec: RadiomicsSpec, settings: Mapping[str, Any]) -> Plan
         settings = _coarsened(frame, settings, voxels / spec.most_voxels)
         sides = " × ".join(f"{length:.2f}" for length in reversed(settings["resampledPixelSpacing"]))
         remarks.append(f"{found}: resampled to {sides} mm ({settings['interpolator']})")
-    whole = framed(frame, settings)
+    by_ibsi = settings.get("ibsi")
+    whole = standard.framed(frame, settings) if by_ibsi else framed(frame, settings)
     if refusal := _unfit(whole, settings):
         return refusal
     if refusal := _anisotropic(whole, spec, settings):
         return refusal
     try:
-        kept = resegmented(whole, settings)
+        kept = standard.kept(whole, settings) if by_ibsi else resegmented(whole, settings)
     except ValueError as error:
         return Refusal(reason=codes.NOT_ATTEMPTED, text=f"resegmentation left nothing to measure: {error}")
     intensity = whole if kept is whole.mask else trimmed(whole, kept)

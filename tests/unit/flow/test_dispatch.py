@@ -50,7 +50,9 @@ def test_a_destination_whose_thread_ended_in_the_middle_is_taken_up_again(
     path = files.folder / "node.db"
     db = Database(path)
     _owe(db, "quick")
-    settings = parse({"peer": [{"name": "quick", "aet": "quick", "host": "127.0.0.1", "port": 104}]})
+    settings = parse(
+        {"peer": [{"name": "quick", "aet": "quick", "host": "127.0.0.1", "port": 104, "accept_research": True}]}
+    )
     monkeypatch.setattr("dicomnode.flow.dispatch._PAUSE_SECONDS", 0.1)
     answered, stop, calls = Event(), Event(), []
 
@@ -81,7 +83,10 @@ def test_a_hanging_peer_holds_up_no_other(tmp_path: Path) -> None:
     path = files.folder / "node.db"
     db = Database(path)
     _owe(db, "slow", "quick")
-    peers = [{"name": name, "aet": name, "host": "127.0.0.1", "port": 104} for name in ("slow", "quick")]
+    peers = [
+        {"name": name, "aet": name, "host": "127.0.0.1", "port": 104, "accept_research": True}
+        for name in ("slow", "quick")
+    ]
     settings = parse({"peer": peers})
     asked, release, answered, stop = Event(), Event(), Event(), Event()
 

@@ -51,7 +51,7 @@ def test_a_seg_that_is_not_accepted_is_never_offered(db: Database, files: Files,
     owe(db, files)
     archive = Archive(SEG)
     send_all(outbox(archive))
-    assert archive.offered == ["9.sr-without-seg", "9.picture-1"]
+    assert archive.offered == ["9.picture-1", "9.sr-without-seg"]
     assert states(db) == {"sr-without-seg": "done", "picture-1": "done"}
     told = [tuple(row) for row in db.rows("SELECT entity_id, detail FROM event WHERE arrow = 'left out'")]
     assert ("seg to PACS", "another form is accepted there") in told
@@ -72,7 +72,7 @@ def test_a_peer_is_asked_again_after_it_refused_what_it_had_accepted(db: Databas
     archive = Archive()
     archive.answers["9.seg"] = 0xA900
     send_all(outbox(archive))
-    assert archive.offered == ["9.seg", "9.sr-without-seg", "9.picture-1"] and archive.asked == 2
+    assert archive.offered == ["9.seg", "9.picture-1", "9.sr-without-seg"] and archive.asked == 2
     assert states(db) == {"seg": "failed", "sr-without-seg": "done", "picture-1": "done"}
 
 

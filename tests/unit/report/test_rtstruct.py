@@ -141,7 +141,7 @@ def test_a_structure_set_is_unapproved_automatic_and_has_its_own_series(
     assert {roi.ROIGenerationAlgorithm for roi in ds.StructureSetROISequence} == {"AUTOMATIC"}
     assert (ds.StructureSetDate, ds.StructureSetTime) == (ds.SeriesDate, ds.SeriesTime)
     assert "ContentDate" not in ds
-    assert "research" in ds.StructureSetDescription
+    assert ds.StructureSetDescription.startswith("RESEARCH ONLY")
 
 
 def test_rois_have_the_numbers_of_the_seg_and_names_colours_and_codes_of_their_segments(

@@ -1,0 +1,122 @@
+"""The network thread of an association: pynetdicom's, with bounds on what a peer may announce or break."""
+
+from __future__ import annotations
+
+import struct
+from struct import Struct
+
+import structlog
+from pydicom.errors import InvalidDicomError
+from pynetdicom.dul import DULServiceProvider
+from pynetdicom.fsm import InvalidEventError
+
+from dicomnode.receive.limits import Limits
+from dicomnode.receive.pace import Pace
+from dicomnode.receive.proposal import MOST_REQUEST_BYTES, overfull
+from dicomnode.receive.waiting import WaitingSocket
+
+log = structlog.get_logger(__name__)
+
+#: What the decoders of pynetdicom and pydicom raise on bytes that are no PDU or no command set.
+DECODING_FAULTS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    InvalidDicomError,
+    LookupError,
+    NotImplementedError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
+
+#: What the thread may meet besides: a queue that is empty in spite of an event, an event that no state expects.
+_THREAD_FAULTS = (*DECODING_FAULTS, InvalidEventError, RuntimeError, OSError)
+
+_HEAD = Struct(">BxL")
+_CLOSED, _INVALID = "Evt17", "Evt19"  # PS3.8 Table 9-7
+_ASSOCIATE_RQ, _ASSOCIATE_AC, _P_DATA = 0x01, 0x02, 0x04
+
+#: A-ASSOCIATE-RJ, A-RELEASE-RQ, A-RELEASE-RP and A-ABORT have a fixed length (PS3.8 9.3.4, 9.3.6 to 9.3.8).
+_SHORT_PDUS = frozenset({0x03, 0x05, 0x06, 0x07})
+_SHORT_BYTES = 4
+
+#: What a peer may send although a shorter length was negotiated: some count the headers in, and memory is not at risk.
+_LENIENT_BYTES = 1 << 20
+
+#: Longest P-DATA-TF where no limit is negotiated.
+_UNNEGOTIATED_BYTES = 64 << 20
+
+
+class GuardedProvider(DULServiceProvider):
+    """pynetdicom's network thread, for which no peer can allocate memory by a length, or wait without end."""
+
+    socket: WaitingSocket
+
+    def guard(self, connection: WaitingSocket, limits: Limits) -> None:
+        """Read from `connection` within these limits."""
+        self.socket = connection
+        most = limits.maximum_pdu_bytes
+        self._longest = max(most, _LENIENT_BYTES) if most else _UNNEGOTIATED_BYTES
+        self._patience = (limits.network_timeout_seconds, limits.slowest_bytes_per_second)
+        self._run_loop_delay = 0.0
+
+    def run_reactor(self) -> None:
+        """Serve the connection; when a fault ends this thread, the association's own thread hears of it."""
+        try:
+            super().run_reactor()
+        except _THREAD_FAULTS:
+            log.exception("network_thread_failed")
+            self.socket._shutdown_socket()
+
+    def _read_pdu_data(self) -> None:
+        # A connection that has yet to ask for an association has one pace from its beginning.
+        if self.state_machine.current_state != "Sta2" and self.assoc.dimse.message is None:
+            self.socket.pace = Pace(*self._patience)
+        self.event_queue.put(self._next_event())
+
+    def _next_event(self) -> str:
+        """Read a PDU, queue it, and tell which event it is (PS3.8 Table 9-7)."""
+        try:
+            head = self.socket.recv(_HEAD.size)
+            if len(head) < _HEAD.size:
+                return _CLOSED
+            kind, length = _HEAD.unpack(head)
+            fault = self._fault(kind, length)
+            if fault:
+                log.warning("pdu_refused", reason=fault)
+                return _INVALID
+            body = self.socket.recv(length)
+        except OSError as error:
+            log.warning("connection_lost", reason=error.strerror or str(error) or type(error).__name__)
+            return _CLOSED
+        if len(body) < length:
+            return _CLOSED
+        fault = overfull(body) if kind == _ASSOCIATE_RQ else ""
+        if fault:
+            log.warning("pdu_refused", reason=fault)
+            return _INVALID
+        try:
+            pdu, event = self._decode_pdu(head + body)
+            if kind != _P_DATA:
+                # The state machine does the same where a fault would end the thread.
+                pdu.to_primitive()
+        except DECODING_FAULTS as error:
+            log.warning("pdu_refused", reason=f"PDU of type {kind}: {type(error).__name__}, needed one as of PS3.8 9.3")
+            return _INVALID
+        self._recv_pdu.put(pdu)
+        return str(event)
+
+    def _fault(self, kind: int, length: int) -> str:
+        """What is wrong with the head of a PDU; "" if nothing is."""
+        if kind in _SHORT_PDUS:
+            most = _SHORT_BYTES
+        elif kind in (_ASSOCIATE_RQ, _ASSOCIATE_AC):
+            most = MOST_REQUEST_BYTES
+        elif kind == _P_DATA:
+            most = self._longest
+        else:
+            return f"PDU of type {kind}, needed one of PS3.8 Table 9-10"
+        return f"PDU of type {kind}: {length} bytes announced, at most {most} are taken" if length > most else ""

@@ -1,0 +1,1 @@
+"""Secure transport: profiles, keys that can be replaced while the node runs, and connections."""

@@ -1,0 +1,53 @@
+"""A TLS connection that can be asked whether data has arrived without waiting for it."""
+
+from __future__ import annotations
+
+import ssl
+from typing import Any
+
+#: One record holds at most 2^14 bytes (RFC 8446 5.1).
+_RECORD_BYTES = 1 << 14
+
+
+class SecureSocket(ssl.SSLSocket):
+    """A connection made by a context of `credentials`; one thread reads it.
+
+    What the operating system calls readable may be no data of the application at all: half a record, or a message of
+    TLS itself, such as the session tickets which a server sends after the handshake (RFC 8446 4.6.1). Whoever reads
+    then waits, and the network thread of an association that waits there does not send what the peer waits for.
+    """
+
+    _ahead: bytes = b""
+
+    def arrived(self) -> bool:
+        """Whether `recv` and `recv_into` return at once; True at the end of the data and after an error, too."""
+        if self._ahead:
+            return True
+        waits = self.gettimeout()
+        try:
+            self.settimeout(0)
+            self._ahead = self.recv(_RECORD_BYTES)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError, BlockingIOError):
+            return False
+        except OSError:
+            # Whoever reads next meets the error again, where it is expected.
+            return True
+        finally:
+            if self.fileno() >= 0:
+                self.settimeout(waits)
+        return True
+
+    def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
+        """Data of the application, at most `buflen` bytes."""
+        if self._ahead:
+            taken, self._ahead = self._ahead[:buflen], self._ahead[buflen:]
+            return taken
+        return super().recv(buflen, flags)
+
+    def recv_into(self, buffer: Any, nbytes: int | None = None, flags: int = 0) -> int:
+        """Data of the application into `buffer`, as many bytes as it or `nbytes` takes; the number of bytes."""
+        if self._ahead:
+            taken = self.recv(nbytes or len(buffer))
+            buffer[: len(taken)] = taken
+            return len(taken)
+        return super().recv_into(buffer, nbytes, flags)
