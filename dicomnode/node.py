@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from threading import Event
@@ -24,12 +24,14 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from dicomnode import log
 from dicomnode.config import Settings
+from dicomnode.config.secure import as_tls
 from dicomnode.deliver import dimse
 from dicomnode.domain.clock import from_text
 from dicomnode.domain.errors import DicomNodeError, OutOfResources
 from dicomnode.domain.network import Peer
 from dicomnode.domain.work import Delivery, Receipt
 from dicomnode.flow import child
+from dicomnode.flow.deidentified import deidentifying
 from dicomnode.flow.dispatch import Dispatcher
 from dicomnode.flow.inquiry import asker
 from dicomnode.flow.intake import Intake
@@ -37,6 +39,8 @@ from dicomnode.flow.loop import drive
 from dicomnode.flow.outbox import Outbox, Send
 from dicomnode.flow.overdue import Overdue
 from dicomnode.flow.plan import Planner
+from dicomnode.flow.preflight_tls import warn_of_expiry
+from dicomnode.flow.pressure import Room
 from dicomnode.flow.priors import Priors
 from dicomnode.flow.priors_archive import DimseArchive
 from dicomnode.flow.priors_own import OwnPriors
@@ -46,12 +50,15 @@ from dicomnode.flow.settle import Settle
 from dicomnode.flow.supervise import Supervisor
 from dicomnode.infer.read.compare import same_pixels
 from dicomnode.receive.admission import Admission
-from dicomnode.receive.scp import Limits, Listener
+from dicomnode.receive.limits import Limits
+from dicomnode.receive.scp import Listener, Secure
+from dicomnode.receive.users import Users
 from dicomnode.store.database import Database
 from dicomnode.store.deliveries import Deliveries
 from dicomnode.store.files import Files
 from dicomnode.store.jobs import Jobs
 from dicomnode.store.studies import Studies
+from dicomnode.tls.credentials import Credentials
 
 ROLES = ("receive", "work", "deliver")
 
@@ -70,6 +77,9 @@ _SWEPT_SECONDS = 3600.0
 #: What a process may take beyond its drain time before it is killed or no longer waited for.
 _MARGIN_SECONDS = 5.0
 
+#: What a node writes is patient data, so no other account may read it, however the node is started.
+_PRIVATE = 0o077
+
 _log = structlog.get_logger(__name__)
 
 
@@ -87,7 +97,7 @@ def receive(settings: Settings, stop: Event) -> None:
     with db.transaction():
         Studies(db, files).clear_associations()
     scratch_db, _ = open_store(settings)
-    intake = Intake(db, files, settings.rules, ScratchArea(scratch_db, files, settings))
+    intake = Intake(db, files, settings.rules, ScratchArea(scratch_db, files, settings), _room(settings))
     listener = Listener(
         aets=[settings.node.aet, *settings.node.also_called],
         on_demand_aets=settings.node.on_demand,
@@ -102,8 +112,12 @@ def receive(settings: Settings, stop: Event) -> None:
         incoming=files.incoming,
         limits=Limits(
             maximum_associations=settings.node.maximum_associations,
+            maximum_associations_per_peer=settings.node.maximum_associations_per_peer,
+            maximum_object_bytes=settings.limits.object_mib << 20,
+            slowest_bytes_per_second=settings.limits.slowest_bytes_per_second,
             network_timeout_seconds=settings.node.network_timeout_seconds,
         ),
+        secure=_secure(settings),
     )
     planner = Planner(settings, OwnPriors(settle_db, files, settings))
     with _pixels() as compare:
@@ -112,6 +126,8 @@ def receive(settings: Settings, stop: Event) -> None:
         clock = _clock()
         clock.add_job(settle.sweep, "interval", seconds=_SWEEP_SECONDS, id="settle")
         clock.add_job(overdue.sweep, "interval", seconds=_DEADLINE_SECONDS, id="overdue")
+        now = datetime.now(UTC)
+        clock.add_job(warn_of_expiry, "interval", [settings], days=1, id="expiry", next_run_time=now)
         listener.start()
         clock.start()
         child.say_ready()
@@ -121,6 +137,29 @@ def receive(settings: Settings, stop: Event) -> None:
         clock.shutdown(wait=True)
     for connection in (scratch_db, overdue_db, settle_db, db):
         connection.close()
+
+
+def _room(settings: Settings) -> Room:
+    return Room(instances_per_study=settings.limits.instances_per_study, waiting_jobs=settings.limits.waiting_jobs)
+
+
+def _secure(settings: Settings) -> Secure | None:
+    """The port for TLS, if one is configured.
+
+    Raises
+    ------
+    ConfigError
+        One of its files cannot be used.
+    """
+    table = settings.tls
+    if not table.port:
+        return None
+    return Secure(
+        port=table.port,
+        credentials=Credentials(as_tls(table), server=True, required=table.require_client_certificate),
+        users=Users(Path(table.users)) if table.users else None,
+        only=table.only,
+    )
 
 
 def work(settings: Settings, stop: Event) -> None:
@@ -142,12 +181,13 @@ def deliver(settings: Settings, stop: Event) -> None:
     """Send results until stopped (loop 4)."""
     files = Files(settings.store.folder)
     name = child.worker_name("deliver")
+    send = deidentifying(sender(settings), settings)
 
     def connect() -> Database:
         return open_store(settings)[0]
 
     def outbox(db: Database) -> Outbox:
-        return Outbox(db, files, settings, sender(settings), name, asker(settings))
+        return Outbox(db, files, settings, send, name, asker(settings))
 
     def priors(db: Database, source: str) -> Priors:
         area = ScratchArea(db, files, settings)
@@ -188,6 +228,7 @@ def sender(settings: Settings) -> Send:
 
 def run_child(settings: Settings, role: str) -> None:
     """Be one of the node's processes until told to stop."""
+    os.umask(_PRIVATE)
     # Peers send what they send; a value that breaks a rule is judged by who needs it, and warnings would print it.
     pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
     log.configure(settings.log.level, settings.log.format, role)
@@ -208,8 +249,13 @@ def run(settings: Settings, path: Path, roles: Sequence[str]) -> int:
     ------
     DicomNodeError
         If another node already runs one of them on this store.
+    ConfigError
+        If TLS is asked for and its files cannot be used: a child that finds this out is started again and again.
     """
+    os.umask(_PRIVATE)
     log.configure(settings.log.level, settings.log.format, "node")
+    if "receive" in roles:
+        _secure(settings)
     stop = Event()
     child.stop_with_supervisor(stop)
     db, files = open_store(settings)

@@ -7,14 +7,15 @@ import sys
 from rich.markup import escape
 
 from dicomnode import __version__
-from dicomnode.cli import models, offline, service, studies
+from dicomnode.cli import deidentify, models, offline, radiomics, service, studies
 from dicomnode.cli.console import also_json, err, out, verbs
 from dicomnode.domain.errors import ConfigError, DicomNodeError
 
 app = verbs("A DICOM AI node beside the PACS. Not a medical device.")
-for group in (service.app, offline.app, studies.app):
+for group in (service.app, offline.app, deidentify.app, studies.app):
     app.registered_commands += group.registered_commands
 app.add_typer(models.app, name="models")
+app.add_typer(radiomics.app, name="radiomics")
 
 
 @app.command()

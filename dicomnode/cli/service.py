@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -87,6 +88,17 @@ def demo(
     with out.status("starting a node, sending a study, waiting for results …"):
         returned = demonstrate(folder, study)
     show_returned(returned, out)
+
+
+@app.command()
+def passcode(
+    user: Annotated[str, typer.Argument(help="User that a peer names when it calls.")],
+    secret: Annotated[str, typer.Option("--passcode", prompt=True, hide_input=True, confirmation_prompt=True)],
+) -> None:
+    """Print the line of a user for the file that `users` of [tls] names; the passcode itself is not in it."""
+    from dicomnode.receive.users import hashed
+
+    sys.stdout.write(hashed(user, secret) + "\n")
 
 
 @app.command()

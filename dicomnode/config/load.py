@@ -10,17 +10,18 @@ from typing import Any
 
 from dicomnode.config.agree import cross_faults
 from dicomnode.config.faults import suggest, validated
+from dicomnode.config.secure import of_peers, tls_faults, tls_located
 from dicomnode.config.tables import AUTO, OUTPUTS, Models, PeerTable, RuleTable, Settings, Store
 from dicomnode.domain.condition import ASSOCIATION_KEYS, parse_conditions
 from dicomnode.domain.errors import ConfigError, Fault
-from dicomnode.domain.network import Peer
+from dicomnode.domain.network import Peer, Tls
 from dicomnode.domain.prior import PriorWish
 from dicomnode.domain.rule import Condition, Rule
 
 #: Where the file is looked for when no `--config` says so; the first that exists.
 SEARCH = (Path("dicomnode.toml"), Path("/etc/dicomnode/dicomnode.toml"))
 
-_TABLES = ("node", "store", "models", "completion", "work", "deliver", "priors", "log")
+_TABLES = ("node", "tls", "store", "models", "limits", "completion", "work", "deliver", "priors", "deidentify", "log")
 
 
 def find_file(given: Path | None) -> Path:
@@ -58,6 +59,9 @@ def load(path: Path) -> Settings:
         update={
             "store": Store(folder=base / settings.store.folder),
             "models": Models(folder=base / settings.models.folder),
+            "tls": tls_located(settings.tls, base),
+            "deidentify": settings.deidentify.below(base),
+            "peers": of_peers(settings.peers, tls_located(settings.tls, base)),
         }
     )
 
@@ -81,6 +85,7 @@ def parse(document: Mapping[str, Any]) -> Settings:
         rule for number, table in enumerate(_list(document, "rule", faults)) if (rule := _rule(table, number, faults))
     )
     faults += cross_faults(peers, rules)
+    faults += tls_faults(tables.get("tls"), peers)
     if faults:
         raise ConfigError(faults)
     return Settings(**tables, peers=peers, rules=rules)
@@ -101,7 +106,7 @@ def _peer(table: Any, number: int, faults: list[Fault]) -> Peer | None:
         return None
     outputs = () if read.outputs == AUTO else read.outputs
     _check_kinds(outputs, where, faults)
-    return Peer(**{**read.model_dump(), "outputs": outputs})
+    return Peer(**{**read.model_dump(), "outputs": outputs, "tls": Tls() if read.tls else None})
 
 
 def _check_kinds(outputs: tuple[str, ...], where: str, faults: list[Fault]) -> None:

@@ -10,7 +10,9 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from dicomnode.domain.network import Peer, PeerRole
+from dicomnode.domain.certificate import parse_names
+from dicomnode.domain.network import Peer, PeerRole, TlsProfile
+from dicomnode.domain.privacy import Keep
 from dicomnode.domain.rule import Rule, Use
 from dicomnode.domain.work import Backoff
 
@@ -45,6 +47,7 @@ class Node(Section):
     port: int = Field(default=11112, ge=0, le=65535)
     accept_unknown: bool = False
     maximum_associations: int = Field(default=25, ge=1)
+    maximum_associations_per_peer: int = Field(default=20, ge=1)
     network_timeout_seconds: float = Field(default=60, gt=0)
     drain_seconds: float = Field(default=20, ge=0)
 
@@ -64,6 +67,19 @@ class Node(Section):
         return tuple(dict.fromkeys((self.aet, *self.also_called, *self.on_demand)))
 
 
+class TlsTable(Section):
+    """`[tls]`: the port for TLS, and what this node shows and trusts there and where it calls."""
+
+    port: int = Field(default=0, ge=0, le=65535)
+    only: bool = False
+    certificate: str = ""
+    key: str = ""
+    ca: str = ""
+    profile: TlsProfile = TlsProfile.BCP195
+    require_client_certificate: bool = True
+    users: str = ""
+
+
 class Store(Section):
     """`[store]`: where everything is kept."""
 
@@ -74,6 +90,15 @@ class Models(Section):
     """`[models]`: where the bundles lie."""
 
     folder: Path = Path("/usr/share/dicomnode/models")
+
+
+class LimitsTable(Section):
+    """`[limits]`: how much is taken in before a sender is told to try later."""
+
+    object_mib: int = Field(default=4096, ge=1)
+    slowest_bytes_per_second: float = Field(default=1000, ge=0)
+    instances_per_study: int = Field(default=100_000, ge=0)
+    waiting_jobs: int = Field(default=10_000, ge=0)
 
 
 class Completion(Section):
@@ -120,6 +145,16 @@ class Priors(Section):
     response_timeout_seconds: float = Field(default=300, gt=0)
 
 
+class Deidentify(Section):
+    """`[deidentify]`: how objects lose their patient on the way to peers that ask for it."""
+
+    secret_file: str = ""
+
+    def below(self, folder: Path) -> Deidentify:
+        """The same with paths that are relative to `folder`."""
+        return self.model_copy(update={"secret_file": str(folder / self.secret_file)}) if self.secret_file else self
+
+
 class Log(Section):
     """`[log]`: what is written and how."""
 
@@ -144,7 +179,11 @@ class PeerTable(Section):
     empty_frames: bool = False
     labelmap_background: bool = True
     retrieve: Literal["move", "get"] = "move"
+    tls: bool = False
+    certificate_subject: str = ""
+    user: str = ""
     outputs: Literal["auto"] | tuple[str, ...] = AUTO
+    deidentify: tuple[Keep, ...] | None = None
 
     @field_validator("outputs")
     @classmethod
@@ -157,6 +196,13 @@ class PeerTable(Section):
     @classmethod
     def _title(cls, title: str) -> str:
         return _application_entity(title)
+
+    @field_validator("certificate_subject")
+    @classmethod
+    def _names(cls, subject: str) -> str:
+        if subject:
+            parse_names(subject)
+        return subject
 
     @field_validator("addresses")
     @classmethod
@@ -198,12 +244,15 @@ class Settings(Section):
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
     node: Node = Node()
+    tls: TlsTable = TlsTable()
     store: Store = Store()
     models: Models = Models()
+    limits: LimitsTable = LimitsTable()
     completion: Completion = Completion()
     work: Work = Work()
     deliver: Deliver = Deliver()
     priors: Priors = Priors()
+    deidentify: Deidentify = Deidentify()
     log: Log = Log()
     peers: tuple[Peer, ...] = ()
     rules: tuple[Rule, ...] = ()

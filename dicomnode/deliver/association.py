@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,10 +15,11 @@ from pynetdicom.pdu import A_ABORT_RQ
 from pynetdicom.pdu_primitives import A_ASSOCIATE, SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext
 
-from dicomnode.deliver.dial import Dialled, Dialler
+from dicomnode.deliver.dial import Dialled, Dialler, Secure
 from dicomnode.deliver.outcome import abort_text, rejection_text
-from dicomnode.domain.errors import DeliveryError, PeerUnreachable
+from dicomnode.domain.errors import ConfigError, DeliveryError, PeerUnreachable
 from dicomnode.domain.network import Peer
+from dicomnode.tls.connection import reason_of
 
 #: No limit to the length of a P-DATA-TF that the peer may send us (PS3.8 D.1); answers are short anyway.
 _UNLIMITED = 0
@@ -118,7 +120,8 @@ class Conversation:
             return self._abort
         connection = self.association.dul.socket
         if isinstance(connection, Dialled) and connection.error is not None:
-            return f"no TCP connection: {_words(connection.error, self.timeouts.connect_seconds)}"
+            what = "TLS" if isinstance(connection.error, ssl.SSLError) else "TCP"
+            return f"no {what} connection: {_words(connection.error, self.timeouts.connect_seconds)}"
         if seconds >= self.timeouts.acse_seconds:
             return f"no answer to the association request within {self.timeouts.acse_seconds:g} s"
         return "the peer closed the connection without answering the association request"
@@ -131,7 +134,7 @@ class Conversation:
 def _words(error: OSError, connect_seconds: float) -> str:
     if isinstance(error, TimeoutError):
         return f"none within {connect_seconds:g} s"
-    return error.strerror or str(error)
+    return reason_of(error)
 
 
 @contextmanager
@@ -161,6 +164,10 @@ def conversation(
         ae = Dialler(ae_title=calling_aet)
     except ValueError as error:
         raise DeliveryError(f"calling AE title {calling_aet!r}: {error}") from error
+    try:
+        ae.secure = Secure(peer, peer.tls) if peer.tls is not None else None
+    except ConfigError as error:
+        raise PeerUnreachable(f"{peer.name}: no TLS connection: {error}") from error
     ae.connection_timeout = timeouts.connect_seconds
     ae.acse_timeout = timeouts.acse_seconds
     ae.dimse_timeout = timeouts.dimse_seconds

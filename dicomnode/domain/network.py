@@ -10,6 +10,7 @@ from ipaddress import IPv6Address, ip_address, ip_network
 from pathlib import Path
 
 from dicomnode.domain.certificate import Certificate
+from dicomnode.domain.privacy import Keep
 
 #: Transfer syntaxes that turn into each other without loss (PS3.5 Annex A): Explicit, Implicit and Deflated VR LE.
 CONVERTIBLE = frozenset({"1.2.840.10008.1.2.1", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1.99"})
@@ -85,6 +86,8 @@ class Peer:
         is called they are looked for in place of the host. Empty: any certificate of a trusted authority.
     user
         The user that it has to name, with the passcode, when it calls (PS3.7 D.3.3.7); empty: none.
+    deidentify
+        Options under which objects lose their patient before they go there (PS3.15 E.3); None sends them as they are.
     """
 
     name: str
@@ -102,6 +105,7 @@ class Peer:
     empty_frames: bool = False
     labelmap_background: bool = True
     retrieve: str = "move"
+    deidentify: tuple[Keep, ...] | None = None
     tls: Tls | None = None
     certificate_subject: str = ""
     user: str = ""

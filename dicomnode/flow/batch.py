@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 
 from pydicom import Dataset
 from pydicom.multival import MultiValue
@@ -21,11 +22,18 @@ BETWEEN = " | "
 
 def batch_of(header: Dataset, keywords: Sequence[str]) -> str | None:
     """The values of the keywords, joined; None where one is absent or empty, so that nobody knows."""
-    values = []
-    for keyword in keywords:
-        value = header.get(keyword)
-        text = "\\".join(str(one) for one in value) if isinstance(value, MultiValue) else str(value or "")
-        if not text.strip():
-            return None
-        values.append(" ".join(text.split()))
-    return BETWEEN.join(values)
+    values = [stated(header, keyword) for keyword in keywords]
+    return BETWEEN.join(values) if all(values) else None
+
+
+def stated(header: Dataset, keyword: str) -> str:
+    """The values of a keyword in one line; numbers as short as they can be, since 1.5 and 1.50 tesla are the same."""
+    value = header.get(keyword)
+    values = value if isinstance(value, MultiValue) else [value]
+    return " ".join("\\".join(_text(one) for one in values).split())
+
+
+def _text(value: object) -> str:
+    if isinstance(value, (float, Decimal)):
+        return f"{float(value):g}"
+    return "" if value is None else str(value)

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from pydicom.datadict import tag_for_keyword
 
 from dicomnode.domain.errors import ConfigError, Fault
 from dicomnode.domain.measuring import Harmonisation
-from dicomnode.flow.batch import BETWEEN
+from dicomnode.flow.harmonise_faults import faults_of, pairs_of
 from dicomnode.flow.harmonise_table import FeatureTable
 from dicomnode.infer.bundle.harmonisation import content_of
-from dicomnode.measure.concordance import MINIMUM_PAIRS, Agreement, ccc, icc_agreement, icc_consistency
+from dicomnode.measure.concordance import Agreement, ccc, icc_agreement, icc_consistency
 from dicomnode.measure.harmonise import Effect, effect
-
-#: Rounding of a float64 whose value hardly changes: below this share of its size a spread is none.
-_NO_SPREAD = 1e-12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,11 +70,11 @@ def fit(table: FeatureTable, reference: str, *, minimum: int, least_ccc: float, 
         are no pairs, no feature left.
     """
     counts = table.counts()
-    if faults := [*_faults(table, reference, counts, minimum)]:
+    if faults := [*faults_of(table, reference, counts, minimum)]:
         raise ConfigError(faults)
     target = table.of(reference)
     effects = {batch: effect(table.of(batch), target) for batch in counts if batch != reference}
-    pairs = _pairs(table) if paired else []
+    pairs = pairs_of(table) if paired else []
     concordance = _concordance(table, effects, pairs) if paired else {}
     kept = tuple(name for name in table.features if not paired or concordance[name].ccc.value >= least_ccc)
     if not kept:
@@ -109,53 +105,9 @@ def write(found: Fitted, path: Path) -> str:
     try:
         path.write_bytes(content)
     except OSError as error:
-        raise ConfigError([Fault(key="--out", value=path.name, remedy=f"cannot be written: {error.strerror}")]) from error
+        remedy = f"cannot be written: {error.strerror}"
+        raise ConfigError([Fault(key="--out", value=path.name, remedy=remedy)]) from error
     return hashlib.sha256(content).hexdigest()
-
-
-def _faults(table: FeatureTable, reference: str, counts: Mapping[str, int], minimum: int) -> Iterator[Fault]:
-    if reference not in counts:
-        yield Fault(key="--reference", value=reference, remedy=f"no such batch; there are {', '.join(counts)}")
-    elif len(counts) < 2:
-        yield Fault(key="--batch", value=reference, remedy="the only batch, needed two or more to bring one to another")
-    for batch, count in counts.items():
-        if count < minimum:
-            remedy = f"{count} scans, needed {minimum} or more; leave these rows out, or say --minimum"
-            yield Fault(key="batch", value=batch, remedy=remedy)
-            continue
-        values = table.of(batch)
-        still = values.std(axis=0) <= _NO_SPREAD * np.abs(values).max(axis=0)
-        for name in np.array(table.features)[still]:
-            remedy = f"the same in all scans of batch {batch}; say --leave-out '{name}'"
-            yield Fault(key="feature", value=str(name), remedy=remedy)
-    for keyword in table.batch_by:
-        if tag_for_keyword(keyword) is None:
-            remedy = "no DICOM keyword, by which the node finds the batch of a new series; say --batch-by"
-            yield Fault(key="--batch", value=keyword, remedy=remedy)
-    parts = len(table.batch_by)
-    for batch in counts:
-        if parts > 1 and batch.count(BETWEEN) != parts - 1:
-            remedy = f"needed a value for each of {', '.join(table.batch_by)}, with '{BETWEEN}' between"
-            yield Fault(key="batch", value=batch, remedy=remedy)
-
-
-def _pairs(table: FeatureTable) -> list[tuple[int, int]]:
-    """Rows that show the same thing; what was scanned once only is no pair."""
-    same: dict[str, list[int]] = {}
-    for row, name in enumerate(table.pair):
-        same.setdefault(name, []).append(row)
-    faults = [
-        Fault(key="--retest", value=name, remedy=f"{len(rows)} rows, needed two; name more columns, such as patient,region")
-        for name, rows in same.items()
-        if len(rows) > 2
-    ]
-    pairs = [(rows[0], rows[1]) for rows in same.values() if len(rows) == 2]
-    if not faults and len(pairs) < MINIMUM_PAIRS:
-        remedy = f"{MINIMUM_PAIRS} or more scans made twice are needed"
-        faults = [Fault(key="--retest", value=f"{len(pairs)} pairs", remedy=remedy)]
-    if faults:
-        raise ConfigError(faults[:1])
-    return pairs
 
 
 def _concordance(

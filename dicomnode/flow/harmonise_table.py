@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -15,13 +13,8 @@ from numpy.typing import NDArray
 
 from dicomnode.domain.errors import ConfigError, Fault
 from dicomnode.flow.batch import BETWEEN
-from dicomnode.infer.bundle.radiomics import feature_parts
+from dicomnode.flow.harmonise_rows import Row, faults_in, is_feature, read_rows
 from dicomnode.measure.harmonise import MINIMUM_FEATURES
-
-#: More faults of one kind than this hide the others.
-_MOST_FAULTS = 5
-
-Row = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +50,12 @@ class FeatureTable:
 
 
 def read_table(
-    path: Path, batch: Sequence[str], retest: Sequence[str], batch_by: Sequence[str], leave_out: Sequence[str]
+    path: Path,
+    batch: Sequence[str],
+    retest: Sequence[str],
+    batch_by: Sequence[str],
+    leave_out: Sequence[str],
+    only: Sequence[str] = (),
 ) -> FeatureTable:
     """The rows of a CSV that have features.
 
@@ -69,23 +67,27 @@ def read_table(
         DICOM keywords that the batch stands for; where empty, the column `batch_by` says, or the names in `batch` do.
     leave_out
         Features that are not fitted; `*` stands for anything.
+    only
+        COLUMN=VALUE, each of which a row has to have; others do not count.
 
     Raises
     ------
     ConfigError
         With every fault: no such column, no features, values that are absent or not finite.
     """
-    rows, names = _rows(path)
-    if missing := [name for name in (*batch, *retest) if name not in names]:
-        remedy = f"no such column; {path.name} has {', '.join(name for name in names if not _is_feature(name))}"
-        raise ConfigError([Fault(key="--batch or --retest", value=name, remedy=remedy) for name in missing])
-    named = [name for name in names if _is_feature(name)]
+    rows, columns = read_rows(path)
+    needed = dict(text.partition("=")[::2] for text in only)
+    if missing := [name for name in (*batch, *retest, *needed) if name not in columns]:
+        remedy = f"no such column; {path.name} has {', '.join(name for name in columns if not is_feature(name))}"
+        raise ConfigError([Fault(key="--batch, --retest or --only", value=name, remedy=remedy) for name in missing])
+    named = [name for name in columns if is_feature(name)]
     features = [name for name in named if not any(fnmatchcase(name, one) for one in leave_out)]
     if len(features) < MINIMUM_FEATURES:
         remedy = f"{len(features)} columns named as pyradiomics names features, needed {MINIMUM_FEATURES} or more"
         raise ConfigError([Fault(key="FEATURES.csv", value=path.name, remedy=remedy)])
+    rows = [row for row in rows if all(row[name] == value for name, value in needed.items())]
     full = [row for row in rows if any(row.get(name) for name in features)]
-    faults = [*_limited([*_unnamed(full, batch)]), *_limited([*_unfit(full, features)])]
+    faults = faults_in(full, batch, features)
     if faults or not full:
         raise ConfigError(faults or [Fault(key="FEATURES.csv", value=path.name, remedy="no row has features")])
     return FeatureTable(
@@ -98,53 +100,13 @@ def read_table(
     )
 
 
-def _rows(path: Path) -> tuple[list[Row], list[str]]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, restval="")
-            return list(reader), [name for name in reader.fieldnames or () if name]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = error.strerror if isinstance(error, OSError) else "no CSV in UTF-8"
-        raise ConfigError([Fault(key="FEATURES.csv", value=path.name, remedy=f"cannot be read: {reason}")]) from error
-
-
-def _is_feature(name: str) -> bool:
-    try:
-        feature_parts(name)
-    except ValueError:
-        return False
-    return True
+def names(text: str) -> tuple[str, ...]:
+    """Names with commas between them."""
+    return tuple(one.strip() for one in text.split(",") if one.strip())
 
 
 def _joined(row: Row, columns: Sequence[str]) -> str:
     return BETWEEN.join(" ".join(row[name].split()) for name in columns)
-
-
-def _unnamed(rows: Sequence[Row], batch: Sequence[str]) -> Iterator[Fault]:
-    for name in batch:
-        if empty := sum(not row[name].strip() for row in rows):
-            remedy = f"empty in {empty} rows with features; remove these rows, or name their batch"
-            yield Fault(key="--batch", value=name, remedy=remedy)
-
-
-def _unfit(rows: Sequence[Row], features: Sequence[str]) -> Iterator[Fault]:
-    for name in features:
-        if bad := sum(not _is_number(row[name]) for row in rows):
-            remedy = f"no finite number in {bad} of {len(rows)} rows; remove these rows, or --leave-out '{name}'"
-            yield Fault(key="feature", value=name, remedy=remedy)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        return math.isfinite(float(text))
-    except ValueError:
-        return False
-
-
-def _limited(faults: Sequence[Fault]) -> list[Fault]:
-    more = len(faults) - _MOST_FAULTS
-    told = [*faults[:_MOST_FAULTS]]
-    return [*told, Fault(key=faults[0].key, value=f"{more} more", remedy="as above")] if more > 0 else told
 
 
 def _keywords(rows: Sequence[Row], batch: Sequence[str], stated: Sequence[str]) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from dicomnode.domain.network import Association
 from dicomnode.domain.rule import Rule
 from dicomnode.domain.study import Arrival
 from dicomnode.flow.failpoint import failpoint
+from dicomnode.flow.pressure import Pressure, Room
 from dicomnode.flow.priors_scratch import ScratchArea
 from dicomnode.flow.sameness import changes, counted_keywords
 from dicomnode.store.database import Database
@@ -31,12 +32,20 @@ class Intake:
         Their attributes count when an object comes again with other content.
     scratch
         Takes what comes because this node has asked for it.
+    room
+        How much is taken in; None for as much as comes.
     """
 
     def __init__(
-        self, db: Database, files: Files, rules: Iterable[Rule], scratch: ScratchArea | None = None
+        self,
+        db: Database,
+        files: Files,
+        rules: Iterable[Rule],
+        scratch: ScratchArea | None = None,
+        room: Room | None = None,
     ) -> None:
         self._db = db
+        self._pressure = Pressure(db, room or Room())
         self._scratch = scratch
         self._files = files
         self._studies = Studies(db, files)
@@ -73,7 +82,8 @@ class Intake:
         Raises
         ------
         OutOfResources
-            If the disk or the database cannot take it; no row names it, and a file that is there already is swept.
+            If the disk or the database cannot take it, or too much has come already; no row names it, and a file
+            that is there already is swept.
         """
         if self._scratch is not None and self._scratch.takes(arrival):
             self._scratch.keep(arrival)
@@ -84,6 +94,8 @@ class Intake:
                 _log.debug("own object came back", sop_instance_uid=arrival.sop_instance_uid)
                 return
             known = self._studies.known(arrival)
+            if known is None:
+                self._pressure.require_room(arrival.study_instance_uid)
         path = ""
         if known is None:
             path = self._files.keep_arrival(
@@ -98,6 +110,7 @@ class Intake:
             known = self._studies.known(arrival)
             if known is None:
                 self._add(arrival, path)
+                self._pressure.added(arrival.study_instance_uid)
             elif known is Standing.REPLACED:
                 self._studies.readmit(arrival)
             if arrival.on_demand:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import stat
 import tempfile
 from collections.abc import Iterator
 from fcntl import LOCK_NB, LOCK_SH, flock
 
 from dicomnode.config import Settings
+from dicomnode.flow.preflight_deident import pseudonyms
 from dicomnode.flow.preflight_models import models
 from dicomnode.flow.preflight_peers import peers
 from dicomnode.flow.preflight_priors import prior_sources
+from dicomnode.flow.preflight_tls import secure_transport
 from dicomnode.flow.verdict import Check, Verdict
 from dicomnode.store.database import NETWORK_FILE_SYSTEMS, file_system
 
@@ -29,7 +32,9 @@ def check(settings: Settings) -> Iterator[Check]:
     )
     yield _folder(settings)
     yield from models(settings)
-    yield _port(settings)
+    yield from (_port(settings, number, key) for key, number in _ports(settings))
+    yield from secure_transport(settings)
+    yield from pseudonyms(settings)
     yield from peers(settings)
     yield from prior_sources(settings)
 
@@ -42,7 +47,7 @@ def _folder(settings: Settings) -> Check:
     folder = settings.store.folder
     subject = f"store {folder}"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"x")
             os.fsync(file.fileno())
@@ -53,6 +58,9 @@ def _folder(settings: Settings) -> Check:
     if kind in NETWORK_FILE_SYSTEMS:
         remedy = "put the store on a local disk: SQLite's locks do not hold on network file systems"
         return Check(subject=subject, verdict=Verdict.FAIL, found=f"file system {kind}", remedy=remedy)
+    if folder.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        remedy = f"studies are patient data: chmod 700 {folder}"
+        return Check(subject=subject, verdict=Verdict.WARN, found="open to other accounts", remedy=remedy)
     free = shutil.disk_usage(folder).free
     if free < _WANTED_FREE_BYTES:
         remedy = "300 CT slices take 150 MB; leave room for the studies of a few days"
@@ -60,14 +68,21 @@ def _folder(settings: Settings) -> Check:
     return Check(subject=subject, verdict=Verdict.OK, found=f"{kind}, {free / 1024**3:.0f} GiB free")
 
 
-def _port(settings: Settings) -> Check:
+def _ports(settings: Settings) -> Iterator[tuple[str, int]]:
+    if not settings.tls.only:
+        yield "port", settings.node.port
+    if settings.tls.port:
+        yield "TLS port", settings.tls.port
+
+
+def _port(settings: Settings, number: int, what: str) -> Check:
     node = settings.node
-    subject = f"port {node.port}"
+    subject = f"{what} {number}"
     family = socket.AF_INET6 if ":" in node.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((node.host, node.port))
+            probe.bind((node.host, number))
         except OSError as error:
             if _runs(settings):
                 return Check(subject=subject, verdict=Verdict.OK, found="the node that runs on this store listens")

@@ -80,9 +80,7 @@ def icc_agreement(values: Values, level: float = 0.95) -> Agreement:
         return Agreement(value=1.0, low=1.0, high=1.0)
     a = k * value / (n * (1 - value))
     b = 1 + k * value * (n - 1) / (n * (1 - value))
-    freedom = (a * columns + b * rest) ** 2 / (
-        (a * columns) ** 2 / (k - 1) + (b * rest) ** 2 / ((n - 1) * (k - 1))
-    )
+    freedom = (a * columns + b * rest) ** 2 / ((a * columns) ** 2 / (k - 1) + (b * rest) ** 2 / ((n - 1) * (k - 1)))
     upper = float(stats.f.ppf((1 + level) / 2, n - 1, freedom))
     lower = float(stats.f.ppf((1 + level) / 2, freedom, n - 1))
     between = k * columns + (k * n - k - n) * rest

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 Values = NDArray[np.float64]
 
-#: Scans per batch: Orlhac et al., "A Guide to ComBat Harmonization of Imaging Biomarkers in Multicenter Studies", J Nucl
-#: Med 2022;63:172, advise 20 to 30.
+#: Scans per batch: Orlhac et al., "A Guide to ComBat Harmonization of Imaging Biomarkers in Multicenter Studies",
+#: J Nucl Med 2022;63:172, advise 20 to 30.
 MINIMUM_SCANS = 20
 
 #: The priors are the moments of the batch effects over features; of one feature there is no variance.

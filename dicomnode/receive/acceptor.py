@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import ssl
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,15 +10,19 @@ from typing import Any
 import structlog
 from pynetdicom.ae import ApplicationEntity
 from pynetdicom.association import Association
-from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.dimse_primitives import C_CANCEL, C_STORE
 from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
 from dicomnode.domain import network
 from dicomnode.domain.certificate import Certificate
+from dicomnode.receive.census import Census
+from dicomnode.receive.limits import Limits
+from dicomnode.receive.network import GuardedProvider
+from dicomnode.receive.pace import Pace
 from dicomnode.receive.spool import SpoolingProvider
-from dicomnode.tls.connection import SecureSocket
-from dicomnode.tls.credentials import Credentials
 from dicomnode.receive.waiting import IndicationQueue, OutgoingQueue, WaitingSocket
+from dicomnode.tls.connection import SecureSocket, reason_of
+from dicomnode.tls.credentials import Credentials
 
 log = structlog.get_logger(__name__)
 
@@ -38,18 +41,22 @@ class NodeAssociation(Association):
         The same once the intake has been told, and only then to be told of the end.
     """
 
-    def __init__(self, ae: ApplicationEntity, folder: Path, on_end: Callable[[NodeAssociation], None]) -> None:
+    def __init__(
+        self, ae: ApplicationEntity, folder: Path, limits: Limits, on_end: Callable[[NodeAssociation], None]
+    ) -> None:
         super().__init__(ae, "acceptor")
-        self.dimse: SpoolingProvider = SpoolingProvider(self, folder)
+        self.dul: GuardedProvider = GuardedProvider(self)
+        # The setters hand these to the timers of the network thread, which is another one now.
+        self.acse_timeout, self.network_timeout = ae.acse_timeout, ae.network_timeout
+        self.dimse: SpoolingProvider = SpoolingProvider(self, folder, limits.maximum_object_bytes)
         self.admitted: network.Association | None = None
         self.opened: network.Association | None = None
         self._on_end = on_end
 
-    def attach(self, connection: WaitingSocket) -> None:
+    def attach(self, connection: WaitingSocket, limits: Limits) -> None:
         """Use `connection`, and let both threads wait on what it and the queues bring."""
-        self.set_socket(connection)
+        self.dul.guard(connection, limits)
         self._connection = connection
-        self.dul._run_loop_delay = 0.0
         self.dul.to_provider_queue = OutgoingQueue(connection)
         self.dul.to_user_queue = IndicationQueue(self.dimse.msg_queue)
 
@@ -75,7 +82,14 @@ class NodeAssociation(Association):
             self._connection.release()
             self._on_end(self)
 
+    @property
+    def caller(self) -> tuple[str, int]:
+        """Address and port of the peer."""
+        return str(self.requestor.address), int(self.requestor.port or 0)
+
     def _serve_request(self, msg: Any, context_id: int) -> None:
+        if isinstance(msg, C_CANCEL):
+            return  # nothing here can be cancelled, and it has no answer (PS3.7 9.3.2.3)
         # pynetdicom would drop such a request without an answer and leave the peer waiting.
         if isinstance(msg, C_STORE) and msg.MessageID is not None and not msg.is_valid_request:
             response = C_STORE()
@@ -102,9 +116,9 @@ class Acceptor(RequestHandler):
             try:
                 self.request = self._secured(self.server.credentials)
             except OSError as error:
-                reason = getattr(error, "verify_message", "") or getattr(error, "reason", "") or error.strerror or error
-                log.warning("tls_refused", address=str(self.client_address[0]), reason=str(reason))
+                log.warning("tls_refused", address=str(self.client_address[0]), reason=reason_of(error))
                 self.server.shutdown_request(self.request)
+                self.server.census.leave(self.client_address[:2])
                 return
         super().handle()
 
@@ -121,15 +135,16 @@ class Acceptor(RequestHandler):
 
     def _create_association(self) -> NodeAssociation:
         server, ae = self.server, self.ae
-        assoc = NodeAssociation(ae, server.folder, server.on_end)
+        assoc = NodeAssociation(ae, server.folder, server.limits, server.on_end)
         assoc._server = server
         # pynetdicom finds its acceptors by the name of their thread.
         assoc.name = f"AcceptorThread@{self.client_address[0]}:{self.client_address[1]}"
-        # A peer that stalls in the middle of a PDU would otherwise hold the thread for ever.
+        # A peer that takes no answers would otherwise hold the thread for ever.
         self.request.settimeout(ae.network_timeout)
         # Responses are small and awaited: they must not wait for an acknowledgement.
         self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        assoc.attach(WaitingSocket(assoc, self.request))
+        connection = WaitingSocket(assoc, self.request, Pace(server.limits.acse_timeout_seconds))
+        assoc.attach(connection, server.limits)
 
         assoc.acceptor.maximum_length = ae.maximum_pdu_size
         assoc.acceptor.ae_title = server.ae_title
@@ -152,6 +167,8 @@ class Server(ThreadedAssociationServer):
     ----------
     folder
         Where data sets are written while they arrive.
+    limits, census
+        What it puts up with, and who is connected.
     on_end
         Called once when an association has ended, however it did.
     credentials
@@ -160,9 +177,22 @@ class Server(ThreadedAssociationServer):
 
     request_queue_size = 128
     folder: Path
+    limits: Limits
+    census: Census
     on_end: Callable[[NodeAssociation], None]
     credentials: Credentials | None = None
+    _turned_away = False
+
+    def verify_request(self, request: Any, client_address: Any) -> bool:
+        """Whether there is room for one more connection; each takes two threads even before it asks for anything."""
+        reason = self.census.connect(client_address[:2])
+        if reason and not self._turned_away:
+            # A flood of connections must not become a flood of lines.
+            log.warning("connection_refused", address=str(client_address[0]), reason=reason)
+        self._turned_away = bool(reason)
+        return not reason
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Log what socketserver would print."""
+        self.census.leave(client_address[:2])
         log.exception("association_not_started", address=str(client_address[0]))

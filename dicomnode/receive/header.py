@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import mmap
 import re
-import zlib
 from hashlib import sha256
 from pathlib import Path
 from struct import Struct
@@ -16,7 +15,8 @@ from dicomnode.domain.errors import CannotUnderstand
 from dicomnode.domain.header import Header
 from dicomnode.domain.network import Association
 from dicomnode.domain.study import Arrival
-from dicomnode.receive.elements import Encoding, parse
+from dicomnode.receive.elements import Attributes, Encoding, parse
+from dicomnode.receive.inflate import inflated
 from dicomnode.receive.refusal import Contradiction, NotUnderstood
 
 STUDY_INSTANCE_UID, SERIES_INSTANCE_UID = 0x0020000D, 0x0020000E
@@ -44,6 +44,7 @@ def read_arrival(
     on_demand: bool,
     move_originator: str = "",
     data_set_start: int = 0,
+    most_inflated_bytes: int = _MOST_INFLATED_BYTES,
 ) -> Arrival:
     """Describe the Part 10 file at `path`, whose pixels are not decoded.
 
@@ -57,6 +58,8 @@ def read_arrival(
         Passed through.
     data_set_start
         Offset of the data set; 0: the group length of the file meta information tells (PS3.10 7.1).
+    most_inflated_bytes
+        How large a deflated data set may become.
 
     Raises
     ------
@@ -73,16 +76,15 @@ def read_arrival(
         start = data_set_start or _data_set_start(content)
         with memoryview(content) as whole, whole[start:] as data_set:
             digest = sha256(data_set).hexdigest()
-        # The inflated copy begins at 0, the file itself after its meta information.
-        buffer, start = _inflated(content, start, transfer_syntax_uid)
-        parsed = parse(buffer, start, Encoding.of(transfer_syntax_uid))
-        pixel_digest = ""
-        if parsed.pixels_end:
-            with memoryview(buffer) as whole, whole[parsed.pixels_start : parsed.pixels_end] as pixels:
-                pixel_digest = sha256(pixels).hexdigest()
+        encoding = Encoding.of(transfer_syntax_uid)
+        if transfer_syntax_uid == DeflatedExplicitVRLittleEndian:
+            with inflated(content, start, path.parent, most_inflated_bytes) as plain:
+                attributes, pixel_digest = _described(plain, 0, encoding)
+        else:
+            attributes, pixel_digest = _described(content, start, encoding)
         size_bytes = len(content)
 
-    header = Header.of(parsed.attributes)
+    header = Header.of(attributes)
     found = {tag: _uid(header, tag) for tag in (SOP_CLASS_UID, SOP_INSTANCE_UID)}
     for tag, asked in ((SOP_CLASS_UID, sop_class_uid), (SOP_INSTANCE_UID, sop_instance_uid)):
         if found[tag] != asked.rstrip("\0 "):
@@ -130,15 +132,10 @@ def _data_set_start(content: mmap.mmap) -> int:
     raise CannotUnderstand("file: no file meta information with its group length (PS3.10 7.1)")
 
 
-def _inflated(content: mmap.mmap, start: int, transfer_syntax_uid: str) -> tuple[bytes | mmap.mmap, int]:
-    if transfer_syntax_uid != DeflatedExplicitVRLittleEndian:
-        return content, start
-    inflate = zlib.decompressobj(-zlib.MAX_WBITS)
-    try:
-        with memoryview(content) as whole, whole[start:] as deflated:
-            plain = inflate.decompress(deflated, _MOST_INFLATED_BYTES)
-    except zlib.error as error:
-        raise CannotUnderstand(f"data set: cannot be inflated, {error}") from error
-    if not inflate.eof:
-        raise CannotUnderstand("data set: deflated stream ends too early or inflates beyond 4 GiB (PS3.5 A.5)")
-    return plain, 0
+def _described(buffer: mmap.mmap, start: int, encoding: Encoding) -> tuple[Attributes, str]:
+    """Attributes of the data set that begins at `start`, and the digest of its pixels."""
+    parsed = parse(buffer, start, encoding)
+    if not parsed.pixels_end:
+        return parsed.attributes, ""
+    with memoryview(buffer) as whole, whole[parsed.pixels_start : parsed.pixels_end] as pixels:
+        return parsed.attributes, sha256(pixels).hexdigest()

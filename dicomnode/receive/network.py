@@ -13,7 +13,7 @@ from pynetdicom.fsm import InvalidEventError
 from dicomnode.receive.limits import Limits
 from dicomnode.receive.pace import Pace
 from dicomnode.receive.proposal import MOST_REQUEST_BYTES, overfull
-from dicomnode.receive.waiting import WaitingSocket
+from dicomnode.receive.waiting import UNASKED, WaitingSocket
 
 log = structlog.get_logger(__name__)
 
@@ -73,7 +73,7 @@ class GuardedProvider(DULServiceProvider):
 
     def _read_pdu_data(self) -> None:
         # A connection that has yet to ask for an association has one pace from its beginning.
-        if self.state_machine.current_state != "Sta2" and self.assoc.dimse.message is None:
+        if self.state_machine.current_state not in UNASKED and self.assoc.dimse.message is None:
             self.socket.pace = Pace(*self._patience)
         self.event_queue.put(self._next_event())
 

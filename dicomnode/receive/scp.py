@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
 from typing import Protocol, cast
@@ -22,14 +23,21 @@ from dicomnode.domain import network
 from dicomnode.domain.errors import ConfigError, Fault, Refused
 from dicomnode.domain.study import Arrival
 from dicomnode.receive.acceptor import Acceptor, NodeAssociation, Server
-from dicomnode.receive.admission import Admission, Rejected
+from dicomnode.receive.admission import NO_REASON_GIVEN, Admission, Admitted, Rejected
 from dicomnode.receive.answer import SUCCESS, answer, refusal_of_os
+from dicomnode.receive.census import Census
 from dicomnode.receive.contexts import presentation_contexts
 from dicomnode.receive.header import SOP_CLASS_UID, read_arrival
+from dicomnode.receive.limits import Limits
 from dicomnode.receive.refusal import Contradiction, ProcessingFailure
 from dicomnode.receive.spool import Spooled
+from dicomnode.receive.users import Users
+from dicomnode.tls.credentials import Credentials
 
 log = structlog.get_logger(__name__)
+
+#: (result, source, reason) of an A-ASSOCIATE-RJ (PS3.8 Table 9-21): transient, by presentation, local limit exceeded.
+_LOCAL_LIMIT_EXCEEDED = (2, 3, 2)
 
 #: How long an A-ABORT may take to reach the peer when the node stops.
 _ABORT_SECONDS = 1.0
@@ -52,26 +60,23 @@ class Intake(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """How much the listener puts up with.
+class Secure:
+    """A port for TLS, beside the plain one or in place of it.
 
     Attributes
     ----------
-    maximum_pdu_bytes
-        Longest P-DATA-TF the peer may send (PS3.8 D.1); 0 for no limit. 128 KiB halves the time that 16 KiB takes.
-    network_timeout_seconds
-        An association without any traffic is aborted after this time, and so is one that stalls inside a PDU.
-    acse_timeout_seconds
-        A connection that requests no association is closed after this time (ARTIM, PS3.8 9.1.5).
-    dimse_timeout_seconds
-        How long to wait for an answer of the peer.
+    credentials
+        What the node shows and trusts there.
+    users
+        Whom peers may name with a passcode; None asks nobody.
+    only
+        Whether this is the only port.
     """
 
-    maximum_associations: int = 25
-    maximum_pdu_bytes: int = 131072
-    network_timeout_seconds: float = 60.0
-    acse_timeout_seconds: float = 30.0
-    dimse_timeout_seconds: float = 30.0
+    port: int
+    credentials: Credentials
+    users: Users | None = None
+    only: bool = False
 
 
 def configure_pynetdicom() -> None:
@@ -93,6 +98,8 @@ class Listener:
         Where to listen; port 0 lets the system choose.
     incoming
         Existing folder, on the file system of the store, for data sets under way.
+    secure
+        Where to listen for TLS; None for nowhere.
     """
 
     def __init__(
@@ -106,6 +113,7 @@ class Listener:
         intake: Intake,
         incoming: Path,
         limits: Limits | None = None,
+        secure: Secure | None = None,
     ) -> None:
         self._on_demand = frozenset(on_demand_aets)
         self._host, self._port = host, port
@@ -113,14 +121,21 @@ class Listener:
         self._intake = intake
         self._incoming = incoming
         self._limits = limits or Limits()
+        self._census = Census(self._limits.maximum_associations, self._limits.maximum_associations_per_peer)
         self._aet = [*aets, *on_demand_aets][0]
-        self._server: Server | None = None
-        self._thread: threading.Thread | None = None
+        self._secure = secure
+        self._servers: list[Server] = []
+        self._threads: list[threading.Thread] = []
 
     @property
     def port(self) -> int:
-        """The port in use, which differs from the one asked for if that was 0."""
-        return int(self._server.server_address[1]) if self._server else self._port
+        """The port in use for plain TCP, which differs from the one asked for if that was 0."""
+        return next((_port(server) for server in self._servers if server.credentials is None), self._port)
+
+    @property
+    def secure_port(self) -> int:
+        """The port in use for TLS; 0 for none."""
+        return next((_port(server) for server in self._servers if server.credentials is not None), 0)
 
     def start(self) -> None:
         """Begin to listen.
@@ -132,21 +147,43 @@ class Listener:
         """
         configure_pynetdicom()
         ae = AE(ae_title=self._aet)
-        ae.maximum_associations = self._limits.maximum_associations
+        # The census counts better: pynetdicom takes every silent connection for an association.
+        ae.maximum_associations = sys.maxsize
         ae.maximum_pdu_size = self._limits.maximum_pdu_bytes
         ae.network_timeout = self._limits.network_timeout_seconds
         ae.acse_timeout = self._limits.acse_timeout_seconds
         ae.dimse_timeout = self._limits.dimse_timeout_seconds
         handlers: list[evt.EventHandlerType] = [
             (evt.EVT_REQUESTED, self._on_requested),
-            (evt.EVT_REJECTED, self._on_rejected),
             (evt.EVT_ESTABLISHED, self._on_established),
             (evt.EVT_C_ECHO, self._on_echo),
             (evt.EVT_C_STORE, self._on_store),
         ]
+        secure = self._secure
+        try:
+            if secure is None or not secure.only:
+                self._listen(ae, handlers, "node.port", self._port, None)
+            if secure is not None:
+                self._listen(ae, handlers, "tls.port", secure.port, secure.credentials)
+        except ConfigError:
+            for server in self._servers:
+                server.server_close()
+            self._servers.clear()
+            raise
+        for server in self._servers:
+            thread = threading.Thread(target=server.serve_forever, args=(_POLL_SECONDS,), name="dicom-listener")
+            thread.start()
+            self._threads.append(thread)
+            tls = server.credentials is not None
+            aets = sorted(self._admission.called_aets)
+            log.info("listening", host=self._host, port=_port(server), tls=tls, aets=aets)
+
+    def _listen(
+        self, ae: AE, handlers: list[evt.EventHandlerType], key: str, port: int, credentials: Credentials | None
+    ) -> None:
         try:
             server = ae.make_server(
-                (self._host, self._port),
+                (self._host, port),
                 contexts=presentation_contexts(),
                 evt_handlers=handlers,
                 server_class=Server,
@@ -154,35 +191,36 @@ class Listener:
             )
         except OSError as error:
             fault = Fault(
-                key="node.port",
-                value=f"{self._host}:{self._port}",
+                key=key,
+                value=f"{self._host}:{port}",
                 remedy=f"cannot listen there: {error.strerror or error}; choose a free port and an own address",
             )
             raise ConfigError((fault,)) from error
         assert isinstance(server, Server)
-        server.folder, server.on_end = self._incoming, self._on_end
+        server.folder, server.on_end, server.credentials = self._incoming, self._on_end, credentials
+        server.limits, server.census = self._limits, self._census
         ae._servers.append(server)
-        self._server = server
-        self._thread = threading.Thread(target=server.serve_forever, args=(_POLL_SECONDS,), name="dicom-listener")
-        self._thread.start()
-        log.info("listening", host=self._host, port=self.port, aets=sorted(self._admission.called_aets))
+        self._servers.append(server)
 
     def stop(self, grace_seconds: float) -> None:
         """Take no further association, let those under way finish, and abort what is left after `grace_seconds`."""
-        server, self._server = self._server, None
-        if server is None or self._thread is None:
+        if not self._servers:
             return
-        self._port = int(server.server_address[1])
-        server.shutdown()
-        self._thread.join()
+        self._port = self.port
+        servers, self._servers = self._servers, []
+        for server in servers:
+            server.shutdown()
+        for thread in self._threads:
+            thread.join()
+        self._threads.clear()
         until = monotonic() + grace_seconds
-        for association in server.active_associations:
-            if isinstance(association, NodeAssociation) and association.admitted is None:
+        for association in _active(servers):
+            if association.admitted is None:
                 # A connection that has asked for nothing yet has nothing to finish.
                 association.hang_up()
-        for association in server.active_associations:
+        for association in _active(servers):
             association.join(max(0.0, until - monotonic()))
-        remaining = [each for each in server.active_associations if isinstance(each, NodeAssociation)]
+        remaining = _active(servers)
         for association in remaining:
             association.abort(block=False)
         for association in remaining:
@@ -190,7 +228,7 @@ class Listener:
             if association.is_alive():
                 association.hang_up()
                 association.join(_ABORT_SECONDS)
-        log.info("stopped_listening", port=self._port)
+        log.info("stopped_listening", ports=[_port(server) for server in servers])
 
     def _on_requested(self, event: evt.Event) -> None:
         """Admit or reject (PS3.8 7.1.1); runs in the association's own thread, whose log lines all carry its names."""
@@ -199,21 +237,38 @@ class Listener:
         address = str(assoc.requestor.address)
         association_id = uuid4().hex
         bind_contextvars(association_id=association_id, calling_aet=calling, called_aet=called, address=address)
-        verdict = self._admission.judge(calling, called, address)
+        verdict = self._judge(assoc, calling, called, address)
         if isinstance(verdict, Rejected):
             log.warning("association_rejected", reason=verdict.text, admit_with=verdict.toml_lines)
-            assoc.acse.send_reject(verdict.result, verdict.source, verdict.reason)
-            # Returns when the answer is sent and the connection is down.
-            assoc.kill()
+            self._reject(assoc, (verdict.result, verdict.source, verdict.reason))
+            return
+        full = self._census.associate(assoc.caller, verdict.peer or address)
+        if full:
+            log.warning("association_rejected", reason=full)
+            self._reject(assoc, _LOCAL_LIMIT_EXCEEDED)
             return
         assoc.admitted = network.Association(
             association_id=association_id, calling_aet=calling, called_aet=called, address=address, peer=verdict.peer
         )
 
-    def _on_rejected(self, _event: evt.Event) -> None:
-        """Log pynetdicom's own rejection, which has one cause: result 2, source 3, reason 2, local limit exceeded."""
-        limit = self._limits.maximum_associations
-        log.warning("association_rejected", reason=f"{limit} associations are open, the limit is {limit}")
+    def _judge(self, assoc: NodeAssociation, calling: str, called: str, address: str) -> Admitted | Rejected:
+        shown = assoc.shown
+        if shown.certificate is not None:
+            bind_contextvars(certificate=shown.certificate.subject)
+        # A passcode that came in the clear proves nothing: others may have read it.
+        if shown.secure and self._secure is not None and self._secure.users is not None:
+            user = self._secure.users.proved(assoc)
+            if user is None:
+                result, source, reason = NO_REASON_GIVEN
+                text = f"calling AE title {calling!r} from {address}: wrong user or passcode"
+                return Rejected(text=text, result=result, source=source, reason=reason)
+            shown = replace(shown, user=user)
+        return self._admission.judge(calling, called, address, shown)
+
+    def _reject(self, assoc: NodeAssociation, answer: tuple[int, int, int]) -> None:
+        assoc.acse.send_reject(*answer)
+        # Returns when the answer is sent and the connection is down.
+        assoc.kill()
 
     def _on_established(self, event: evt.Event) -> None:
         assoc = _association(event)
@@ -226,6 +281,7 @@ class Listener:
         log.info("association_opened", peer=association.peer)
 
     def _on_end(self, assoc: NodeAssociation) -> None:
+        self._census.leave(assoc.caller)
         association = assoc.opened
         if association is not None:
             self._attempt(lambda: self._intake.closed(association))
@@ -259,6 +315,7 @@ class Listener:
                 sop_instance_uid=str(request.AffectedSOPInstanceUID),
                 transfer_syntax_uid=str(context.transfer_syntax),
                 on_demand=association.called_aet in self._on_demand,
+                most_inflated_bytes=self._limits.maximum_object_bytes,
                 move_originator=(request.MoveOriginatorApplicationEntityTitle or "").strip(),
             )
         )
@@ -281,6 +338,14 @@ class Listener:
 def _association(event: evt.Event) -> NodeAssociation:
     assert isinstance(event.assoc, NodeAssociation)
     return event.assoc
+
+
+def _port(server: Server) -> int:
+    return int(server.server_address[1])
+
+
+def _active(servers: Sequence[Server]) -> list[NodeAssociation]:
+    return [one for server in servers for one in server.active_associations if isinstance(one, NodeAssociation)]
 
 
 def _aets(assoc: NodeAssociation) -> tuple[str, str]:

@@ -8,13 +8,31 @@ from struct import Struct
 from tempfile import NamedTemporaryFile
 from typing import Any
 
+import structlog
 from pynetdicom import PYNETDICOM_IMPLEMENTATION_UID, PYNETDICOM_IMPLEMENTATION_VERSION
 from pynetdicom.association import Association
 from pynetdicom.dimse import DIMSEServiceProvider
 from pynetdicom.dimse_messages import C_STORE_RQ, DIMSEMessage
 from pynetdicom.pdu_primitives import P_DATA
 
+from dicomnode.domain.errors import OutOfResources
+from dicomnode.receive.network import DECODING_FAULTS
 from dicomnode.receive.waiting import TICK_SECONDS
+
+log = structlog.get_logger(__name__)
+
+#: What may come of a message outside a file: a command set has a few hundred bytes (PS3.7 Annex E), and no service of
+#: this node but Storage takes a data set.
+_MOST_COMMAND_BYTES = 65536
+
+#: Messages that may wait for their answer: without the negotiation of asynchronous operations, which this node does not
+#: take part in, a peer waits for one answer before it asks again (PS3.7 D.3.3.3); the rest is for abandoned requests.
+_MOST_WAITING = 16
+
+#: So many times the largest object is received (and forgotten) for the sake of an answer, then the peer is hung up on.
+_FORGOTTEN_TIMES = 2
+
+_INVALID = "Evt19"  # unrecognised or invalid PDU (PS3.8 Table 9-7)
 
 _SHORT = Struct("<HH2sH")
 _OTHER_BYTE = Struct("<HH2sHL")
@@ -49,11 +67,15 @@ class Spooled:
     ----------
     name
         Path of the file, "" when it could not be created; pynetdicom removes it after the C-STORE is answered.
+    size_bytes
+        Of the data set so far, written or not.
     """
 
-    def __init__(self, folder: Path, preface: bytes) -> None:
+    def __init__(self, folder: Path, preface: bytes, maximum_bytes: int) -> None:
         self.name = ""
-        self._error: OSError | None = None
+        self.size_bytes = 0
+        self._maximum_bytes = maximum_bytes
+        self._error: OSError | OutOfResources | None = None
         self._file: Any = None
         try:
             self._file = NamedTemporaryFile(dir=folder, prefix="arriving-", suffix=".part", delete=False)  # noqa: SIM115
@@ -72,9 +94,14 @@ class Spooled:
 
     def write(self, fragment: bytes) -> None:
         """Append `fragment`; after a failure the rest of the data set is received and forgotten."""
+        self.size_bytes += len(fragment)
         if self._error is not None:
             return
         try:
+            if self.size_bytes > self._maximum_bytes:
+                self._error = OutOfResources(f"object: longer than {self._maximum_bytes >> 20} MiB, the limit here")
+                self._file.truncate(0)
+                return
             self._file.write(fragment)
         except OSError as error:
             self._error = error
@@ -86,6 +113,8 @@ class Spooled:
         ------
         OSError
             The first error met while the data set was written.
+        OutOfResources
+            It is longer than the node takes.
         """
         if self._error is None:
             self._file.flush()
@@ -114,9 +143,11 @@ class SpoolingProvider(DIMSEServiceProvider):
     to use, leaves its file behind when the association ends early, and ends the connection when the disk is full.
     """
 
-    def __init__(self, association: Association, folder: Path) -> None:
+    def __init__(self, association: Association, folder: Path, maximum_object_bytes: int) -> None:
         super().__init__(association)
         self._folder = folder
+        self._maximum_object_bytes = maximum_object_bytes
+        self._command_bytes = 0
 
     def get_msg(self, block: bool = False) -> Any:
         """The next message; (None, None) after a while without one, or as soon as the peer releases or aborts."""
@@ -127,13 +158,54 @@ class SpoolingProvider(DIMSEServiceProvider):
 
     def receive_primitive(self, primitive: P_DATA) -> None:
         """Take one P-DATA, fragment by fragment, since a command and its data may share one (PS3.8 9.3.5.1)."""
-        for fragment in primitive.presentation_data_value_list:
-            single = P_DATA()
-            single.presentation_data_value_list.append(fragment)
-            super().receive_primitive(single)
-            message = self.message
-            if isinstance(message, C_STORE_RQ) and message._data_set_file is None:
-                message._data_set_file = Spooled(self._folder, self._preface(message))  # type: ignore[assignment]
+        for context_id, content in primitive.presentation_data_value_list:
+            try:
+                fault = self._take(context_id, content)
+            except DECODING_FAULTS as error:
+                fault = f"command set: {type(error).__name__}, needed one as of PS3.7 6.3"
+            if fault:
+                log.warning("message_refused", reason=fault)
+                self.dul.event_queue.put(_INVALID)
+                return
+
+    def _take(self, context_id: int, content: bytes) -> str:
+        """Take one fragment; what is wrong with it, or ""."""
+        fault = self._fault(content)
+        if fault:
+            return fault
+        message = self.message = self.message or DIMSEMessage()
+        single = P_DATA()
+        single.presentation_data_value_list.append([context_id, content])
+        if message.decode_msg(single, self.assoc):
+            # Requests for reports of events would each start a thread in pynetdicom's own provider.
+            self.msg_queue.put((message.context_id, message.message_to_primitive()))
+            self.message = None
+        elif isinstance(message, C_STORE_RQ) and message._data_set_file is None:
+            spooled = Spooled(self._folder, self._preface(message), self._maximum_object_bytes)
+            message._data_set_file = spooled  # type: ignore[assignment]
+        return ""
+
+    def _fault(self, content: bytes) -> str:
+        """Why a fragment cannot be what follows; "" if it can."""
+        if not content:
+            return "fragment without a message control header (PS3.8 E.2)"
+        spooled = getattr(self.message, "_data_set_file", None)
+        complete = self.message is not None and type(self.message) is not DIMSEMessage
+        is_command = content[0] & 1
+        if is_command and complete:
+            return "command where its data set was to follow (PS3.7 6.3.1)"
+        if not is_command and not complete:
+            return "data set without a command (PS3.7 6.3.1)"
+        if self.message is None and self.msg_queue.qsize() > _MOST_WAITING:
+            return f"more than {_MOST_WAITING} requests at a time, which was not negotiated (PS3.7 D.3.3.3)"
+        if isinstance(spooled, Spooled):
+            if spooled.size_bytes > _FORGOTTEN_TIMES * self._maximum_object_bytes:
+                return f"object of more than {_FORGOTTEN_TIMES} times the limit of {self._maximum_object_bytes} bytes"
+            return ""
+        self._command_bytes = len(content) + (self._command_bytes if self.message is not None else 0)
+        if self._command_bytes > _MOST_COMMAND_BYTES:
+            return f"message of more than {_MOST_COMMAND_BYTES} bytes that is no object to store"
+        return ""
 
     def _preface(self, message: DIMSEMessage) -> bytes:
         context = self.assoc._accepted_cx.get(message.context_id or 0)

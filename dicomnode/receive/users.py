@@ -8,9 +8,13 @@ import secrets
 from base64 import b64decode, b64encode
 from pathlib import Path
 
+import structlog
 from pynetdicom.association import Association
 
 from dicomnode.domain.errors import ConfigError, Fault
+from dicomnode.tls.credentials import check_secret
+
+log = structlog.get_logger(__name__)
 
 #: User identity types (PS3.7 Table D.3-14): only this one carries something to verify without a third party.
 USERNAME_AND_PASSCODE = 2
@@ -20,7 +24,7 @@ _COST, _BLOCKS, _LANES = 2**14, 8, 1
 _SALT_BYTES = 16
 
 #: Compared with when there is no such user, so that a try takes as long as one for a user that exists.
-_NOBODY = ("", "")
+_NOBODY = (b"", b"")
 
 
 class Users:
@@ -47,32 +51,43 @@ class Users:
         if identity is None or identity.user_identity_type != USERNAME_AND_PASSCODE:
             return ""
         name = (identity.primary_field or b"").decode("utf-8", errors="replace")
-        salt, wanted = self._entries().get(name, _NOBODY)
-        given = _hash(identity.secondary_field or b"", b64decode(salt))
+        try:
+            salt, wanted = self._entries().get(name, _NOBODY)
+        except ConfigError as error:
+            log.error("users_not_read", reason=str(error))
+            return None
+        given = _hash(identity.secondary_field or b"", salt)
         return name if wanted and hmac.compare_digest(given, wanted) else None
 
-    def _entries(self) -> dict[str, tuple[str, str]]:
-        fault = Fault(key="tls.users", value=str(self._path), remedy="a file of mode 0600 that the node's account reads")
-        try:
-            if self._path.stat().st_mode & 0o007:
-                raise ConfigError([fault])
-            lines = self._path.read_text(encoding="utf-8").splitlines()
-        except OSError as error:
-            raise ConfigError([fault]) from error
+    def _entries(self) -> dict[str, tuple[bytes, bytes]]:
+        check_secret(self._path, "tls.users")
         found = {}
-        for line in lines:
-            if line.strip() and not line.startswith("#"):
-                name, _, rest = line.strip().partition(":")
-                salt, _, wanted = rest.partition(":")
-                found[name] = (salt, wanted)
+        for number, line in enumerate(self._path.read_bytes().splitlines(), start=1):
+            if not line.strip() or line.startswith(b"#"):
+                continue
+            try:
+                name, salt, wanted = line.decode("utf-8").strip().split(":")
+                found[name] = (b64decode(salt, validate=True), b64decode(wanted, validate=True))
+            except ValueError as error:
+                remedy = f"line {number} is no user; `dicomnode passcode NAME` prints one"
+                raise ConfigError([Fault(key="tls.users", value=str(self._path), remedy=remedy)]) from error
         return found
 
 
 def hashed(name: str, passcode: str) -> str:
-    """A line of the file for this user."""
+    """A line of the file for this user.
+
+    Raises
+    ------
+    ConfigError
+        The name cannot stand in a line.
+    """
+    if not name or ":" in name or name.startswith("#") or any(one.isspace() for one in name):
+        raise ConfigError([Fault(key="NAME", value=name, remedy="a name without colon or space")])
     salt = secrets.token_bytes(_SALT_BYTES)
-    return f"{name}:{b64encode(salt).decode()}:{_hash(passcode.encode(), salt)}"
+    digest = _hash(passcode.encode(), salt)
+    return f"{name}:{b64encode(salt).decode()}:{b64encode(digest).decode()}"
 
 
-def _hash(passcode: bytes, salt: bytes) -> str:
-    return b64encode(hashlib.scrypt(passcode, salt=salt, n=_COST, r=_BLOCKS, p=_LANES)).decode()
+def _hash(passcode: bytes, salt: bytes) -> bytes:
+    return hashlib.scrypt(passcode, salt=salt, n=_COST, r=_BLOCKS, p=_LANES)

@@ -15,13 +15,15 @@ from pynetdicom.association import Association
 from pynetdicom.transport import AssociationSocket
 
 from dicomnode.receive.pace import Pace
-
 from dicomnode.tls.connection import SecureSocket
 
 log = structlog.get_logger(__name__)
 
 #: How often timers (ARTIM, network time-out) are looked at when nothing happens.
 TICK_SECONDS = 0.2
+
+#: States in which no association has been asked for (PS3.8 9.2.1); the first lasts until the network thread's first turn.
+UNASKED = frozenset({"Sta1", "Sta2"})
 
 #: Most bytes taken from the kernel at once.
 _READ_BYTES = 1 << 20
@@ -42,6 +44,7 @@ class WaitingSocket(AssociationSocket):
     def __init__(self, association: Association, connection: socket.socket, pace: Pace) -> None:
         super().__init__(association, client_socket=connection)
         self.pace = pace
+        self._send_seconds = connection.gettimeout()
         self._waker, self._woken = socket.socketpair()
         self._waker.setblocking(False)
         self._woken.setblocking(False)
@@ -79,7 +82,7 @@ class WaitingSocket(AssociationSocket):
     @property
     def _is_awaited(self) -> bool:
         """Whether the peer has begun something that it has to finish; an idle association is nobody's fault."""
-        return self.assoc.dimse.message is not None or self.assoc.dul.state_machine.current_state == "Sta2"
+        return self.assoc.dimse.message is not None or self.assoc.dul.state_machine.current_state in UNASKED
 
     def recv(self, nr_bytes: int) -> bytearray:
         """Read `nr_bytes`, or fewer if the peer closes the connection before.
@@ -96,19 +99,23 @@ class WaitingSocket(AssociationSocket):
             raise OSError(errno.ENOTCONN, "the connection is closed")
         content = bytearray(nr_bytes)
         read = 0
-        with memoryview(content) as view:
-            while read < nr_bytes:
-                left_seconds = self.pace.left_seconds
-                if left_seconds <= 0:
-                    raise TimeoutError("the peer is too slow")
-                connection.settimeout(left_seconds)
-                started = monotonic()
-                count = connection.recv_into(view[read:], min(nr_bytes - read, _READ_BYTES))
-                self.pace.waited(monotonic() - started)
-                self.pace.received(count)
-                if not count:
-                    break
-                read += count
+        try:
+            with memoryview(content) as view:
+                while read < nr_bytes:
+                    left_seconds = self.pace.left_seconds
+                    if left_seconds <= 0:
+                        raise TimeoutError("the peer is too slow")
+                    connection.settimeout(left_seconds)
+                    started = monotonic()
+                    count = connection.recv_into(view[read:], min(nr_bytes - read, _READ_BYTES))
+                    self.pace.waited(monotonic() - started)
+                    self.pace.received(count)
+                    if not count:
+                        break
+                    read += count
+        finally:
+            with suppress(OSError):
+                connection.settimeout(self._send_seconds)
         del content[read:]
         return content
 

@@ -57,9 +57,7 @@ def absent_items(absences: Iterable[Absent], number: int) -> list[QualitativeEva
         if one.segment_number == number:
             item = QualitativeEvaluation(name=coded(one.name), value=coded(one.reason))
             modifiers = [
-                CodeContentItem(
-                    name=name, value=coded(code), relationship_type=RelationshipTypeValues.HAS_CONCEPT_MOD
-                )
+                CodeContentItem(name=name, value=coded(code), relationship_type=RelationshipTypeValues.HAS_CONCEPT_MOD)
                 for name, code in ((_METHOD, one.method), (_DERIVATION, one.derivation))
                 if code
             ]

@@ -23,6 +23,8 @@ from dicomnode.report.frames import frame_of
 from dicomnode.report.provenance import shortened
 from dicomnode.report.rank import LONG_AXIS, SHORT_AXIS, key
 
+Points = tuple[tuple[float, float, float], ...]
+
 
 def diameters(findings: Findings, number: int) -> list[Measurement]:
     """Long and short axis of a segment, as far as their lines are known."""
@@ -66,7 +68,7 @@ def diameter_groups(
     return groups
 
 
-def on_image(points_mm: tuple[tuple[float, float, float], ...], plane: int, source: SourceSeries) -> NDArray[np.float32]:
+def on_image(points_mm: Points, plane: int, source: SourceSeries) -> NDArray[np.float32]:
     """Points on a source image, (column, row), with the corner of the first pixel at (0, 0) (PS3.3 C.18.6.1.2).
 
     Parameters
@@ -81,7 +83,7 @@ def on_image(points_mm: tuple[tuple[float, float, float], ...], plane: int, sour
     return np.asarray(corner[:, ::-1], dtype=np.float32)
 
 
-def voxels(points_mm: tuple[tuple[float, float, float], ...], source: SourceSeries) -> NDArray[np.float64]:
+def voxels(points_mm: Points, source: SourceSeries) -> NDArray[np.float64]:
     """Points in voxels of the source's volume, (slice, row, column), the centre of the first voxel at 0."""
     affine = np.asarray(source.volume.affine, dtype=np.float64)
     placed: NDArray[np.float64] = (np.array(points_mm) - affine[:3, 3]) @ np.linalg.inv(affine[:3, :3]).T

@@ -84,12 +84,16 @@ def write(findings: Findings, provenance: Provenance, uids: ResultUids, segmenta
 
 def _on_contours(described: Sequence[FeatureSet], segments: Mapping[int, Segment]) -> list[str]:
     """How much every feature depends on the contour, where that was asked for."""
-    return [
-        f"Largest relative change of each feature of {segments[features.segment_number].label} with a contour one "
-        f"voxel wider or narrower: {'; '.join(f'{name} {change:.3g}' for name, change in features.contour_change.items())}"
-        for features in described
-        if features.contour_change
-    ]
+    lines = []
+    for features in described:
+        label = segments[features.segment_number].label
+        changes = "; ".join(f"{name} {change:.3g}" for name, change in features.contour_change.items())
+        if changes:
+            lines.append(
+                f"Largest relative change of each feature of {label} with a contour one voxel wider or narrower: "
+                f"{changes}"
+            )
+    return lines
 
 
 def _algorithm(features: FeatureSet) -> AlgorithmIdentification:

@@ -49,14 +49,16 @@ def _leading(findings: Findings, segments: list[Segment]) -> tuple[str, ...]:
 def _head(findings: Findings, leading: str) -> str:
     """How its values sum up the voxels; they bear their unit themselves."""
     return next(
-        (one.derivation.meaning for one in findings.measurements if measurement_name(one) == leading and one.derivation),
+        (
+            one.derivation.meaning
+            for one in findings.measurements
+            if measurement_name(one) == leading and one.derivation
+        ),
         leading,
     )
 
 
-def _found(
-    findings: Findings, segment: Segment, leading: tuple[str, ...], comparison: Comparison | None
-) -> Row | None:
+def _found(findings: Findings, segment: Segment, leading: tuple[str, ...], comparison: Comparison | None) -> Row | None:
     mine = [one for one in findings.measurements if one.segment_number == segment.number]
     if not mine:
         return None

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from highdicom.sr import CodedConcept, Comprehensive3DSR, QualitativeEvaluation
 from pydicom import Dataset
 
+from dicomnode.domain.code import Code
 from dicomnode.domain.finding import Findings, Provenance
 from dicomnode.domain.model import Segment, Task
 from dicomnode.domain.uid import ResultUids
@@ -105,7 +106,7 @@ def write(
             ROLE,
             others=[*([] if segmentation is None else [segmentation]), *evidence_of(findings), *others],
             priors=prior_evidence(findings.comparison),
-            ibsi=any(row.name.scheme == "IBSI" for row in (*findings.measurements, *findings.absent)),
+            ibsi=any(name.scheme == "IBSI" for name in _names(findings)),
         )
 
 
@@ -155,6 +156,10 @@ def _groups(
     evaluations = _not_detected(findings, provenance) if empty and located else ()
     texts = [*remark_texts(findings, provenance, empty=empty), *lines_of(comparison), *absent_texts(findings)]
     return groups, remarks(texts, evaluations)
+
+
+def _names(findings: Findings) -> list[Code]:
+    return [*(row.name for row in findings.measurements), *(row.name for row in findings.absent)]
 
 
 def _not_found(findings: Findings, extent: Extent) -> list[Segment]:

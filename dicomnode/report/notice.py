@@ -12,8 +12,8 @@ from dicomnode.report.answers import arrived
 from dicomnode.report.banner import banner
 from dicomnode.report.canvas import AMBER, RED, Canvas
 from dicomnode.report.heading import WITHDRAWN, Heading
-from dicomnode.report.place import GREY
 from dicomnode.report.picture import Picture
+from dicomnode.report.place import GREY
 
 
 def notice(

@@ -105,6 +105,7 @@ def _draw_rows(canvas: Canvas, table: Table) -> None:
         canvas.gap()
         rows = [(row.subject, *row.cells) for row in table.rows]
         canvas.grid(("", *table.columns), rows, swatches=[row.color_rgb for row in table.rows])
+        canvas.gap()
 
 
 def _draw_table(canvas: Canvas, table: Table) -> None:

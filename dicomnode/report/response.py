@@ -19,6 +19,7 @@ from highdicom.sr import (
 from highdicom.sr import Measurement as MeasurementItem
 from pydicom import Dataset
 from pydicom.sr.codedict import codes
+from pydicom.sr.coding import Code as DictionaryCode
 
 from dicomnode.domain.code import Code
 from dicomnode.domain.response import Assessment, Change, Comparison, Lesion, Reference, Standing, TimePoint
@@ -114,9 +115,7 @@ def evaluations_of(comparison: Comparison | None, tracking_uid: str) -> list[Qua
     return found
 
 
-def comparison_groups(
-    comparison: Comparison | None, uids: ResultUids
-) -> list[MeasurementsAndQualitativeEvaluations]:
+def comparison_groups(comparison: Comparison | None, uids: ResultUids) -> list[MeasurementsAndQualitativeEvaluations]:
     """Groups (TID 1501) of the sums with the response of the target lesions, and of every earlier number.
 
     A lesion of earlier that the present study lacks says in its last group what became of it.
@@ -225,5 +224,5 @@ def _change_of(comparison: Comparison | None, tracking_uid: str) -> Change | Non
     return next((one for one in changes if one.now and one.now.tracking_uid == tracking_uid), None)
 
 
-def _number(name: CodedConcept, value: float, unit: object) -> MeasurementItem:
+def _number(name: CodedConcept, value: float, unit: CodedConcept | DictionaryCode) -> MeasurementItem:
     return MeasurementItem(name=name, value=float(value), unit=unit)

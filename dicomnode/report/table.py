@@ -76,4 +76,3 @@ def answers(findings: Findings) -> list[str]:
         others = ", ".join(answer_text(answer, probability) for answer, probability in found.probabilities)
         lines.append(f"{found.question.meaning}: {found.answer.meaning} ({others})")
     return lines
-

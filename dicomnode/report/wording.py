@@ -76,7 +76,7 @@ def measurement_name(measurement: Measurement) -> str:
 
 
 def measurement_names(measurements: Sequence[Measurement]) -> list[str]:
-    """The name of each, with the method where a segment has several of one name: `Metabolic Volume (Voxels from 2.5)`."""
+    """The name of each, with the method where a segment has two of a name: `Metabolic Volume (Voxels from 2.5)`."""
     said = Counter((one.segment_number, measurement_name(one)) for one in measurements)
     repeated = {name for (_, name), count in said.items() if count > 1}
     return [

@@ -62,7 +62,7 @@ def _feed(contours: Series, rule: Rule, study: Study, spec: ModelSpec) -> Feed:
     instance = contours.instances[0]
     # Each object is measured on its own, and one that is sent later does not replace it: see `Plan`.
     place = f"{frame_of(contours)} {instance.sop_instance_uid}"
-    named = tuple(dict.fromkeys(_series_named(instance.header)))
+    named = tuple(dict.fromkeys(series_named(instance.header)))
     images = [series for series in study.series if series.series_instance_uid in named and not holds_contours(series)]
     fed = spec.input
     fitting = [
@@ -70,7 +70,7 @@ def _feed(contours: Series, rule: Rule, study: Study, spec: ModelSpec) -> Feed:
         for series in images
         if match(rule, study, series, fed.name).matched and not technical_faults(series, spec, fed)
     ]
-    stacks = [series for series in fitting if _shows(series, instance.header)] or fitting
+    stacks = [series for series in fitting if shows(series, instance.header)] or fitting
     if stacks:
         chosen, why = choose(stacks)
         reason = why if len(stacks) > 1 else "the series that the contours name"
@@ -107,13 +107,13 @@ def no_contours(rule: Rule, spec: ModelSpec) -> str:
     return f"no contours for input {fed.name} of {spec.name}{needed}, so nothing is measured"
 
 
-def _series_named(header: Header) -> Iterator[str]:
+def series_named(header: Header) -> Iterator[str]:
     """Series Instance UIDs of the images on which something was drawn."""
     for series, _images in _references(header):
         yield str(series.first("SeriesInstanceUID", ""))
 
 
-def _shows(series: Series, header: Header) -> bool:
+def shows(series: Series, header: Header) -> bool:
     """Whether one of the images of a stack is among those that the contours name one by one."""
     named = {str(image.first("ReferencedSOPInstanceUID", "")) for _, images in _references(header) for image in images}
     return not named.isdisjoint(instance.sop_instance_uid for instance in series.instances)

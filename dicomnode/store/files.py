@@ -31,8 +31,10 @@ class Files:
         self.folder = folder
         self.incoming = folder / "incoming"
         with mapped_errors():
+            # The mode goes to the last folder alone, so that of the store is made by itself.
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             for part in ("incoming", "studies", "results", "notices", "priors"):
-                (folder / part).mkdir(parents=True, exist_ok=True)
+                (folder / part).mkdir(mode=0o700, exist_ok=True)
 
     def keep_arrival(self, study_instance_uid: str, sop_instance_uid: str, digest: str, source: Path) -> str:
         """Give the finished file `source` its final name, durably; the name relative to the store.
@@ -96,7 +98,7 @@ class Files:
         part = folder / f".{name[:200]}.{os.getpid()}.{threading.get_ident()}{_PART}"
         with mapped_errors():
             if not folder.is_dir():
-                folder.mkdir(exist_ok=True)
+                folder.mkdir(mode=0o700, exist_ok=True)
                 _sync(folder.parent)
             try:
                 part.unlink(missing_ok=True)

@@ -9,6 +9,12 @@ from typing import Any
 _RECORD_BYTES = 1 << 14
 
 
+def reason_of(error: OSError) -> str:
+    """Why there is no TLS connection, in the words of OpenSSL or of the system."""
+    reason = getattr(error, "verify_message", None) or getattr(error, "reason", None)
+    return str(reason).replace("_", " ").lower() if reason else error.strerror or str(error)
+
+
 class SecureSocket(ssl.SSLSocket):
     """A connection made by a context of `credentials`; one thread reads it.
 
@@ -18,10 +24,11 @@ class SecureSocket(ssl.SSLSocket):
     """
 
     _ahead: bytes = b""
+    _failure: OSError | None = None
 
     def arrived(self) -> bool:
         """Whether `recv` and `recv_into` return at once; True at the end of the data and after an error, too."""
-        if self._ahead:
+        if self._ahead or self._failure is not None:
             return True
         waits = self.gettimeout()
         try:
@@ -29,9 +36,9 @@ class SecureSocket(ssl.SSLSocket):
             self._ahead = self.recv(_RECORD_BYTES)
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError, BlockingIOError):
             return False
-        except OSError:
-            # Whoever reads next meets the error again, where it is expected.
-            return True
+        except OSError as error:
+            # For whoever reads next, where it is expected.
+            self._failure = error
         finally:
             if self.fileno() >= 0:
                 self.settimeout(waits)
@@ -42,6 +49,7 @@ class SecureSocket(ssl.SSLSocket):
         if self._ahead:
             taken, self._ahead = self._ahead[:buflen], self._ahead[buflen:]
             return taken
+        self._fail()
         return super().recv(buflen, flags)
 
     def recv_into(self, buffer: Any, nbytes: int | None = None, flags: int = 0) -> int:
@@ -50,4 +58,10 @@ class SecureSocket(ssl.SSLSocket):
             taken = self.recv(nbytes or len(buffer))
             buffer[: len(taken)] = taken
             return len(taken)
+        self._fail()
         return super().recv_into(buffer, nbytes, flags)
+
+    def _fail(self) -> None:
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure

@@ -10,7 +10,7 @@ import structlog
 
 from dicomnode.domain.errors import ConfigError, Fault
 from dicomnode.domain.network import Tls
-from dicomnode.tls.connection import SecureSocket
+from dicomnode.tls.connection import SecureSocket, reason_of
 from dicomnode.tls.profile import PROFILES
 
 log = structlog.get_logger(__name__)
@@ -80,7 +80,8 @@ class Credentials:
             context.verify_mode = ssl.CERT_REQUIRED if self._required else ssl.CERT_OPTIONAL
         else:
             context.check_hostname = self._hostname
-        context.verify_flags |= ssl.VERIFY_X509_STRICT
+        # `ca` may name the certificate of one device in place of its authority.
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         self._trust(context)
         self._show(context)
         return context
@@ -99,7 +100,7 @@ class Credentials:
         certificate, key = self._tls.certificate, self._tls.key
         if certificate is None or key is None:
             return
-        check_key(key)
+        check_secret(key, "tls.key")
         try:
             # An encrypted key would make OpenSSL ask on a terminal, which a service does not have.
             context.load_cert_chain(certificate, key, password="")
@@ -108,8 +109,13 @@ class Credentials:
             raise _faulty("tls.certificate", certificate, error, needed) from error
 
 
-def check_key(key: Path) -> None:
-    """Make sure that the private key is there and that nobody but owner and group can read it.
+def check_secret(path: Path, key: str) -> None:
+    """Make sure that a file with a secret is there and that nobody but owner and group can read it.
+
+    Parameters
+    ----------
+    key
+        Of the configuration, for the message.
 
     Raises
     ------
@@ -117,19 +123,19 @@ def check_key(key: Path) -> None:
         With what to do about it.
     """
     try:
-        mode = key.stat().st_mode
-        with key.open("rb"):
+        mode = path.stat().st_mode
+        with path.open("rb"):
             pass
     except OSError as error:
-        raise _faulty("tls.key", key, error, "a PEM file that the node's account can read") from error
+        raise _faulty(key, path, error, "a file that the node's account can read") from error
     if mode & (_OTHERS | _GROUP_WRITES):
-        remedy = f"its mode is {mode & 0o777:04o}, so that others may read or change it; chmod 0600 {key}"
-        raise ConfigError([Fault(key="tls.key", value=str(key), remedy=remedy)])
+        remedy = f"its mode is {mode & 0o777:04o}, so that others may read or change it; chmod 0600 {path}"
+        raise ConfigError([Fault(key=key, value=str(path), remedy=remedy)])
 
 
 def _faulty(key: str, path: Path, error: OSError | ValueError, needed: str) -> ConfigError:
-    reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)
-    return ConfigError([Fault(key=key, value=str(path), remedy=f"{str(reason).lower()}; needed: {needed}")])
+    reason = reason_of(error) if isinstance(error, OSError) else str(error)
+    return ConfigError([Fault(key=key, value=str(path), remedy=f"{reason}; needed: {needed}")])
 
 
 def _stamp(path: Path | None) -> tuple[int, int, int] | None:

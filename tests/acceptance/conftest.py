@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +73,8 @@ def make_orthanc(tmp_path: Path) -> Iterator[MakeOrthanc]:
     """Starts Orthancs that know a node by its port."""
     started: list[Orthanc] = []
 
-    def make(node_port: int, lua: str = "") -> Orthanc:
-        started.append(Orthanc(tmp_path / f"orthanc{len(started)}", node_port, lua))
+    def make(node_port: int, lua: str = "", more: Mapping[str, Any] | None = None) -> Orthanc:
+        started.append(Orthanc(tmp_path / f"orthanc{len(started)}", node_port, lua, more=more))
         return started[-1].start()
 
     yield make

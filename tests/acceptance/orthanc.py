@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +37,17 @@ class Orthanc:
     ----------
     lua
         Script that it runs.
+    more
+        Further settings, which go before those here.
     dicomweb
         Whether it also answers QIDO-RS and WADO-RS; the test is skipped where it cannot.
     """
 
     aet = "ORTHANC"
 
-    def __init__(self, folder: Path, node_port: int, lua: str = "", *, dicomweb: bool = False) -> None:
+    def __init__(
+        self, folder: Path, node_port: int, lua: str = "", *, more: Mapping[str, Any] | None = None, dicomweb: bool = False
+    ) -> None:
         if dicomweb and not _DICOMWEB.exists():
             pytest.skip("Orthanc cannot speak DICOMweb; Debian package orthanc-dicomweb")
         self.port, self._http = free_port(), free_port()
@@ -68,6 +73,7 @@ class Orthanc:
                     "DicomModalities": {"NODE": ["DICOMNODE", "127.0.0.1", node_port]},
                     # Without it results that refer to each other may be listed late.
                     "StableAge": 1,
+                    **(more or {}),
                 }
             )
         )
@@ -100,6 +106,11 @@ class Orthanc:
     def get(self, path: str) -> Any:
         """An answer of the REST interface."""
         return json.loads(self._read(path))
+
+    def post(self, path: str, content: bytes) -> Any:
+        """The answer of the REST interface to what is handed to it."""
+        with _OPENER.open(f"http://127.0.0.1:{self._http}{path}", data=content, timeout=60) as answer:
+            return json.loads(answer.read())
 
     def instances(self, study: str) -> dict[str, list[str]]:
         """Orthanc's names of the instances of a study by modality."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -41,3 +42,17 @@ def test_systemd_understands_the_unit(path: Path, tmp_path: Path) -> None:
     done = subprocess.run([tool, "verify", str(copy)], capture_output=True, text=True, check=False)
     complaints = [line for line in done.stderr.splitlines() if path.name in line]
     assert complaints == []
+
+
+@pytest.mark.parametrize("path", SERVICES, ids=lambda path: path.stem)
+def test_a_unit_is_exposed_to_little(path: Path) -> None:
+    """At most 2.5 of 10, by systemd's own weights."""
+    tool = shutil.which("systemd-analyze")
+    if tool is None:
+        pytest.skip("needs systemd-analyze (Debian package systemd)")
+    command = [tool, "security", "--offline=yes", "--no-pager", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    found = re.search(r"Overall exposure level for \S+: ([\d.]+)", done.stdout)
+    if found is None:
+        pytest.skip(f"this systemd-analyze does not judge files: {done.stderr.strip()}")
+    assert float(found[1]) <= 2.5

@@ -191,10 +191,8 @@ class Ohif:
     def lines(self) -> list[npt.NDArray[np.float64]]:
         """The ends of the straight lines drawn over the image, shape (2, 2): (column, row), pixel centres whole."""
         matrix = self._projection()
-        return [
-            np.linalg.solve(matrix[:, :2], np.asarray(ends, dtype=np.float64).T - matrix[:, 2][:, None]).T
-            for ends in self._run(_LINES)
-        ]
+        inverse = np.linalg.inv(matrix[:, :2]).astype(np.float64)
+        return [(np.asarray(ends, dtype=np.float64) - matrix[:, 2]) @ inverse.T for ends in self._run(_LINES)]
 
     def keep(self, name: str) -> None:
         """Save what the page shows."""

@@ -211,11 +211,17 @@ class RadiomicsTable(Table):
     settings: SettingsTable = SettingsTable(binWidth=25.0)
     most_voxels: Count = RadiomicsSpec().most_voxels
     coarsen: bool = False
+    ibsi: bool = False
+    outliers_sigma: Positive | None = None
     perturb: bool = False
     stability: dict[str, Text] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _computed(self) -> Self:
+        if self.outliers_sigma is not None and not self.ibsi:
+            raise ValueError(
+                "outliers_sigma without ibsi = true, needed both, or resegmentMode = 'sigma' as pyradiomics has it"
+            )
         for name in self.stability:
             self.require(name)
         return self
@@ -242,6 +248,8 @@ class RadiomicsTable(Table):
             settings=self.settings.stated(),
             most_voxels=self.most_voxels,
             coarsen=self.coarsen,
+            ibsi=self.ibsi,
+            outliers_sigma=self.outliers_sigma,
             perturb=self.perturb,
             stability=dict(self.stability),
             harmonisation=harmonisation,

@@ -14,8 +14,8 @@ from dicomnode.measure.features.classes import Computed
 #: How pyradiomics begins the names of features of the unfiltered image.
 ORIGINAL = "original"
 
-#: IBSI's IPH6 is excess kurtosis; pyradiomics gives the plain one.
-_OFFSETS = {"firstorder_Kurtosis": -3.0}
+#: IBSI's consensus divides the covariance of n voxels by n - 1 (measured on its digital phantom), pyradiomics by n.
+_AXES = ("shape_MajorAxisLength", "shape_MinorAxisLength", "shape_LeastAxisLength")
 
 #: For these pyradiomics gives a number by convention (0, 1 or a million) where their definition divides by zero: where
 #: all voxels have one value, and where all have one grey level.
@@ -32,6 +32,7 @@ _CONVENTIONS_OF_ONE_LEVEL = (
 )
 
 _PREFIX = "RAD"
+_IBSI = "IBSI"
 
 #: Units of features that IBSI does not define and that are no plain numbers.
 _UNITS = {"firstorder_TotalEnergy": Code(value="mm3", scheme="UCUM", meaning="cubic millimeter")}
@@ -42,8 +43,9 @@ def concept(
 ) -> tuple[Code, Code] | None:
     """What a feature is called and its unit; None where it has no code.
 
-    The code of IBSI stands for a feature of the unfiltered image that is computed as IBSI defines it (PS3.16
-    CID 7477 and others). A feature of a filtered image has a private code, whose meaning is pyradiomics' name.
+    The code of IBSI (PS3.16 CID 7477 and others) stands for a feature of the unfiltered image with settings whose
+    values agree with IBSI's consensus (docs/ibsi.md). With other settings, and of a filtered image, it has a private
+    code, whose meaning is pyradiomics' name.
 
     Parameters
     ----------
@@ -53,8 +55,8 @@ def concept(
     # Neither the values of a filtered nor those of a normalised image have the unit of the image.
     arbitrary = image != ORIGINAL or settings.get("normalize")
     known = codes.feature(feature, *(("", codes.NO_UNITS.value) if arbitrary else (modality, unit)))
-    if image == ORIGINAL:
-        return known if known and not _not_ibsi(feature, settings) else None
+    if image == ORIGINAL and (known is None or not _not_ibsi(feature, settings)):
+        return known
     return codes.described(_PREFIX, f"{image}_{feature}"), known[1] if known else _UNITS.get(feature, codes.NO_UNITS)
 
 
@@ -64,14 +66,25 @@ def group(image: str) -> tuple[Code, Code]:
 
 
 def measurements(
-    number: int, named: Mapping[tuple[str, str], float], modality: str, unit: str, settings: Mapping[str, Any]
+    number: int,
+    named: Mapping[tuple[str, str], float],
+    modality: str,
+    unit: str,
+    settings: Mapping[str, Any],
+    voxels: int,
 ) -> Iterator[Measurement]:
-    """The values that have a code."""
+    """The values that have a code; where that is IBSI's, by its definition.
+
+    Parameters
+    ----------
+    voxels
+        Of the region whose shape is told, two or more.
+    """
     for (image, feature), value in named.items():
         coded = concept(image, feature, modality, unit, settings)
         if coded:
-            offset = _OFFSETS.get(feature, 0.0) if image == ORIGINAL else 0.0
-            yield Measurement(segment_number=number, name=coded[0], value=value + offset, unit=coded[1])
+            told = _by_ibsi(feature, value, voxels) if coded[0].scheme == _IBSI else value
+            yield Measurement(segment_number=number, name=coded[0], value=told, unit=coded[1])
 
 
 def undefined(computed: Computed) -> Iterator[tuple[str, Code, str]]:
@@ -92,8 +105,28 @@ def absent(number: int, coded: tuple[Code, Code], reason: Code, text: str) -> Ab
     return Absent(segment_number=number, name=coded[0], unit=coded[1], reason=reason, text=text)
 
 
+def _by_ibsi(feature: str, value: float, voxels: int) -> float:
+    """IBSI's number from that of pyradiomics."""
+    if feature == "firstorder_Kurtosis":
+        # IPH6 is excess kurtosis, which is 0 for a normal distribution.
+        return value - 3.0
+    return value * math.sqrt(voxels / (voxels - 1)) if feature in _AXES else value
+
+
 def _not_ibsi(feature: str, settings: Mapping[str, Any]) -> bool:
-    """Whether a setting makes of the feature something else than IBSI's."""
+    """Whether no agreement with IBSI's consensus was measured for a feature with these settings."""
+    resampled = settings.get("resampledPixelSpacing") is not None and settings.get("interpolator") is not None
+    if resampled and not settings.get("ibsi"):
+        # The grid begins at the corner and the mask takes the nearest voxel: one feature in six agrees.
+        return True
+    if settings.get("normalize") and not feature.startswith("shape_"):
+        return True
+    if feature.startswith(("glcm_", "glrlm_")) and settings.get("weightingNorm") not in (None, "no_weighting"):
+        return True
+    if feature.startswith(("glcm_", "gldm_", "ngtdm_")) and list(settings.get("distances", [1])) != [1]:
+        return True
+    if feature.startswith("gldm_") and settings.get("gldm_a", 0):
+        return True
     if feature in ("firstorder_Energy", "firstorder_RootMeanSquared"):
         return bool(settings.get("voxelArrayShift", 0))
     # IBSI's matrix is symmetric (reference manual 3.6).

@@ -9,6 +9,7 @@ from typing import Any
 
 from dicomnode.domain.measuring import RadiomicsSpec
 from dicomnode.measure.features.filters import LOG_MARGIN_SIGMAS, LOG_TOLERANCE
+from dicomnode.measure.features.standard import anchored
 
 _PACKAGES = ("pyradiomics", "SimpleITK", "PyWavelets", "numpy")
 
@@ -64,11 +65,17 @@ def _guidelines(spec: RadiomicsSpec, settings: Mapping[str, Any], spacing_mm: tu
 def _interpolation(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "image": settings["interpolator"],
-        "mask": "sitkNearestNeighbor",
+        "mask": "linear, voxels of one half and more" if settings.get("ibsi") else "sitkNearestNeighbor",
         "spacingMm": list(reversed([float(length) for length in settings["resampledPixelSpacing"]])),
-        "grid": "aligned with the corner of the image",
-        "intensityRounding": "to the type of the image: integers for an image of integers",
+        "grid": f"aligned with the {'centre' if settings.get('ibsi') else 'corner'} of the image",
+        "intensityRounding": _rounding(settings),
     }
+
+
+def _rounding(settings: Mapping[str, Any]) -> str:
+    if not settings.get("ibsi"):
+        return "to the type of the image: integers for an image of integers"
+    return "to integers" if settings["roundIntensities"] else "none"
 
 
 def _normalisation(settings: Mapping[str, Any]) -> str:
@@ -80,20 +87,31 @@ def _normalisation(settings: Mapping[str, Any]) -> str:
 
 
 def _resegmentation(settings: Mapping[str, Any]) -> str:
-    limits = settings.get("resegmentRange")
-    if limits is None:
+    limits, sigmas = settings.get("resegmentRange"), settings.get("outliersSigma")
+    steps = []
+    if limits is not None:
+        steps.append(f"{settings.get('resegmentMode', 'absolute')} range {list(limits)}")
+    if sigmas is not None:
+        steps.append(f"within {sigmas:g} standard deviations of the mean")
+    if not steps:
         return "none"
     of_shape = "intensity and shape" if settings.get("resegmentShape") else "intensity alone"
-    return f"{settings.get('resegmentMode', 'absolute')} range {list(limits)}, of {of_shape}"
+    return f"{', then '.join(steps)}, of {of_shape}"
 
 
 def _discretisation(settings: Mapping[str, Any]) -> str:
     if settings.get("binCount") is not None:
         return f"fixed bin number, {settings['binCount']}"
-    return f"fixed bin size, {settings.get('binWidth', 25)}, edges at its multiples"
+    origin = anchored(settings).get("binOrigin")
+    edges = "edges at its multiples"
+    if origin is not None:
+        edges = f"from {origin:g} on (filtered images: {edges})"
+    return f"fixed bin size, {settings.get('binWidth', 25)}, {edges}"
 
 
 def _aggregation(settings: Mapping[str, Any]) -> str:
+    if settings.get("weightingNorm") == "no_weighting":
+        return "2.5D: directions merged" if settings.get("force2D") else "3D: directions merged"
     if settings.get("weightingNorm") is not None:
         return f"matrices of all directions merged with weights by {settings['weightingNorm']} distance"
     if settings.get("force2D"):

@@ -85,7 +85,12 @@ def feature_set(
     absent = list(_absences(number, plan, gathered, context))
     untold = {row.name for row in absent}
     measured = coded.measurements(
-        number, {named[name]: value for name, value in values.items()}, context.modality, context.unit, plan.settings
+        number,
+        {named[name]: value for name, value in values.items()},
+        context.modality,
+        context.unit,
+        plan.settings,
+        voxels=int(plan.shape.mask.sum()),
     )
     change = _contour_change(plain, changed)
     return FeatureSet(

@@ -60,10 +60,11 @@ def framed(frame: Frame, settings: Mapping[str, Any]) -> Frame:
     array: NDArray[Any] = _sitk.GetArrayFromImage(grid.Execute(frame.itk(frame.block(part).astype(np.float64))))
     if settings.get("roundIntensities"):
         array = np.round(array)
-    mask = np.zeros(frame.array.shape, dtype=np.float64)
-    mask[frame.box] = frame.mask
+    mask = np.zeros([side.stop - side.start for side in part], dtype=np.float64)
+    inner = [slice(side.start - cut.start, side.stop - cut.start) for side, cut in zip(frame.box, part, strict=True)]
+    mask[tuple(inner)] = frame.mask
     grid.SetInterpolator(_sitk.sitkLinear)
-    found = _sitk.GetArrayFromImage(grid.Execute(frame.itk(np.ascontiguousarray(mask[part])))) >= 0.5
+    found = _sitk.GetArrayFromImage(grid.Execute(frame.itk(mask))) >= 0.5
     z, y, x = (float(side) for side in new)
     whole = Frame(
         array=array,

@@ -23,10 +23,11 @@ from pynetdicom.association import Association as Requestor
 
 from dicomnode.deliver.dimse import Outgoing, Timeouts, echo
 from dicomnode.domain.errors import PeerUnreachable
-from dicomnode.domain.network import Association, Peer
+from dicomnode.domain.network import Association, Peer, Tls
 from dicomnode.domain.study import Arrival
 from dicomnode.receive.admission import Admission
-from dicomnode.receive.scp import Limits, Listener
+from dicomnode.receive.limits import Limits
+from dicomnode.receive.scp import Listener
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -210,7 +211,7 @@ def dcmtk_storescp(tmp_path: Path) -> Iterator[Callable[..., tuple[Peer, Path]]]
         pytest.skip("storescp is not installed; Debian package dcmtk")
     running: list[subprocess.Popen[str]] = []
 
-    def start(*options: str) -> tuple[Peer, Path]:
+    def start(*options: str, secure: Tls | None = None) -> tuple[Peer, Path]:
         folder = tmp_path / "storescp"
         folder.mkdir()
         with socket.create_server(("127.0.0.1", 0)) as free:
@@ -221,7 +222,7 @@ def dcmtk_storescp(tmp_path: Path) -> Iterator[Callable[..., tuple[Peer, Path]]]
             command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True
         )
         running.append(process)
-        peer = Peer(name="dcmtk", aet="PACS", host="127.0.0.1", port=port)
+        peer = Peer(name="dcmtk", aet="PACS", host="127.0.0.1", port=port, tls=secure)
         until = time.monotonic() + 20
         while time.monotonic() < until:
             try:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 from pydicom import Dataset
+from pydicom.datadict import tag_for_keyword
 
-from dicomnode.flow.batch import batch_of
+from dicomnode.flow.batch import BATCH_BY, batch_of
 
 
 @pytest.mark.parametrize(
@@ -17,3 +18,17 @@ def test_the_values_of_the_keywords_name_the_batch(kernel: object, name: str | N
     if kernel is not None:
         header.ConvolutionKernel = kernel
     assert batch_of(header, ("ManufacturerModelName", "ConvolutionKernel")) == name
+
+
+def test_a_number_names_the_same_batch_however_it_is_written() -> None:
+    names = set()
+    for written in ("1.5", "1.50", " 1.500"):
+        header = Dataset()
+        header.ManufacturerModelName, header.MagneticFieldStrength = "Avanto", written
+        header.ScanningSequence, header.SequenceVariant = "SE", ["SK", "SP"]
+        names.add(batch_of(header, BATCH_BY["MR"]))
+    assert names == {"Avanto | 1.5 | SE | SK\\SP"}
+
+
+def test_every_default_is_a_keyword_of_dicom() -> None:
+    assert all(tag_for_keyword(keyword) for keywords in BATCH_BY.values() for keyword in keywords)

@@ -82,5 +82,5 @@ def test_a_batch_like_the_reference_is_left_as_it_is() -> None:
 
 def test_features_that_vary_alike_are_no_error() -> None:
     reference = np.array([[0.0, 10.0], [1.0, 11.0], [2.0, 12.0]])
-    found = effect(reference + [5.0, 7.0], reference)
+    found = effect(reference + np.array([5.0, 7.0]), reference)
     assert np.isfinite(found.shift).all() and np.isfinite(found.factor).all()

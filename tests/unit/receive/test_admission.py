@@ -6,7 +6,8 @@ import tomllib
 
 import pytest
 
-from dicomnode.domain.network import Peer
+from dicomnode.domain.certificate import Certificate
+from dicomnode.domain.network import Peer, Shown
 from dicomnode.receive.admission import Admission, Admitted, Rejected
 
 PACS = Peer(name="PACS", aet="ORTHANC", host="192.0.2.10", port=4242)
@@ -74,3 +75,33 @@ def test_titles_with_quotes_still_make_valid_toml() -> None:
 
     assert isinstance(verdict, Rejected)
     assert tomllib.loads(verdict.toml_lines)["peer"][0]["aet"] == 'A"B'
+
+
+CT1 = Certificate.of({"subject": ((("organizationName", "Hospital"),), (("commonName", "ct1"),))})
+GUARDED = Peer(name="ct1", aet="CT1", host="192.0.2.7", port=104, certificate_subject="CN=ct1, O=Hospital", user="scan")
+
+
+@pytest.mark.parametrize(
+    ("shown", "why"),
+    [
+        (Shown(), "may call over TLS alone"),
+        (Shown(secure=True, user="scan"), "showed no certificate"),
+        (Shown(secure=True, certificate=Certificate.of({}), user="scan"), "needed for ct1: 'CN=ct1, O=Hospital'"),
+        (Shown(secure=True, certificate=CT1), "proved no user"),
+        (Shown(secure=True, certificate=CT1, user="other"), "proved no user"),
+    ],
+)
+@pytest.mark.parametrize("accept_unknown", [False, True])
+def test_who_does_not_show_what_its_entry_asks_for_is_rejected(shown: Shown, why: str, accept_unknown: bool) -> None:
+    guarded = Admission(peers=(GUARDED,), called_aets=frozenset({"NODE"}), accept_unknown=accept_unknown)
+    verdict = guarded.judge("CT1", "NODE", "192.0.2.7", shown)
+    assert isinstance(verdict, Rejected)
+    assert (verdict.result, verdict.source, verdict.reason) == (1, 1, 3)
+    assert why in verdict.text and verdict.toml_lines == ""
+
+
+def test_who_shows_everything_is_admitted_from_its_address_alone() -> None:
+    guarded = Admission(peers=(GUARDED,), called_aets=frozenset({"NODE"}))
+    shown = Shown(secure=True, certificate=CT1, user="scan")
+    assert guarded.judge("CT1", "NODE", "192.0.2.7", shown) == Admitted(peer="ct1")
+    assert isinstance(guarded.judge("CT1", "NODE", "192.0.2.8", shown), Rejected)

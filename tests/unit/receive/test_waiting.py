@@ -8,14 +8,16 @@ from pathlib import Path
 from pynetdicom import AE
 
 from dicomnode.receive.acceptor import NodeAssociation
+from dicomnode.receive.limits import Limits
+from dicomnode.receive.pace import Pace
 from dicomnode.receive.waiting import WaitingSocket
 
 
 def test_hanging_up_while_the_network_thread_closes_the_connection_is_no_error(tmp_path: Path) -> None:
     ours, theirs = socket.socketpair()
-    association = NodeAssociation(AE(ae_title="NODE"), tmp_path, lambda _association: None)
-    connection = WaitingSocket(association, ours)
-    association.attach(connection)
+    association = NodeAssociation(AE(ae_title="NODE"), tmp_path, Limits(), lambda _association: None)
+    connection = WaitingSocket(association, ours, Pace(30.0))
+    association.attach(connection, Limits())
 
     class ClosedMeanwhile:
         """What the network thread does between two steps of the other thread, made to happen every time."""

@@ -7,7 +7,8 @@ from typing import Any
 
 from highdicom.sr import Comprehensive3DSR
 
-from dicomnode.domain.finding import Findings, Provenance
+from dicomnode.domain.code import Code
+from dicomnode.domain.finding import Absent, Findings, Measurement, Provenance
 from dicomnode.domain.uid import ResultUids
 from dicomnode.report import features, segmentation
 from dicomnode.report.encode import to_bytes
@@ -65,6 +66,42 @@ def test_a_segment_too_small_for_features_is_named(
     changed = replace(findings, segmentation=replace(mask, segments=wanted))
     assert "No features for Lung left: its region is too small for them." in texts(
         reread(features.write(changed, provenance, uids, None))
+    )
+
+
+def test_features_of_filtered_images_have_private_codes_and_what_they_rest_on_is_told(
+    findings: Findings, provenance: Provenance, uids: ResultUids
+) -> None:
+    (base,) = findings.features
+    unit = Code(value="1", scheme="UCUM", meaning="no units")
+    wavelet = Code(value="RAD-0A1B2C3D", scheme="99DICOMNODE", meaning="wavelet-HHL_glcm_Contrast")
+    busyness = Code(value="NQ30", scheme="IBSI", meaning="Busyness of NGTDM")
+    reason = Code(value="114011", scheme="DCM", meaning="Value indeterminate")
+    features_of_one = replace(
+        base,
+        measurements=(
+            *base.measurements,
+            Measurement(segment_number=base.segment_number, name=wavelet, value=0.125, unit=unit),
+        ),
+        absent=(
+            Absent(
+                segment_number=base.segment_number, name=busyness, unit=unit, reason=reason,
+                text="not defined where all voxels have one grey level",
+            ),
+        ),
+        contour_change={"original_glcm_Contrast": 0.1234, "wavelet-HHL_glcm_Contrast": 0.5},
+    )  # fmt: skip
+    ds = reread(features.write(replace(findings, features=(features_of_one,)), provenance, uids, None))
+    sr: Any = Comprehensive3DSR.from_dataset(ds)
+    (group,) = sr.content.get_image_measurement_groups()
+    last = group.get_measurements()[-1]
+    assert (last.name.scheme_designator, last.name.meaning, last.value) == ("99DICOMNODE", wavelet.meaning, 0.125)
+    assert ("NQ30", "114011") in {(one.name.value, one.value.value) for one in group.get_qualitative_evaluations()}
+    said = texts(ds)
+    assert "Not measured of Nodule: Busyness of NGTDM: not defined where all voxels have one grey level" in said
+    assert (
+        "Largest relative change of each feature of Nodule with a contour one voxel wider or narrower: "
+        "original_glcm_Contrast 0.123; wavelet-HHL_glcm_Contrast 0.5" in said
     )
 
 

@@ -44,7 +44,9 @@ def test_the_line_of_a_diameter_runs_between_its_ends(orientation: str, provenan
     assert {row.plane for row in rows} == {place.view.index}, "the slice shown is that of the diameter"
     for row in rows:
         ends = place.pixels(voxels(row.points_mm, findings.source)[:, 1:] + 0.5)
-        assert np.linalg.norm((ends[1] - ends[0]) / place.scale * place.view.spacing_mm[::-1]) == pytest.approx(row.value)
+        assert np.linalg.norm((ends[1] - ends[0]) / place.scale * place.view.spacing_mm[::-1]) == pytest.approx(
+            row.value
+        )
         for part in np.linspace(0.1, 0.9, 9):
             x, y = np.round(ends[0] + part * (ends[1] - ends[0])).astype(int)
             near = picture.image[y - 1 : y + 2, x - 1 : x + 2].reshape(-1, 3)
@@ -95,8 +97,8 @@ def test_the_page_on_paper_holds_the_response_with_its_limits(
     text = " ".join(page_text(compared(measured_lesions(), uids), provenance, tmp_path).split())
     for expected in (
         "Compared with the study of 2025-10-03 (90 days before; measured by chest-ct 1.0.0)",
-        "Target-lesion assessment by RECIST 1.1: PR, partial response (−40.0 % from baseline); sum of diameters 9.2 mm, "
-        "15.3 mm at baseline",
+        "Target-lesion assessment by RECIST 1.1: PR, partial response (−40.0 % from baseline); sum of diameters "
+        "9.2 mm, 15.3 mm at baseline",
         "Candidate new lesion: Nodule 2, 2.1 mm",
         "Not detected by the algorithm: Nodule 3, 7.0 mm before (which does not show that it is gone)",
         "dates of treatment and clinical status are not part of it",
@@ -111,10 +113,15 @@ def test_a_nadir_below_the_baseline_is_told(uids: ResultUids) -> None:
     assert comparison is not None
     first = replace(comparison.assessments[0], nadir=8.0, percent_from_nadir=14.6)
     lines = lines_of(replace(comparison, assessments=(first,)))
-    assert "(−40.0 % from baseline, +14.6 % from nadir); sum of diameters 9.2 mm, 15.3 mm at baseline, 8.0 mm at nadir" in lines[1]
+    assert (
+        "(−40.0 % from baseline, +14.6 % from nadir); sum of diameters 9.2 mm, 15.3 mm at baseline, 8.0 mm at nadir"
+        in lines[1]
+    )
 
 
-@pytest.mark.parametrize(("percent", "text"), [(-34.04, "−34.0 %"), (12.5, "+12.5 %"), (0.02, "0.0 %"), (-0.01, "0.0 %")])
+@pytest.mark.parametrize(
+    ("percent", "text"), [(-34.04, "−34.0 %"), (12.5, "+12.5 %"), (0.02, "0.0 %"), (-0.01, "0.0 %")]
+)
 def test_a_change_has_its_sign(percent: float, text: str) -> None:
     assert percent_text(percent) == text
 

@@ -116,6 +116,7 @@ original_firstorder_Mean = "ICC 0.95 (0.91 to 0.97), 32 test-retest pairs, Sieme
         ("[radiomics.image_types]\nWavelets = {}", r"image_types\.Wavelets.*did you mean Wavelet"),
         ("[radiomics.image_types]\nLoG = {}", "LoG without sigma"),
         ("[radiomics]\nimage_types = {}", "no image type"),
+        ("[radiomics]\noutliers_sigma = 3.0", "outliers_sigma without ibsi"),
         ('[radiomics]\nclasses = ["firstordre"]', "did you mean firstorder"),
         ('[radiomics]\nclasses = ["x"]', "write one of firstorder, glcm"),
         ('[radiomics.stability]\noriginal_glcm_Contras = "x"', "did you mean original_glcm_Contrast"),

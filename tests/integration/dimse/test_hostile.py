@@ -1,0 +1,347 @@
+"""The listener and peers that are slow, silent, greedy or wrong: each loses its connection, nobody else notices."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import time
+import tracemalloc
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.uid import CTImageStorage
+from pynetdicom import AE
+from pynetdicom.dimse_messages import C_ECHO_RQ, C_STORE_RQ, N_EVENT_REPORT_RQ
+from pynetdicom.dimse_primitives import C_ECHO, C_STORE, N_EVENT_REPORT
+from pynetdicom.pdu import A_ASSOCIATE_RQ, P_DATA_TF
+from structlog.testing import capture_logs
+
+Start = Callable[..., Any]
+Make = Callable[..., Dataset]
+
+ABORT = 0x07
+
+
+def request_bytes() -> bytes:
+    """An A-ASSOCIATE-RQ for CT images and echoes."""
+    ae = AE(ae_title="CT1")
+    ae.add_requested_context(CTImageStorage)
+    ae.add_requested_context("1.2.840.10008.1.1")
+    from pynetdicom.association import Association
+
+    association = Association(ae, "requestor")
+    association.acceptor.ae_title = "NODE"
+    association.requestor.requested_contexts = ae.requested_contexts
+    for context_id, context in enumerate(association.requestor.requested_contexts):
+        context.context_id = 2 * context_id + 1
+    sent: list[Any] = []
+    association.dul.send_pdu = sent.append  # type: ignore[method-assign]
+    from pynetdicom.transport import AddressInformation
+
+    association.requestor.address_info = AddressInformation("127.0.0.1", 11112)
+    association.acceptor.address_info = AddressInformation("127.0.0.1", 11112)
+    association.requestor.ae_title = "CT1"
+    association.requestor.maximum_length = 16384
+    association.acse.send_request()
+    pdu = A_ASSOCIATE_RQ()
+    pdu.from_primitive(sent[0])
+    return bytes(pdu.encode())
+
+
+def pdata(control: int, content: bytes, context_id: int = 1) -> bytes:
+    """A P-DATA-TF with one fragment."""
+    value = struct.pack(">LBB", len(content) + 2, context_id, control) + content
+    return struct.pack(">BxL", 4, len(value)) + value
+
+
+def command_of(message: Any, primitive: Any) -> bytes:
+    """The encoded command set of a request."""
+    message.primitive_to_message(primitive)
+    first = next(iter(message.encode_msg(1, 16384)))
+    pdu = P_DATA_TF()
+    pdu.from_primitive(first)
+    return bytes(first.presentation_data_value_list[0][1][1:])
+
+
+def store_command() -> bytes:
+    request = C_STORE()
+    request.MessageID, request.Priority = 1, 0
+    request.AffectedSOPClassUID, request.AffectedSOPInstanceUID = CTImageStorage, "1.2.3"
+    request.DataSet = BytesIO(b"\0")
+    return command_of(C_STORE_RQ(), request)
+
+
+def echo_command() -> bytes:
+    request = C_ECHO()
+    request.MessageID, request.AffectedSOPClassUID = 1, "1.2.840.10008.1.1"
+    return command_of(C_ECHO_RQ(), request)
+
+
+class Raw:
+    """A peer that writes bytes."""
+
+    def __init__(self, port: int) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), 20)
+
+    def associated(self) -> Raw:
+        self.socket.sendall(request_bytes())
+        assert self.pdu() == 0x02
+        return self
+
+    def pdu(self) -> int:
+        """Type of the next PDU; 0 when the connection is closed."""
+        try:
+            head = self.socket.recv(6, socket.MSG_WAITALL)
+            if len(head) < 6:
+                return 0
+            self.socket.recv(int.from_bytes(head[2:], "big"), socket.MSG_WAITALL)
+        except ConnectionResetError:
+            return 0
+        return head[0]
+
+    def until_closed(self) -> list[int]:
+        kinds = []
+        while kind := self.pdu():
+            kinds.append(kind)
+        return kinds
+
+    def dribble(self, content: bytes, every_seconds: float) -> float:
+        """Send a byte now and then until the node hangs up; how long it took."""
+        begun, gone = time.monotonic(), Event()
+
+        def send() -> None:
+            for value in content:
+                try:
+                    self.socket.sendall(bytes([value]))
+                except OSError:
+                    return
+                if gone.wait(every_seconds):
+                    return
+
+        sender = Thread(target=send)
+        sender.start()
+        self.until_closed()
+        gone.set()
+        sender.join(10)
+        return time.monotonic() - begun
+
+
+@pytest.fixture
+def raw() -> Any:
+    opened: list[Raw] = []
+
+    def connect(listener: Any) -> Raw:
+        opened.append(Raw(listener.port))
+        return opened[-1]
+
+    yield connect
+    for each in opened:
+        each.socket.close()
+
+
+def test_a_request_for_an_association_that_is_dribbled_ends_with_the_time_for_one(
+    listen: Start, raw: Start, associate: Start
+) -> None:
+    listener = listen(acse_timeout_seconds=0.6, network_timeout_seconds=600)
+
+    assert raw(listener).dribble(request_bytes(), 0.05) < 5
+    assert associate(listener).send_c_echo().Status == 0
+
+
+def test_the_head_of_a_pdu_that_is_dribbled_ends_the_association(listen: Start, raw: Start, recorder: Any) -> None:
+    listener = listen(network_timeout_seconds=0.5)
+    peer = raw(listener).associated()
+
+    assert peer.dribble(pdata(0, bytes(4000)), 0.05) < 5
+    assert recorder.closed_event.wait(10)
+
+
+def test_a_data_set_that_is_dribbled_in_whole_pdus_ends_the_association(
+    listen: Start, raw: Start, recorder: Any, incoming: Path
+) -> None:
+    listener = listen(network_timeout_seconds=0.5)
+    peer = raw(listener).associated()
+    peer.socket.sendall(pdata(3, store_command()))
+    gone = Event()
+
+    def send() -> None:
+        while not gone.wait(0.05):
+            try:
+                peer.socket.sendall(pdata(0, b"\0"))
+            except OSError:
+                return
+
+    sender = Thread(target=send)
+    sender.start()
+    begun = time.monotonic()
+    peer.until_closed()
+    gone.set()
+    sender.join(10)
+
+    assert time.monotonic() - begun < 5
+    assert recorder.closed_event.wait(10)
+    assert list(incoming.iterdir()) == []
+
+
+def test_a_slow_data_set_at_the_price_of_its_bytes_is_taken(listen: Start, raw: Start, recorder: Any) -> None:
+    listener = listen(network_timeout_seconds=0.4, slowest_bytes_per_second=1000)
+    peer = raw(listener).associated()
+    peer.socket.sendall(pdata(3, store_command()))
+    pause = Event()
+    for _ in range(10):
+        pause.wait(0.1)
+        peer.socket.sendall(pdata(0, bytes(200)))
+    peer.socket.sendall(pdata(2, bytes(200)))
+
+    assert peer.pdu() == 0x04  # an answer: it is no data set, but it was waited for
+
+
+@pytest.mark.parametrize("kind", [1, 4, 5, 7])
+def test_a_pdu_that_announces_4_gib_is_refused_unread_and_allocates_nothing(
+    listen: Start, raw: Start, kind: int
+) -> None:
+    listener = listen()
+    peer = raw(listener) if kind == 1 else raw(listener).associated()
+    tracemalloc.start()
+    try:
+        peer.socket.sendall(struct.pack(">BxL", kind, 0xFFFFFFFF))
+        assert peer.until_closed() == [ABORT]
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 << 20
+
+
+def test_a_request_with_too_many_contexts_is_aborted(listen: Start, raw: Start) -> None:
+    whole = request_bytes()
+    context = b"\x20\x00" + struct.pack(">H", 4) + bytes(4)
+    body = whole[6:] + context * 200
+    peer = raw(listen())
+    peer.socket.sendall(struct.pack(">BxL", 1, len(body)) + body)
+
+    assert peer.until_closed() == [ABORT]
+
+
+def test_an_object_over_the_limit_is_refused_with_a_status_and_leaves_nothing(
+    listen: Start, associate: Start, ct: Make, recorder: Any, incoming: Path
+) -> None:
+    association = associate(listen(maximum_object_bytes=2 << 20))
+    large = ct()
+    large.PixelData = bytes((2 << 20) + 2)
+
+    answer = association.send_c_store(large)
+
+    assert (answer.Status, answer.ErrorComment) == (0xA700, "object: longer than 2 MiB, the limit here")
+    assert association.send_c_store(ct()).Status == 0
+    assert list(recorder.accepted) == ["1.2.3.4.1"]
+    assert list(incoming.iterdir()) == []
+
+
+def test_an_object_without_end_is_hung_up_on(listen: Start, raw: Start, recorder: Any, incoming: Path) -> None:
+    peer = raw(listen(maximum_object_bytes=1 << 20)).associated()
+    peer.socket.sendall(pdata(3, store_command()))
+
+    def send() -> None:
+        while True:
+            try:
+                peer.socket.sendall(pdata(0, bytes(100_000)))
+            except OSError:
+                return
+
+    sender = Thread(target=send)
+    sender.start()
+    kinds = peer.until_closed()
+    peer.socket.close()
+    sender.join(10)
+
+    assert set(kinds) <= {ABORT}
+    assert recorder.closed_event.wait(10)
+    assert list(incoming.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "fragments",
+    [
+        [(0, b"data without a command")],
+        [(1, bytes(60_000)), (1, bytes(60_000))],
+        [(3, b"no command set")],
+        [(3, b"")],
+        [(3, store_command()), (3, store_command())],
+        [(3, store_command()), (1, b"\0")],
+    ],
+    ids=["data first", "endless command", "garbage", "empty", "command twice", "command within data"],
+)
+def test_messages_out_of_order_are_aborted(
+    listen: Start, raw: Start, recorder: Any, incoming: Path, fragments: list[tuple[int, bytes]]
+) -> None:
+    peer = raw(listen()).associated()
+    for control, content in fragments:
+        peer.socket.sendall(pdata(control, content))
+
+    assert ABORT in peer.until_closed()
+    assert recorder.closed_event.wait(10)
+    assert list(incoming.iterdir()) == []
+
+
+def test_a_fragment_without_its_header_is_aborted(listen: Start, raw: Start, recorder: Any) -> None:
+    peer = raw(listen()).associated()
+    peer.socket.sendall(struct.pack(">BxLLB", 4, 5, 1, 1))
+
+    assert ABORT in peer.until_closed()
+    assert recorder.closed_event.wait(10)
+
+
+def test_requests_without_waiting_for_answers_are_not_queued_without_end(
+    listen: Start, raw: Start, recorder: Any
+) -> None:
+    peer = raw(listen()).associated()
+    flood = pdata(3, echo_command(), 3)[6:] * 2000
+    peer.socket.sendall(struct.pack(">BxL", 4, len(flood)) + flood)
+
+    assert ABORT in peer.until_closed()
+    assert recorder.closed_event.wait(10)
+
+
+def test_a_report_of_an_event_starts_no_thread_of_its_own(listen: Start, raw: Start, recorder: Any) -> None:
+    report = N_EVENT_REPORT()
+    report.MessageID, report.EventTypeID = 1, 1
+    report.AffectedSOPClassUID, report.AffectedSOPInstanceUID = "1.2.840.10008.1.20.1", "1.2.840.10008.1.20.1.1"
+    command = command_of(N_EVENT_REPORT_RQ(), report)
+    peer = raw(listen()).associated()
+    peer.socket.sendall(pdata(3, command))
+    peer.socket.sendall(pdata(3, echo_command(), 3))
+
+    assert peer.pdu() in {0x04, ABORT}
+
+
+def test_one_peer_does_not_take_all_associations(listen: Start, associate: Start) -> None:
+    listener = listen(maximum_associations=3, maximum_associations_per_peer=1)
+    first = associate(listener)
+
+    with capture_logs() as logs:
+        second = associate(listener)
+
+    answer = second.acceptor.primitive
+    assert (answer.result, answer.result_source, answer.diagnostic) == (2, 3, 2)
+    assert [line["reason"] for line in logs if line["event"] == "association_rejected"] == [
+        "1 associations of 127.0.0.1 are open, the limit is 1"
+    ]
+    first.release()
+
+
+def test_silent_connections_are_turned_away_and_take_no_association(
+    listen: Start, raw: Start, associate: Start
+) -> None:
+    listener = listen(maximum_associations=2, maximum_associations_per_peer=2, acse_timeout_seconds=0.6)
+    silent = [raw(listener) for _ in range(3)]
+    association = associate(listener)
+
+    assert raw(listener).until_closed() == []
+    assert association.send_c_echo().Status == 0
+    assert [each.until_closed() for each in silent] == [[], [], []]
+    assert associate(listener).is_established
