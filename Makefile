@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: demo test acceptance lint format clean
+.PHONY: demo test acceptance lint format audit sbom clean
 
 demo: .venv/installed
 	$(BIN)/dicomnode demo
@@ -37,6 +37,16 @@ format: .venv/dev
 .venv/dev: .venv/installed
 	$(PIP) --editable ".[dev]"
 	touch $@
+
+# Known holes in the versions that are pinned. The tool lives apart, so that it is no part of what it looks at; with --strict
+# it fails where it could not look a package up, as on a network without the public index.
+audit:
+	test -x .venv/audit/bin/pip-audit || { $(PYTHON) -m venv .venv/audit && .venv/audit/bin/pip install --quiet pip-audit; } \
+	|| { echo "audit: pip-audit cannot be installed here; nothing was audited"; exit 1; }
+	.venv/audit/bin/pip-audit --strict --disable-pip --no-deps --requirement constraints.txt
+
+sbom: .venv/installed
+	$(BIN)/python release/sbom.py > sbom.json
 
 clean:
 	rm -rf .venv build dist *.egg-info demo-output* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

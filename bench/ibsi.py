@@ -222,7 +222,7 @@ def phantom(array: NDArray[Any], mask: NDArray[Any], spacing_mm: Sequence[float]
 
 def of_nifti(folder: Path, margin: int = 0) -> tuple[Volume, Segmentation]:
     """A phantom of IBSI; `margin` voxels around it let the node see that its region does not go on beyond the image."""
-    images = [
+    images: list[Any] = [
         SimpleITK.ReadImage(str(folder / "nifti" / name)) for name in ("image/phantom.nii.gz", "mask/mask.nii.gz")
     ]
     arrays = [np.pad(SimpleITK.GetArrayFromImage(image), margin) for image in images]

@@ -26,8 +26,8 @@ class Authority:
         self._folder = folder
         self._key, self.certificate = folder / "ca.key", folder / "ca.pem"
         _openssl(
-            "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-sha256", "-days", "3650",
-            "-subj", f"/O=Hospital/CN={name}", "-addext", "keyUsage=critical,keyCertSign,cRLSign",
+            "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-sha256",
+            "-days", "3650", "-subj", f"/O=Hospital/CN={name}", "-addext", "keyUsage=critical,keyCertSign,cRLSign",
             "-keyout", self._key, "-out", self.certificate,
         )  # fmt: skip
 

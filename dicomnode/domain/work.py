@@ -132,8 +132,8 @@ class Form:
         Roles, with blanks between, of the forms that have to be stored before it; empty for none.
     state
         Of the delivery to that destination; empty when none is owed.
-    attempts
-        Claims of that delivery that were not handed back untried.
+    in_doubt
+        Whether it was being sent there once and no answer is known.
     """
 
     result_id: int
@@ -145,7 +145,7 @@ class Form:
     transfer_syntax_uid: str
     occasion: str = Occasion.RESULT
     state: str = ""
-    attempts: int = 0
+    in_doubt: bool = False
 
     @property
     def references(self) -> frozenset[str]:
@@ -154,8 +154,8 @@ class Form:
 
     @property
     def offered(self) -> bool:
-        """Whether the destination has it, or may have it: the sender may have died before the answer was written."""
-        return self.state in ("done", "running") or (self.state == "waiting" and self.attempts > 0)
+        """Whether the destination has it, or may have it: its answer may have been lost."""
+        return self.state in ("done", "running") or (self.state == "waiting" and self.in_doubt)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

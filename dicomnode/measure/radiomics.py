@@ -38,8 +38,9 @@ def measure(
     """Features of the named segments that are present, one set for each in the order of the segmentation.
 
     Every value equals that of pyradiomics on the whole image to the last bit, but for those of LoG
-    (`filters.LOG_TOLERANCE`) and the area and volume of a large mesh (`shape.LinearShape`). A region without features,
-    such as a single voxel, has a set that says why.
+    (`filters.LOG_TOLERANCE`) and the area and volume of a large mesh (`shape.LinearShape`), unless the bundle asks for
+    `ibsi`. Measurements with IBSI's code follow its definition of kurtosis and axes (`coded`). A region without
+    features, such as a single voxel, has a set that says why.
 
     Parameters
     ----------

@@ -30,12 +30,12 @@ class Deliveries:
         rows = self._db.rows(
             "SELECT result.result_id, role, COALESCE(NULLIF(kind, ''), role) AS kind, refers_to, sop_class_uid,"
             " result.sop_instance_uid, transfer_syntax_uid, occasion, COALESCE(state, '') AS state,"
-            " COALESCE(attempts, 0) AS attempts FROM result"
+            " COALESCE(in_doubt, 0) AS in_doubt FROM result"
             " LEFT JOIN delivery ON delivery.result_id = result.result_id AND destination = ?"
             " WHERE result.job_id = ? AND only_for IN ('', ?) ORDER BY result.result_id",
             destination, job_id, destination,
         )  # fmt: skip
-        return [Form(**dict(row)) for row in rows]
+        return [Form(**{**dict(row), "in_doubt": bool(row["in_doubt"])}) for row in rows]
 
     def withheld(self, job_id: int, *, accepts_research: bool) -> str:
         """Why a destination may not have the results of a job, or ""."""
@@ -68,6 +68,12 @@ class Deliveries:
             " (SELECT delivery_id FROM delivery WHERE destination = ? AND result_id = ? AND state = 'waiting')",
             destination, form.result_id,
         )  # fmt: skip
+        # What the destination may have stays in the books, or a retraction would forget it.
+        self._db.execute(
+            "UPDATE delivery SET state = 'cancelled', reason = 'no longer owed', changed_at = ?"
+            " WHERE destination = ? AND result_id = ? AND state = 'waiting' AND in_doubt = 1",
+            self._db.now(), destination, form.result_id,
+        )  # fmt: skip
         self._db.execute(
             "DELETE FROM delivery WHERE destination = ? AND result_id = ? AND state = 'waiting'",
             destination, form.result_id,
@@ -99,7 +105,7 @@ class Deliveries:
         """
         now = self._db.now()
         self._db.execute(
-            "UPDATE delivery SET state = 'waiting', reason = 'lease ran out', changed_at = ?, lease = ''"
+            "UPDATE delivery SET state = 'waiting', reason = 'lease ran out', changed_at = ?, lease = '', in_doubt = 1"
             " WHERE state = 'running' AND lease_expires_at < ? AND destination = ?",
             now, now, destination,
         )  # fmt: skip
@@ -145,14 +151,28 @@ class Deliveries:
             to_text(self._db.clock() + lease), worker,
         )  # fmt: skip
 
-    def hand_back(self, worker: str, why: str, *, destination: str | None = None, counts: bool) -> int:
-        """Let what this sender holds wait again; how many deliveries that were."""
+    def hand_back(
+        self, worker: str, why: str, *, destination: str | None = None, counts: bool, untried: bool = False
+    ) -> int:
+        """Let what this sender holds wait again; how many deliveries that were.
+
+        Parameters
+        ----------
+        untried
+            Whether nothing of it can have left; else the destination may have it from now on.
+        """
         return self._db.execute(
             "UPDATE delivery SET state = 'waiting', reason = :why, changed_at = :now, lease = '',"
-            " attempts = attempts - :uncounted WHERE state = 'running' AND lease LIKE :worker"
+            " in_doubt = MAX(in_doubt, :tried), attempts = attempts - :uncounted"
+            " WHERE state = 'running' AND lease LIKE :worker"
             " AND (:destination IS NULL OR destination = :destination)",
-            why=why, now=self._db.now(), uncounted=0 if counts else 1, worker=worker, destination=destination,
+            why=why, now=self._db.now(), tried=int(not untried), uncounted=0 if counts else 1, worker=worker,
+            destination=destination,
         )  # fmt: skip
+
+    def put_in_doubt(self, delivery: Delivery) -> None:
+        """Note that the destination may have this object: it was being sent, and no answer came."""
+        self._db.execute("UPDATE delivery SET in_doubt = 1 WHERE delivery_id = ?", delivery.delivery_id)
 
     def record(self, delivery: Delivery, receipt: Receipt) -> bool:
         """Write down what the peer answered; False if the delivery was no longer this sender's."""
@@ -216,10 +236,10 @@ class Deliveries:
         )  # fmt: skip
 
     def cancel(self, study_instance_uid: str) -> int:
-        """Cancel what still waits; how many deliveries."""
+        """Cancel what still waits, but for what takes results back; how many deliveries."""
         return self._db.execute(
             "UPDATE delivery SET state = 'cancelled', reason = 'by an operator', changed_at = ?"
-            " WHERE state = 'waiting' AND study_instance_uid = ?",
+            f" WHERE state = 'waiting' AND study_instance_uid = ? AND {_NO_WITHDRAWAL}",
             self._db.now(), study_instance_uid,
         )  # fmt: skip
 

@@ -46,7 +46,13 @@ class Orthanc:
     aet = "ORTHANC"
 
     def __init__(
-        self, folder: Path, node_port: int, lua: str = "", *, more: Mapping[str, Any] | None = None, dicomweb: bool = False
+        self,
+        folder: Path,
+        node_port: int,
+        lua: str = "",
+        *,
+        more: Mapping[str, Any] | None = None,
+        dicomweb: bool = False,
     ) -> None:
         if dicomweb and not _DICOMWEB.exists():
             pytest.skip("Orthanc cannot speak DICOMweb; Debian package orthanc-dicomweb")

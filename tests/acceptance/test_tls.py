@@ -1,4 +1,4 @@
-"""A study goes to the node and its results come back to Orthanc with every connection over TLS; `check` on certificates."""
+"""A study comes from Orthanc and its results go back, both over TLS; what `check` says of certificates."""
 
 from __future__ import annotations
 

@@ -19,6 +19,9 @@ INPUT_SECONDS = 20
 #: Address space of a process: what the libraries map (about 2 GiB), and room for one input.
 MEMORY_BYTES = 6 << 30
 
+#: How much is told of a finding.
+STORY_LINES = 16
+
 #: So many findings of a target are told; more would be the same ones.
 MOST_FINDINGS = 20
 
@@ -52,7 +55,7 @@ def _target(name: str, first: int, count: int, seed: int) -> int:
         if done.returncode == 0:
             break
         findings += 1
-        end_of_story = "\n".join((done.stderr or done.stdout).splitlines()[-25:])
+        end_of_story = "\n".join(line[:200] for line in (done.stderr or done.stdout).splitlines()[-STORY_LINES:])
         print(f"{name}: input {last} (--first {last} --inputs 1), status {done.returncode}\n{end_of_story}")  # noqa: T201
         number = last + 1
     seconds = monotonic() - begun

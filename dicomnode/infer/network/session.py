@@ -12,6 +12,7 @@ import structlog
 from dicomnode.domain.model import ModelSpec, Weights
 from dicomnode.infer.bundle.load import read_network
 from dicomnode.infer.network.device import CPU, choose
+from dicomnode.infer.network.external import require_self_contained
 from dicomnode.infer.network.fit import require_fitting
 from dicomnode.infer.network.runtime import mapped
 
@@ -109,6 +110,7 @@ class Sessions:
 
     def _loaded(self, spec: ModelSpec, weights: Weights, on_cpu: bool) -> onnxruntime.InferenceSession:
         network = read_network(spec, weights)
+        require_self_contained(spec.name, weights.onnx, network)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self._threads
         providers = [CPU] if on_cpu else [*self._choice.providers]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -34,8 +35,14 @@ READ_FAULTS = (
 )
 
 
+#: Module of the panics of decoders that are written in Rust (pyo3).
+_RUST = "pyo3_runtime"
+
+_CODE = re.compile(r"[A-Z0-9_ ]{1,16}")
+_UID = re.compile(r"[0-9.]{1,64}")
+
 #: What a value that breaks its representation raises when it is read, in words of Python that tell a reader nothing.
-_VALUE_FAULTS = (ValueError, TypeError, LookupError, AttributeError, NotImplementedError, OverflowError, struct.error)
+_VALUE_FAULTS = (BytesLengthException, ValueError, TypeError, LookupError, AttributeError, NotImplementedError, OverflowError, struct.error)
 
 
 @contextmanager
@@ -57,6 +64,22 @@ def reading(subject: str, needed: str, dataset: Dataset | None = None) -> Iterat
         else:
             found = " ".join(str(error).split()) or type(error).__name__
         raise Unsuitable(f"{subject}: {found[:300]}, {needed}") from error
+    except BaseException as error:
+        # Decoders written in Rust raise what is no Exception and cannot be imported.
+        if type(error).__module__ != _RUST:
+            raise
+        raise Unsuitable(f"{subject}: pixel data on which the decoder stumbled, {needed}") from error
+
+
+def is_uid(text: str) -> bool:
+    """Whether `text` may stand for an object in messages and names (PS3.5 9.1, leading zeros forgiven)."""
+    return _UID.fullmatch(text) is not None
+
+
+def word(value: object, otherwise: str) -> str:
+    """A code string (PS3.5 6.2, CS) for a message, `otherwise` for what is none: it may hold anything, names too."""
+    text = str(value or "")
+    return text if _CODE.fullmatch(text) else otherwise
 
 
 def _fault_of(dataset: Dataset, error: Exception) -> str:

@@ -21,7 +21,8 @@ from pydicom.uid import (
 )
 
 from dicomnode.domain.errors import Unsuitable
-from dicomnode.infer.read.faults import reading
+from dicomnode.infer.read.bounds import require_frame, require_inflatable
+from dicomnode.infer.read.faults import is_uid, reading, word
 
 _NATIVE = frozenset({ExplicitVRLittleEndian, ImplicitVRLittleEndian})
 
@@ -103,10 +104,11 @@ def read_header(path: Path) -> Header:
         If the file is no readable DICOM Part 10 file with a SOP Instance UID.
     """
     with reading(f"file {path.name}", "needed a DICOM Part 10 image"), path.open("rb") as file:
+        require_inflatable(path)
         dataset = dcmread(file, stop_before_pixels=True)
         pixels = _pixels(file, dataset)
         uid = str(dataset.get("SOPInstanceUID", ""))
-    if not uid:
+    if not is_uid(uid):
         raise Unsuitable(f"file {path.name}: no SOP Instance UID, needed a DICOM image")
     return Header(path=path, dataset=dataset, sop_instance_uid=uid, pixels=pixels)
 
@@ -128,9 +130,10 @@ def image_of(header: Header) -> Image:
     """
     dataset, subject = header.dataset, f"instance {header.sop_instance_uid}"
     if "Rows" not in dataset:
-        raise Unsuitable(f"{subject}: {dataset.get('Modality') or 'an object'} without pixels, needed an image")
+        raise Unsuitable(f"{subject}: {word(dataset.get('Modality'), 'an object')} without pixels, needed an image")
     if not is_greyscale(dataset):
-        samples, photometric = dataset.get("SamplesPerPixel") or 1, dataset.get("PhotometricInterpretation", "")
+        samples = dataset.get("SamplesPerPixel") or 1
+        photometric = word(dataset.get("PhotometricInterpretation"), "a photometric interpretation unheard of")
         raise Unsuitable(f"{subject}: {photometric} with {samples} samples per pixel, needed greyscale")
     floating, native = header.pixels
     allocated = int(dataset["BitsAllocated"].value)
@@ -156,6 +159,7 @@ def image_of(header: Header) -> Image:
         raise Unsuitable(
             f"{subject}: {image.frames} frames of {image.rows} × {image.columns} pixels, needed positive numbers"
         )
+    require_frame(subject, image.rows, image.columns, allocated)
     if allocated < 8:
         raise Unsuitable(f"{subject}: {allocated} bits per pixel, needed 8 to 64")
     if not 0 < stored <= image.high_bit + 1 <= allocated:

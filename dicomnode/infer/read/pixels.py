@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from itertools import islice
 from typing import Any
 
 import gdcm
 import numpy as np
 from pydicom import Dataset, dcmread
+from pydicom.encaps import generate_frames
 from pydicom.pixels.utils import iter_pixels
 from pydicom.uid import JPEGExtended12Bit
 
 from dicomnode.domain.errors import Unsuitable
+from dicomnode.infer.read.bounds import require_codestream
 from dicomnode.infer.read.faults import reading
 from dicomnode.infer.read.frame import Frame
 from dicomnode.infer.read.geometry import SAME_POSITION_MM
@@ -81,9 +84,12 @@ def same_pixels(frames: Sequence[Frame]) -> bool:
 
 def _native(image: Image, places: Sequence[int], start: int, length: int) -> Iterator[Values]:
     with image.path.open("rb", buffering=0) as file:
+        kind = np.dtype(f"<{image.kind}{image.bits_allocated // 8}")
         for place in places:
-            values = np.empty((image.rows, image.columns), dtype=f"<{image.kind}{image.bits_allocated // 8}")
-            offset = place * values.nbytes
+            offset = place * image.rows * image.columns * kind.itemsize
+            if offset >= length:
+                raise Unsuitable(f"{image.subject}: {length} bytes of pixel data, needed more than {offset}")
+            values = np.empty((image.rows, image.columns), dtype=kind)
             file.seek(start + offset)
             got = max(0, min(_read(file, values.data.cast("B")), length - offset))
             if got < values.nbytes:
@@ -106,13 +112,28 @@ def _read(file: Any, buffer: memoryview) -> int:
 
 def _decoded(image: Image, places: Sequence[int], dataset: Dataset | None) -> Iterator[Values]:
     syntax = image.dataset.file_meta.TransferSyntaxUID
+    source = parsed(image) if dataset is None else dataset
+    _require_size(image, places, source)
     if syntax == JPEGExtended12Bit and image.bits_stored > _BITS_OF_PYDICOM:
         yield from _by_gdcm(image, places)
         return
-    source = parsed(image) if dataset is None else dataset
     with _decoding(image):
         frames: Iterable[Values] = iter_pixels(source, raw=True, indices=places if image.frames > 1 else None)
         yield from frames
+
+
+def _require_size(image: Image, places: Sequence[int], dataset: Dataset) -> None:
+    """Refuse codestreams of another size than the header's, for which decoders would take memory all the same."""
+    with _decoding(image):
+        if not dataset.file_meta.TransferSyntaxUID.is_encapsulated:
+            return
+        offsets = None
+        if "ExtendedOffsetTable" in dataset and "ExtendedOffsetTableLengths" in dataset:
+            offsets = (dataset.ExtendedOffsetTable, dataset.ExtendedOffsetTableLengths)
+        frames = generate_frames(dataset.PixelData, number_of_frames=image.frames, extended_offsets=offsets)
+        for place, frame in enumerate(islice(frames, max(places) + 1)):
+            if place in places:
+                require_codestream(image.subject, frame, image.rows, image.columns)
 
 
 def _by_gdcm(image: Image, places: Sequence[int]) -> Iterator[Values]:

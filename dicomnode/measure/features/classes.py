@@ -109,11 +109,13 @@ def intensity_features(
 
 def _edges(ends: NDArray[Any], settings: Mapping[str, Any]) -> NDArray[Any]:
     origin = settings.get("binOrigin")
+    found: NDArray[Any]
     if origin is None or settings.get("binCount") is not None:
-        found: NDArray[Any] = imageoperations.getBinEdges(ends, **dict(settings))
-        return found
-    width = settings.get("binWidth", 25)
-    return origin + width * np.arange(int((ends[1] - origin) // width) + 2)
+        found = imageoperations.getBinEdges(ends, **dict(settings))
+    else:
+        width = settings.get("binWidth", 25)
+        found = origin + width * np.arange(int((ends[1] - origin) // width) + 2)
+    return found
 
 
 def shape_features(mask: NDArray[np.bool_], spacing_mm: tuple[float, float, float]) -> Computed:

@@ -8,6 +8,7 @@ import ssl
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +50,8 @@ def scanner(authority: Authority) -> Identity:
 
 
 def tls(authority: Authority, identity: Identity | None, **more: Any) -> Tls:
-    shown = {} if identity is None else {"certificate": identity.certificate, "key": identity.key}
-    return Tls(ca=authority.certificate, **shown, **more)
+    certificate, key = (identity.certificate, identity.key) if identity is not None else (None, None)
+    return Tls(ca=authority.certificate, certificate=certificate, key=key, **more)
 
 
 @pytest.fixture
@@ -131,7 +132,7 @@ def test_with_only_the_plain_port_is_closed(listen_secure: Start, authority: Aut
 def test_a_caller_without_certificate_does_not_get_in(
     listen_secure: Start, authority: Authority, recorder: Recorder
 ) -> None:
-    with pytest.raises(PeerUnreachable, match="no TLS connection: .*certificate required"):
+    with pytest.raises(PeerUnreachable, match=r"no TLS connection: .*certificate required"):
         call(listen_secure(), tls(authority, None))
     assert recorder.news == []
 
@@ -169,7 +170,7 @@ def test_a_peer_whose_certificate_is_for_another_host_is_not_sent_to(
     listen_secure: Start, authority: Authority, scanner: Identity
 ) -> None:
     listener = listen_secure(identity=authority.issue("elsewhere", alternative="DNS:pacs.hospital.example"))
-    with pytest.raises(PeerUnreachable, match="(?i)ip address mismatch"):
+    with pytest.raises(PeerUnreachable, match=r"(?i)ip address mismatch"):
         call(listener, tls(authority, scanner))
     # Named by its certificate, the host no longer counts.
     assert call(listener, tls(authority, scanner), certificate_subject="DNS=PACS.hospital.example") > 0
@@ -354,7 +355,7 @@ def table(listener: Listener, authority: Authority, identity: Identity) -> dict[
     found: dict[str, list[str]] = {}
     for name, version in VERSIONS.items():
         context = client(authority, identity)
-        with pytest.warns(DeprecationWarning) if name in ("TLSv1", "TLSv1.1") else _nothing():
+        with pytest.warns(DeprecationWarning) if name in ("TLSv1", "TLSv1.1") else nullcontext():
             context.minimum_version = context.maximum_version = version
         if name == "TLSv1.3":
             found[name] = [handshake(listener, context)[1]]
@@ -368,14 +369,6 @@ def table(listener: Listener, authority: Authority, identity: Identity) -> dict[
                 continue
             found[name].append(agreed[1])
     return found
-
-
-class _nothing:
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, *_: object) -> None:
-        return None
 
 
 @pytest.mark.parametrize("profile", list(TlsProfile))

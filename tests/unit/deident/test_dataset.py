@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import date
 from io import BytesIO
 from typing import Any
 
 import pytest
 from pydicom import Dataset, dcmread
-from pydicom.datadict import DicomDictionary
+from pydicom._dicom_dict import DicomDictionary
 from pydicom.tag import Tag
 
 from dicomnode.deident.dataset import deidentify
@@ -72,7 +73,10 @@ def test_technical_words_stay_and_say_how_the_image_came_about(image: MakeImage,
 def test_references_hold_between_objects_that_are_processed_apart(image: MakeImage, names: Pseudonyms) -> None:
     reference = Dataset()
     reference.ReferencedSOPClassUID, reference.ReferencedSOPInstanceUID = "1.2.840.10008.5.1.4.1.1.2", "1.2.3.4.5"
-    source, mask = image(), image(SOPInstanceUID="1.2.3.9", FrameOfReferenceUID="1.2.3.8", SourceImageSequence=[reference])
+    source, mask = (
+        image(),
+        image(SOPInstanceUID="1.2.3.9", FrameOfReferenceUID="1.2.3.8", SourceImageSequence=[reference]),
+    )
     source, mask = (deidentify(one, names).dataset for one in (source, mask))
     found = mask.SourceImageSequence[0]
     assert found.ReferencedSOPInstanceUID == source.SOPInstanceUID == source.file_meta.MediaStorageSOPInstanceUID
@@ -95,9 +99,7 @@ def test_intervals_between_the_studies_of_a_patient_stay(image: MakeImage, names
         for day in ("20260203", "20260305")
     )
     assert first.StudyDate != "20260203" and first.StudyTime == "101112" and not first.PatientBirthDate
-    from datetime import datetime
-
-    days = [datetime.strptime(ds.StudyDate, "%Y%m%d").toordinal() for ds in (first, second)]
+    days = [date.fromisoformat(ds.StudyDate).toordinal() for ds in (first, second)]
     assert days[1] - days[0] == 30
     assert first.LongitudinalTemporalInformationModified == "MODIFIED"
 
@@ -169,7 +171,7 @@ def test_a_report_keeps_its_numbers_and_loses_its_persons(image: MakeImage, name
     assert MARKER.encode() not in _written(done) and b"20260203" not in _written(done)
     assert left[2].TextValue and left[3].TextValue == "nnU-Net"
     assert left[4].MeasuredValueSequence[0].NumericValue == 12.5 and len(left[5].MeasuredValueSequence) == 0
-    assert left[6].UID == done.SOPInstanceUID and left[6].ConceptNameCodeSequence[0].CodeValue == "112040"
+    assert done.SOPInstanceUID == left[6].UID and left[6].ConceptNameCodeSequence[0].CodeValue == "112040"
 
 
 @pytest.mark.parametrize(

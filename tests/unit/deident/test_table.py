@@ -18,7 +18,8 @@ from tests.unit.deident.conftest import MakeImage
 
 VALUES: dict[str, Any] = {
     "DA": "20260203", "TM": "101112", "DT": "20260203101112", "UI": "1.2.840.99999.7", "AS": "071Y", "DS": "71.5",
-    "IS": "71", "CS": "WORD", "OB": b"DONT LOGME", "UN": b"DONT LOGME", "US": 7, "UL": 7, "UR": "http://LOGME", "FD": 7.0, "FL": 7.0,
+    "IS": "71", "CS": "WORD", "OB": b"DONT LOGME", "UN": b"DONT LOGME", "US": 7, "UL": 7, "FD": 7.0, "FL": 7.0,
+    "UR": "http://LOGME",
 }  # fmt: skip
 #: What cannot stand in a composite object of its own: the command set, file meta information and DICOMDIR.
 OUTSIDE = 8
@@ -71,7 +72,9 @@ def test_every_value_meets_the_action_of_its_row(option: Keep | None, image: Mak
             if dictionary_VR(tag) == "TM":
                 expected = {"K"}  # dates move by whole days
         else:
-            expected = set(row.basic.replace("*", "").split("/")) | ({"U"} if row.keyword.endswith("GroupUID") else set())
+            expected = set(row.basic.replace("*", "").split("/")) | (
+                {"U"} if row.keyword.endswith("GroupUID") else set()
+            )
         # PS3.15 E.3: the action Z may give a dummy value that is no identity; that is how pseudonyms come to be.
         if row.keyword in ("PatientID", "PatientName"):
             expected = {"D"}

@@ -59,7 +59,9 @@ def test_the_verb_writes_objects_that_nothing_leads_back_from(tmp_path: Path) ->
     modes = {path.stat().st_mode & 0o777 for path in (tmp_path / "out").rglob("*") if path.is_dir()}
     assert modes == {0o700} and written.stat().st_mode & 0o777 == 0o600
     before = written.read_bytes()
-    again = _run(source, "--out", tmp_path / "again", "--secret", tmp_path / "secret", "--keep", "device,dates-modified")
+    again = _run(
+        source, "--out", tmp_path / "again", "--secret", tmp_path / "secret", "--keep", "device,dates-modified"
+    )
     assert again.returncode == 1
     assert (tmp_path / "again").joinpath(*written.parts[-3:]).read_bytes() == before
 
@@ -127,7 +129,7 @@ def test_other_peers_get_objects_as_they_are(tmp_path: Path) -> None:
 def test_without_a_secret_nothing_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
     settings = parse({"peer": [PEER | {"deidentify": ["device"]}]})
-    with pytest.raises(ConfigError, match="deidentify.secret_file"):
+    with pytest.raises(ConfigError, match=r"deidentify\.secret_file"):
         deidentifying(Wire().send, settings)
     (found,) = pseudonyms(settings)
     assert found.verdict is Verdict.FAIL and "STUDY" in found.subject
