@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: demo test acceptance lint format audit sbom clean
+.PHONY: demo test acceptance lint format audit sbom clean fuzz
 
 demo: .venv/installed
 	$(BIN)/dicomnode demo
@@ -14,6 +14,13 @@ test: lint
 
 acceptance: .venv/dev
 	$(BIN)/pytest -m acceptance tests
+
+# Inputs for each target, numbered from a seed; 100000 of each for a night.
+N ?= 2000
+SEED ?= 20261121
+
+fuzz: .venv/dev
+	$(BIN)/python -m tests.fuzz --inputs $(N) --seed $(SEED)
 
 lint: .venv/dev
 	$(BIN)/ruff check .

@@ -38,7 +38,9 @@ def deidentify(
     with stages() as progress:
         done = export(paths, out_folder, names, _options(keep), progress)
     if as_json:
-        write_json({"written": done.written, "ignored": done.ignored, "refused": done.refused, "warnings": done.warnings})
+        write_json(
+            {"written": done.written, "ignored": done.ignored, "refused": done.refused, "warnings": done.warnings}
+        )
     else:
         out.print(f"{done.written} objects written to {out_folder}", markup=False, highlight=False, soft_wrap=True)
         for kind, counted in (("left out", done.refused), ("look at", done.warnings)):

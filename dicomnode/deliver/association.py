@@ -17,7 +17,7 @@ from pynetdicom.presentation import PresentationContext
 
 from dicomnode.deliver.dial import Dialled, Dialler, Secure
 from dicomnode.deliver.outcome import abort_text, rejection_text
-from dicomnode.domain.errors import ConfigError, DeliveryError, PeerUnreachable
+from dicomnode.domain.errors import ConfigError, DeliveryError, NoAssociation, PeerUnreachable
 from dicomnode.domain.network import Peer
 from dicomnode.tls.connection import reason_of
 
@@ -70,7 +70,7 @@ class Conversation:
 
         Raises
         ------
-        PeerUnreachable
+        NoAssociation
             There is none, and why. An association in which no context was accepted is none of these.
         DeliveryError
             The configured AE title or host cannot be used at all.
@@ -87,7 +87,7 @@ class Conversation:
                 evt_handlers=[(evt.EVT_PDU_RECV, self._on_pdu), *handlers],
             )
         except OSError as error:
-            raise PeerUnreachable(f"{self.name}: {error.strerror or error}") from error
+            raise NoAssociation(f"{self.name}: {error.strerror or error}") from error
         except ValueError as error:
             raise DeliveryError(f"{self.name}: {error}") from error
         if self.association.is_established:
@@ -95,7 +95,7 @@ class Conversation:
         answer = self.association.acceptor.primitive
         if isinstance(answer, A_ASSOCIATE) and answer.result == 0 and not self._abort:
             return
-        raise PeerUnreachable(f"{self.name}: {self._no_association(monotonic() - began)}")
+        raise NoAssociation(f"{self.name}: {self._no_association(monotonic() - began)}")
 
     def lost(self, seconds: float) -> PeerUnreachable:
         """Why no answer came to a request made `seconds` ago."""
@@ -156,7 +156,7 @@ def conversation(
 
     Raises
     ------
-    PeerUnreachable
+    NoAssociation
         There is none; says why.
     """
     configure_pynetdicom()
@@ -167,7 +167,7 @@ def conversation(
     try:
         ae.secure = Secure(peer, peer.tls) if peer.tls is not None else None
     except ConfigError as error:
-        raise PeerUnreachable(f"{peer.name}: no TLS connection: {error}") from error
+        raise NoAssociation(f"{peer.name}: no TLS connection: {error}") from error
     ae.connection_timeout = timeouts.connect_seconds
     ae.acse_timeout = timeouts.acse_seconds
     ae.dimse_timeout = timeouts.dimse_seconds

@@ -74,7 +74,8 @@ def send(peer: Peer, files: Sequence[Outgoing], *, calling_aet: str, timeouts: T
     Raises
     ------
     PeerUnreachable
-        There is no association, or it ended before every file was answered; receipts already given stay valid.
+        There is no association (`NoAssociation`), or it ended before every file was answered; receipts already given
+        stay valid, and the peer may have the file whose turn it was.
     DeliveryError
         A file is missing or is not the object it should be.
     """

@@ -14,6 +14,7 @@ DicomNodeError
 ├── LeaseLost               another worker owns this job now, or it was cancelled: nothing may be committed
 └── DeliveryError           a result could not be handed over
     └── PeerUnreachable     no connection or no association: try again, does not count as an attempt
+        └── NoAssociation   nothing can have been sent
 """
 
 from __future__ import annotations
@@ -122,3 +123,7 @@ class DeliveryError(DicomNodeError):
 
 class PeerUnreachable(DeliveryError):
     """No connection, or the association was rejected or aborted; says nothing about the object."""
+
+
+class NoAssociation(PeerUnreachable):
+    """There was no association in the first place, so that the peer has nothing of what it was to get."""

@@ -13,6 +13,9 @@ OWN_STORE = "store"
 #: How every remark on a doubtful identity begins.
 IDENTITY_UNCERTAIN = "prior identity uncertain"
 
+#: How the remark on a prior begins whose files are no longer kept.
+CLEANED_UP = "prior no longer at hand"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriorWish:
@@ -64,12 +67,22 @@ class PatientIdentity:
         )
         return tuple(keyword for keyword, ours, theirs in pairs if not ours or ours != theirs)
 
+    def completed(self, other: PatientIdentity) -> PatientIdentity:
+        """The same with what is missing from `other`, which is known to be of the same study."""
+        return PatientIdentity(
+            patient_id=self.patient_id or other.patient_id,
+            issuer=self.issuer or other.issuer,
+            birth_date=self.birth_date or other.birth_date,
+            sex=self.sex or other.sex,
+        )
+
 
 class PriorKind(StrEnum):
     """What a file of a prior is good for."""
 
     IMAGE = "image"
     MASK = "mask"
+    CONTOURS = "contours"
     REPORT = "report"
 
 
@@ -80,7 +93,7 @@ class PriorFile:
     Attributes
     ----------
     input
-        Name of the model's input that an image would feed; "" for masks and reports.
+        Name of the model's input that an image would feed; "" for everything else, also where the model takes contours.
     own
         Whether this node made the object; its masks and reports can be read back as they were meant.
     """
@@ -102,8 +115,11 @@ class Prior:
     ----------
     source
         `OWN_STORE` or the name of the peer that it was fetched from.
+    files
+        Only whole series; empty where they were cleaned up since (`CLEANED_UP`).
     remark
-        Why nothing may be compared with it automatically (it begins with `IDENTITY_UNCERTAIN`); "" where all agrees.
+        Why nothing may be compared with it automatically (it begins with `IDENTITY_UNCERTAIN` or `CLEANED_UP`);
+        "" where all agrees.
     """
 
     study_instance_uid: str
@@ -123,8 +139,13 @@ class Prior:
 
     @property
     def masks(self) -> tuple[PriorFile, ...]:
-        """Its segmentations, this node's and others."""
+        """Its segmentations (SEG and label map), this node's and others."""
         return tuple(file for file in self.files if file.kind is PriorKind.MASK)
+
+    @property
+    def contours(self) -> tuple[PriorFile, ...]:
+        """Its RT Structure Sets, this node's (`PriorFile.own`) and others."""
+        return tuple(file for file in self.files if file.kind is PriorKind.CONTOURS)
 
     @property
     def reports(self) -> tuple[PriorFile, ...]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 
 from dicomnode.domain.code import Code
+from dicomnode.domain.uid import derived_uid
 
 
 class Standing(StrEnum):
@@ -70,6 +71,40 @@ class Lesion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SumAt:
+    """A sum over target lesions, or over all lesions, and the day of its study (None where nobody tells)."""
+
+    value: float
+    day: date | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToldSums:
+    """What an earlier report tells of sums before it, by which studies count that are not at hand now.
+
+    Attributes
+    ----------
+    sums_uid
+        Of which lesions, see `sums_uid`.
+    nadir
+        The smallest sum before that report.
+    every_study
+        Whether that report knew of no study that it lacked; else its nadir may not be the smallest.
+    """
+
+    criterion: str
+    sums_uid: str
+    baseline: SumAt
+    nadir: SumAt
+    every_study: bool
+
+
+def sums_uid(criterion: str, targets: Collection[str]) -> str:
+    """The Tracking UID under which reports keep sums: the same for the same targets, at all times of a patient."""
+    return derived_uid("response", criterion, *sorted(targets))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TimePoint:
     """What one study says of a patient's lesions.
 
@@ -84,6 +119,10 @@ class TimePoint:
         contrast phase, uptake time, model.
     references
         The objects of that study that its numbers come from: report, mask, images.
+    slice_mm
+        Thickness or distance of its slices, whichever is more; None where not known.
+    sums
+        What its report tells of the sums of studies before it.
     """
 
     study_instance_uid: str
@@ -93,6 +132,8 @@ class TimePoint:
     by_person: bool = False
     comparability: Mapping[str, str] = field(default_factory=dict)
     references: tuple[Reference, ...] = ()
+    slice_mm: float | None = None
+    sums: tuple[ToldSums, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +160,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assessment:
-    """Target lesions held against one criterion.
+    """Target lesions, or by volume all lesions, held against one criterion.
 
     Attributes
     ----------
@@ -131,10 +172,15 @@ class Assessment:
         Response of the target lesions in code (CID 6143); None where the criterion cannot be answered from images
         alone or the lesions do not allow it, for the reason in `text`.
     baseline, nadir, now
-        Sums over the target lesions: of diameters, of products or of volumes; None where there are no target lesions,
-        or one of them was not measured at that time. The nadir is the smallest earlier sum, the baseline's included.
+        Sums over the target lesions, of diameters or of products, or over all lesions, of volumes; None where there
+        are none, or one of them was not measured at that time. The nadir is the smallest earlier sum, the baseline's
+        included; a first study has neither.
+    baseline_day, nadir_day
+        Of the studies of both.
+    every_study
+        Whether no earlier study is known to be missing; else the nadir is that of the studies at hand.
     targets
-        Tracking UIDs of the target lesions.
+        Tracking UIDs of the target lesions; empty by volume.
     """
 
     criterion: str
@@ -147,6 +193,9 @@ class Assessment:
     category: Code | None
     text: str
     targets: tuple[str, ...] = ()
+    baseline_day: date | None = None
+    nadir_day: date | None = None
+    every_study: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +207,8 @@ class Comparison:
     now
         The present lesions, those that were matched under the tracking UID that they had before.
     priors
-        Earlier time points, the oldest (the baseline) first. Empty where `not_comparable` says why.
+        Earlier time points, the oldest first. Empty where `not_comparable` says why, and at a first study, which has
+        targets and their sums alone.
     not_comparable
         Why nothing is compared, in words for the reader; empty where something is.
     remarks

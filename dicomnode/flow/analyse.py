@@ -10,8 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from dicomnode.domain.errors import Unsuitable
-from dicomnode.domain.finding import Check, Findings, Provenance, SourceSeries
-from dicomnode.domain.model import ModelSpec
+from dicomnode.domain.finding import Findings, Provenance
 from dicomnode.domain.prior import Prior
 from dicomnode.domain.uid import ResultUids
 from dicomnode.flow.clinical import clinical
@@ -21,7 +20,7 @@ from dicomnode.flow.found import find
 from dicomnode.flow.measured import described, limits, measured
 from dicomnode.flow.signed import signed
 from dicomnode.flow.sources import read, remarks, subject
-from dicomnode.infer.answer import Answer
+from dicomnode.flow.takers import Taker
 from dicomnode.infer.network.session import Sessions
 from dicomnode.infer.quality import gate, plausible
 
@@ -30,11 +29,12 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Analysis:
-    """What came of a model's inputs: the findings, the objects that carry them, and how long each stage took."""
+    """What came of a model's inputs: findings, objects that carry them, seconds of each stage, what was left out."""
 
     findings: Findings
     outputs: tuple[Output, ...]
     seconds: dict[str, float]
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -58,6 +58,7 @@ def analyse(
     sessions: Sessions,
     progress: Progress | None = None,
     priors: Sequence[Prior] = (),
+    takers: Sequence[Taker] = (),
 ) -> Analysis:
     """Run a model on its inputs and encode what it finds.
 
@@ -69,8 +70,8 @@ def analyse(
         Kinds of output (`seg`, `sr`, `radiomics`).
     progress
         Told the stage, steps done and steps in all.
-    priors
-        Earlier studies of the same patient to compare with.
+    priors, takers
+        Earlier studies of the same patient to compare with; the destinations.
 
     Raises
     ------
@@ -79,7 +80,7 @@ def analyse(
     ModelError
         If the bundle or the runtime is at fault.
     EncodingError
-        If a valid object cannot be built, or the SEG does not say what the mask says.
+        As `encoded`.
     """
     model = provenance.model
     watch = _Watch()
@@ -108,7 +109,9 @@ def analyse(
             raise Unsuitable(str(error), checks=checks) from error
         found = replace(found, measurements=(*found.measurements, *score.measurements))
     with watch.stage("check"):
-        checks += _plausible(found, sources[0], model)
+        checks += plausible.check(
+            found.segmentation, model, detections=found.detections, scores=found.measurements, source=sources[0]
+        )
         doubts = gate.require(checks, subject(sources))
     tell("measure", 0, 1)
     with watch.stage("measure"):
@@ -137,13 +140,8 @@ def analyse(
         )
     tell("measure", 1, 1)
     tell("report", 0, 1)
+    left_out: list[str] = []
     with watch.stage("report"):
-        outputs = tuple(encoded(findings, wanted, provenance, uids))
+        outputs = tuple(encoded(findings, wanted, provenance, uids, takers, left_out.append))
     tell("report", 1, 1)
-    return Analysis(findings=findings, outputs=outputs, seconds=watch.seconds)
-
-
-def _plausible(found: Answer, source: SourceSeries, model: ModelSpec) -> tuple[Check, ...]:
-    return plausible.check(
-        found.segmentation, model, detections=found.detections, scores=found.measurements, source=source
-    )
+    return Analysis(findings=findings, outputs=outputs, seconds=watch.seconds, left_out=tuple(left_out))

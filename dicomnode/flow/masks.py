@@ -7,48 +7,46 @@ from dataclasses import replace
 
 from dicomnode.domain.finding import Findings, Provenance
 from dicomnode.domain.uid import ResultUids
-from dicomnode.flow.output import Output, encode_as
+from dicomnode.flow.output import Output, Write, encode_as
 from dicomnode.flow.suited import ALL_FRAMES, WITHOUT_BACKGROUND
 from dicomnode.report import check, labelmap, segmentation
 
 
-def masks_of(findings: Findings, wanted: Sequence[str], provenance: Provenance, uids: ResultUids) -> Iterator[Output]:
-    """The best form first; none of a mask without voxels.
+def masks(
+    findings: Findings, wanted: Sequence[str], provenance: Provenance, uids: ResultUids
+) -> Iterator[tuple[str, Write]]:
+    """Roles and how each is made, the best form first; nothing comes of a mask without voxels.
 
     Parameters
     ----------
     wanted
         Kinds of output, and beside them roles of masks that some destination has to have in another form.
-
-    Raises
-    ------
-    EncodingError
-        If an object cannot be built or does not say what the mask says.
     """
-    if "seg" in wanted and (mask := segmentation.write(findings, provenance, uids)) is not None:
-        output = encode_as("seg", "seg", mask)
-        check.verify(output.data, findings)
-        yield output
-    if "labelmap" in wanted and (labels := labelmap.write(findings, provenance, uids)) is not None:
-        output = encode_as("labelmap", "labelmap", labels)
-        labelmap.verify(output.data, findings)
-        yield output
-    yield from _special(findings, wanted, provenance, uids)
 
-
-def _special(findings: Findings, wanted: Sequence[str], provenance: Provenance, uids: ResultUids) -> Iterator[Output]:
-    """Masks of other bytes, and thus of other UIDs."""
-    if {"seg", ALL_FRAMES} <= set(wanted):
-        named = replace(uids, variant="all-frames")
-        mask = segmentation.write(findings, provenance, named, empty_frames=True)
+    def seg(role: str, *, empty_frames: bool = False) -> Iterator[Output]:
+        mask = segmentation.write(findings, provenance, _named(uids, role, "seg"), empty_frames=empty_frames)
         if mask is not None:
-            output = encode_as(ALL_FRAMES, "seg", mask, stands_in=True)
+            output = encode_as(role, "seg", mask, stands_in=empty_frames)
             check.verify(output.data, findings)
             yield output
-    if {"labelmap", WITHOUT_BACKGROUND} <= set(wanted):
-        named = replace(uids, variant="without-background")
-        labels = labelmap.write(findings, provenance, named, background=False)
+
+    def label_map(role: str, *, background: bool = True) -> Iterator[Output]:
+        labels = labelmap.write(findings, provenance, _named(uids, role, "labelmap"), background=background)
         if labels is not None:
-            output = encode_as(WITHOUT_BACKGROUND, "labelmap", labels, stands_in=True)
-            labelmap.verify(output.data, findings, background=False)
+            output = encode_as(role, "labelmap", labels, stands_in=not background)
+            labelmap.verify(output.data, findings, background=background)
             yield output
+
+    if "seg" in wanted:
+        yield "seg", lambda: seg("seg")
+    if "labelmap" in wanted:
+        yield "labelmap", lambda: label_map("labelmap")
+    if {"seg", ALL_FRAMES} <= set(wanted):
+        yield ALL_FRAMES, lambda: seg(ALL_FRAMES, empty_frames=True)
+    if {"labelmap", WITHOUT_BACKGROUND} <= set(wanted):
+        yield WITHOUT_BACKGROUND, lambda: label_map(WITHOUT_BACKGROUND, background=False)
+
+
+def _named(uids: ResultUids, role: str, kind: str) -> ResultUids:
+    """A mask of other bytes has other UIDs."""
+    return replace(uids, variant=role.removeprefix(kind).removeprefix("-"))

@@ -8,7 +8,6 @@ from datetime import datetime
 
 import structlog
 from pydicom import Dataset, dcmread
-from pydicom.errors import InvalidDicomError
 
 from dicomnode import __version__
 from dicomnode.config import Settings
@@ -20,6 +19,7 @@ from dicomnode.domain.uid import ResultUids
 from dicomnode.domain.work import Job
 from dicomnode.flow.output import Output, encode_as
 from dicomnode.infer.bundle.load import find_bundles
+from dicomnode.infer.read.faults import READ_FAULTS
 from dicomnode.report import refusal, rejection, secondary
 from dicomnode.report.heading import NOT_YET
 
@@ -73,7 +73,7 @@ def headers_of(job: Job) -> list[Dataset]:
     for one in job.inputs:
         try:
             datasets.append(dcmread(one.path, stop_before_pixels=True))
-        except (InvalidDicomError, OSError, EOFError, ValueError) as error:
+        except READ_FAULTS as error:
             _log.warning("input cannot be read", sop_instance_uid=one.sop_instance_uid, reason=type(error).__name__)
     if not datasets:
         raise EncodingError(f"job {job.job_id}: none of its {len(job.inputs)} inputs can be read")
@@ -81,16 +81,26 @@ def headers_of(job: Job) -> list[Dataset]:
 
 
 def overdue(
-    settings: Settings, job: Job, reason: str, now: datetime, predecessor: PriorReport | None
+    settings: Settings,
+    job: Job,
+    headers: Sequence[Dataset],
+    reason: str,
+    now: datetime,
+    predecessor: PriorReport | None,
 ) -> Iterator[Output]:
     """What tells a reader that a deadline was missed: a report, and a picture where the rule makes pictures.
+
+    Parameters
+    ----------
+    headers
+        Of the inputs.
 
     Raises
     ------
     EncodingError
-        If none of the inputs can be read, or they are of several patients.
+        If the headers are of several patients.
     """
-    headers, uids = headers_of(job), result_uids(job)
+    uids = result_uids(job)
     provenance = provenance_of(settings, job, spec_of(settings, job), now, predecessor)
     yield encode_as("overdue", "refusal", refusal.write(headers, reason, provenance, uids, heading=NOT_YET))
     if "picture" in job.outputs:

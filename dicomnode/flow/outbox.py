@@ -9,7 +9,7 @@ from datetime import timedelta
 import structlog
 
 from dicomnode.config import Settings
-from dicomnode.domain.errors import DeliveryError, PeerUnreachable
+from dicomnode.domain.errors import DeliveryError, NoAssociation, PeerUnreachable
 from dicomnode.domain.network import Peer
 from dicomnode.domain.work import Delivery, Receipt
 from dicomnode.flow.choice import Choice
@@ -71,14 +71,7 @@ class Outbox:
             self._fail_all(batch, f"no peer is named {destination} in the configuration any more")
             log.error("delivery failed", reason="the peer is no longer configured")
             return True
-        try:
-            self._deliver(peer, batch, log)
-        except PeerUnreachable as error:
-            self._hand_back(destination, str(error))
-            log.warning("peer unreachable", reason=str(error))
-        except DeliveryError as error:
-            self._fail_all(batch, str(error))
-            log.error("delivery failed", reason=str(error))
+        self._deliver(peer, batch, log)
         return True
 
     def _claimed(self, destination: str, peer: Peer | None) -> list[Delivery] | None:
@@ -103,8 +96,17 @@ class Outbox:
     def _deliver(self, peer: Peer, batch: Sequence[Delivery], log: structlog.typing.FilteringBoundLogger) -> None:
         # Closing the answers ends the association, also when we stop listening to them half-way.
         with closing(self._send(peer, batch)) as answers:
-            # The answers come first: after the last one the peer is asked for the end of the association.
-            for receipt, delivery in zip(answers, batch, strict=True):
+            for delivery in batch:
+                try:
+                    receipt = next(answers)
+                except PeerUnreachable as error:
+                    self._hand_back(peer.name, str(error), None if isinstance(error, NoAssociation) else delivery)
+                    log.warning("peer unreachable", reason=str(error))
+                    return
+                except DeliveryError as error:
+                    self._fail(peer, delivery, str(error))
+                    log.error("delivery failed", sop_instance_uid=delivery.sop_instance_uid, reason=str(error))
+                    return
                 failpoint("outbox.before_commit")
                 with self._db.transaction():
                     ours = self._deliveries.record(delivery, receipt)
@@ -120,17 +122,27 @@ class Outbox:
     def _held_up(self, peer: Peer, delivery: Delivery, receipt: Receipt) -> None:
         """What follows may refer to this object: it waits, or gives way to a form that does without."""
         reason = f"held up: {receipt.text}"
-        self._deliveries.hand_back(self._name, reason, destination=peer.name, counts=False)
+        self._deliveries.hand_back(self._name, reason, destination=peer.name, counts=False, untried=True)
         if receipt.final:
             self._acceptances.doubt(peer.name)
             self._choice.revise(delivery.job_id, peer.name, peer)
         else:
             self._deliveries.back_off(peer.name, reason, self._settings.deliver.backoff)
 
-    def _hand_back(self, destination: str, reason: str) -> None:
+    def _hand_back(self, destination: str, reason: str, unanswered: Delivery | None = None) -> None:
         with self._db.transaction():
-            self._deliveries.hand_back(self._name, reason, destination=destination, counts=False)
+            if unanswered is not None:
+                self._deliveries.put_in_doubt(unanswered)
+            self._deliveries.hand_back(self._name, reason, destination=destination, counts=False, untried=True)
             self._deliveries.back_off(destination, reason, self._settings.deliver.backoff)
+
+    def _fail(self, peer: Peer, delivery: Delivery, reason: str) -> None:
+        """Give up one object that cannot be sent; the others go without it, in the forms that do not refer to it."""
+        with self._db.transaction():
+            self._deliveries.fail(delivery, reason)
+            why = f"held up: {reason}"
+            self._deliveries.hand_back(self._name, why, destination=peer.name, counts=False, untried=True)
+            self._choice.revise(delivery.job_id, peer.name, peer)
 
     def _fail_all(self, batch: Sequence[Delivery], reason: str) -> None:
         with self._db.transaction():

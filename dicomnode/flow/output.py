@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from pydicom import Dataset
 
 from dicomnode.domain.errors import EncodingError
 from dicomnode.report import encode
+from dicomnode.report.boundary import FOREIGN, told
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +32,10 @@ class Output:
     data: bytes = field(repr=False)
 
 
+#: Makes the objects of a kind, each read back and compared; raises `EncodingError`.
+Write = Callable[[], Iterable[Output]]
+
+
 def encode_as(role: str, kind: str, dataset: Dataset, refers_to: str = "", *, stands_in: bool = False) -> Output:
     """The bytes of an object, and what it is.
 
@@ -40,6 +46,6 @@ def encode_as(role: str, kind: str, dataset: Dataset, refers_to: str = "", *, st
     """
     try:
         data = encode.to_bytes(dataset)
-    except (ValueError, TypeError, AttributeError) as error:
-        raise EncodingError(f"{role}: the object cannot be written: {error}") from error
+    except FOREIGN as error:
+        raise EncodingError(f"{role}: the object cannot be written: {told(error)}") from error
     return Output(role=role, kind=kind, refers_to=refers_to, stands_in=stands_in, dataset=dataset, data=data)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import structlog
+from pydicom import Dataset
 
 from dicomnode.config import Settings
-from dicomnode.domain.errors import EncodingError, OutOfResources
+from dicomnode.domain.errors import DicomNodeError, OutOfResources
 from dicomnode.domain.work import Job, Occasion
 from dicomnode.flow.choice import Choice
 from dicomnode.flow.failpoint import failpoint
+from dicomnode.flow.identified import identified
 from dicomnode.flow.keep import keep_notice
+from dicomnode.flow.reason import in_words
+from dicomnode.infer.read.faults import READ_FAULTS
 from dicomnode.store.database import Database
 from dicomnode.store.deadlines import Deadlines
 from dicomnode.store.files import Files
@@ -44,11 +50,15 @@ class Overdue:
         rule = next((rule for rule in self._settings.rules if rule.name == job.rule), None)
         limit = f" of {rule.deadline_seconds:g} s" if rule and rule.deadline_seconds else ""
         text = f"the deadline{limit} after the study had arrived was missed; the result follows when it is ready"
-        made: list[Made] = []
-        try:
-            made = self._made(job, text)
-        except EncodingError as error:
-            text = f"{text}; and no report could be written: {error}"
+        # The writers take a second to import, and few listeners ever miss a deadline.
+        from dicomnode.flow.notices import headers_of
+
+        made = self._tried(lambda: self._made(job, text, headers_of(job)))
+        if isinstance(made, Exception):
+            made = self._tried(lambda: self._made(job, text, identified(self._db, self._files, job)))
+        if isinstance(made, Exception):
+            # One job that cannot be told of must not keep the others waiting; its deadline ends in the story alone.
+            text, made = f"{text}; and no report could be written: {in_words(made)}", []
         failpoint("overdue.before_commit")
         with self._db.transaction():
             if not self._deadlines.close(job.job_id):
@@ -61,9 +71,16 @@ class Overdue:
         _log.warning("deadline missed", job=job.job_id, study_instance_uid=job.study_instance_uid, rule=job.rule)
         return True
 
-    def _made(self, job: Job, text: str) -> list[Made]:
-        # The writers take a second to import, and few listeners ever miss a deadline.
+    def _tried(self, make: Callable[[], list[Made]]) -> list[Made] | Exception:
+        try:
+            return make()
+        except OutOfResources:
+            raise
+        except (DicomNodeError, *READ_FAULTS) as error:
+            return error
+
+    def _made(self, job: Job, text: str, headers: Sequence[Dataset]) -> list[Made]:
         from dicomnode.flow.notices import overdue
 
-        outputs = overdue(self._settings, job, text, self._db.clock(), self._jobs.predecessor(job))
+        outputs = overdue(self._settings, job, headers, text, self._db.clock(), self._jobs.predecessor(job))
         return [keep_notice(self._files, job.study_instance_uid, output, Occasion.OVERDUE) for output in outputs]

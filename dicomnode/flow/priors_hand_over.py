@@ -11,7 +11,8 @@ from dicomnode.domain.prior import Prior
 from dicomnode.domain.rule import Rule
 from dicomnode.domain.study import Study
 from dicomnode.flow.failpoint import failpoint
-from dicomnode.flow.priors_choice import identity_of, prior_of, study_day, united
+from dicomnode.flow.priors_choice import identity_of, study_day, united
+from dicomnode.flow.priors_use import prior_of
 from dicomnode.store.database import Database
 from dicomnode.store.files import Files
 from dicomnode.store.jobs import Jobs

@@ -10,7 +10,8 @@ from dicomnode.domain.model import ModelSpec
 from dicomnode.domain.prior import OWN_STORE, Prior
 from dicomnode.domain.rule import Rule
 from dicomnode.domain.study import Study
-from dicomnode.flow.priors_choice import day_of, identity_of, period, prior_of, select, study_day
+from dicomnode.flow.priors_choice import day_of, identity_of, period, select, study_day
+from dicomnode.flow.priors_use import prior_of
 from dicomnode.infer.bundle.load import find_bundles
 from dicomnode.store.database import Database
 from dicomnode.store.files import Files

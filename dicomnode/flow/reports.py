@@ -1,45 +1,51 @@
-"""A report in every form that a destination may need: by what it refers to, and by SOP class."""
+"""A report in every form that a job's destinations may need: by what it refers to, and by SOP class."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from pydicom import Dataset
-from pydicom.uid import Comprehensive3DSRStorage, ComprehensiveSRStorage, EnhancedSRStorage
+from pydicom.uid import ComprehensiveSRStorage, EnhancedSRStorage
 
 from dicomnode.domain.uid import ResultUids
+from dicomnode.flow.forms import MASKS
 from dicomnode.flow.output import Output, encode_as
+from dicomnode.flow.takers import Taker
 
-#: SOP classes that the tree of our reports is legal in too (PS3.3 A.35.3, A.35.2), for destinations that take no
-#: Comprehensive 3D SR; the newer first.
+#: SOP classes that the tree of our reports is legal in too (PS3.3 A.35.3, A.35.2), for destinations that are not known
+#: to take Comprehensive 3D SR; the newer first.
 OLDER_CLASSES = {"comprehensive": ComprehensiveSRStorage, "enhanced": EnhancedSRStorage}
-
-#: The report about the findings of a mask: what is measured on one mask is not told beside another.
-_ON_A_MASK = "radiomics"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Company:
-    """What a form of a report refers to: a mask or "", and other objects; `variant` names the form."""
+    """What a form of a report refers to, the mask first, and whether it is needed in older classes."""
 
-    variant: str
-    mask: str
-    others: tuple[Output, ...]
+    objects: tuple[Output, ...]
+    older: bool
 
     @property
     def roles(self) -> tuple[str, ...]:
-        return (*filter(None, (self.mask,)), *(one.role for one in self.others))
+        return tuple(one.role for one in self.objects)
+
+    @property
+    def name(self) -> str:
+        if not self.objects:
+            return "without-seg"
+        # Of masks there are several of one kind; of the rest all of a kind are there, or none.
+        parts = (one.role if one.kind in MASKS else one.kind for one in self.objects)
+        return "with-" + "-".join(dict.fromkeys(parts))
 
 
 def reports(
     kind: str,
     write: Callable[[ResultUids, Dataset | None, Sequence[Dataset]], Dataset | None],
     uids: ResultUids,
-    masks: Mapping[str, Output],
-    others: Sequence[Output] = (),
+    made: Sequence[Output] = (),
+    takers: Sequence[Taker] = (),
 ) -> Iterator[Output]:
-    """A report for each company that it may come in, the largest first, each in all SOP classes.
+    """A report for each company that a destination may have it in, the largest first.
 
     A destination gets the first that refers to nothing but what it gets, too.
 
@@ -47,52 +53,43 @@ def reports(
     ----------
     write
         Given UIDs, a mask or None, and further objects to refer to.
-    masks
-        By role, the best first.
-    others
-        What else was made and the report refers to.
+    made
+        What may be referred to, masks first.
+    takers
+        The destinations; without any it comes once, with everything.
     """
-    for place, company in enumerate(_companies(masks, others)):
-        variant = company.variant if place else ""
-        named = replace(uids, variant=variant)
-        mask = masks[company.mask].dataset if company.mask else None
-        dataset = write(named, mask, [one.dataset for one in company.others])
+    names: set[str] = set()
+    for company in _companies(kind, made, takers):
+        mask = next((one.dataset for one in company.objects if one.kind in MASKS), None)
+        others = [one.dataset for one in company.objects if one.dataset is not mask]
+        # The UID tells what it refers to: destinations change, and no other content may come under the same.
+        variant = " ".join(company.roles)
+        dataset = write(replace(uids, variant=variant), mask, others)
         if dataset is None:
             return
         # The first is the report itself; the others say the same to destinations that lack what it refers to.
-        role, refers_to = "-".join(filter(None, (kind, variant))), " ".join(company.roles)
-        yield encode_as(role, kind, dataset, refers_to, stands_in=place > 0)
-        for name, sop_class in OLDER_CLASSES.items():
-            older = recast(dataset, sop_class, replace(uids, variant=f"{variant}-{name}").instance(kind))
-            yield encode_as(f"{role}-{name}", kind, older, refers_to, stands_in=True)
+        first, role = not names, f"{kind}-{company.name}" if names else kind
+        role = next(name for name in (role, *(f"{role}-{n}" for n in range(2, len(names) + 3))) if name not in names)
+        names.add(role)
+        yield encode_as(role, kind, dataset, variant, stands_in=not first)
+        for name, sop_class in OLDER_CLASSES.items() if company.older else ():
+            older = recast(dataset, sop_class, replace(uids, variant=f"{variant} {name}").instance(kind))
+            yield encode_as(f"{role}-{name}", kind, older, variant, stands_in=True)
 
 
-def _companies(masks: Mapping[str, Output], others: Sequence[Output]) -> list[_Company]:
-    """Everything; for each mask, and for none, what comes with it; and each alone.
-
-    A destination with a mask gets no pictures, unless it lists them.
-    """
-    first = next(iter(masks), "")
-    further = tuple(one for role, one in masks.items() if role != first and not one.stands_in)
-    found = [_Company(variant="", mask=first, others=(*further, *_beside(first, others)))]
-    for mask in (*masks, ""):
-        beside = tuple(one for one in _beside(mask, others) if not (mask and one.kind == "picture"))
-        variant = f"with-{mask}" if mask else "without-seg"
-        if beside:
-            found.append(_Company(variant=f"{variant}-and-more", mask=mask, others=beside))
-        found.append(_Company(variant=variant, mask=mask, others=()))
-    distinct: dict[frozenset[str], _Company] = {}
-    for one in found:
-        distinct.setdefault(frozenset(one.roles), one)
-    return list(distinct.values())
-
-
-def _beside(mask: str, others: Sequence[Output]) -> tuple[Output, ...]:
-    return tuple(one for one in others if one.kind != _ON_A_MASK or (one.refers_to == mask and _is_newest(one)))
-
-
-def _is_newest(report: Output) -> bool:
-    return str(report.dataset.SOPClassUID) == Comprehensive3DSRStorage
+def _companies(kind: str, made: Sequence[Output], takers: Sequence[Taker]) -> list[_Company]:
+    """One for each set of objects that some destination gets or may be left with, the largest first."""
+    found: dict[frozenset[str], _Company] = {}
+    for taker in takers:
+        # Who does not list reports is offered one all the same where nothing of what it lists was made.
+        companies = taker.companies(made) if taker.takes(kind) else [()]
+        for objects in companies:
+            roles = frozenset(one.role for one in objects)
+            older = taker.needs_older_reports or (roles in found and found[roles].older)
+            found[roles] = _Company(objects=objects, older=older)
+    if not found:
+        return [_Company(objects=tuple(one for one in made if not one.stands_in), older=False)]
+    return sorted(found.values(), key=lambda one: len(one.objects), reverse=True)
 
 
 def recast(dataset: Dataset, sop_class_uid: str, sop_instance_uid: str) -> Dataset:

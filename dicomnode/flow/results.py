@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
+from pydicom import Dataset
+
 from dicomnode.config import Settings
 from dicomnode.domain.errors import ModelError, Outdated, Unsuitable
 from dicomnode.domain.finding import Check, PriorReport
@@ -17,6 +19,7 @@ from dicomnode.flow.encode import Output, encoded, refused
 from dicomnode.flow.notices import headers_of, provenance_of, result_uids, spec_of
 from dicomnode.flow.recipe import recipe_digest
 from dicomnode.flow.suited import special_masks
+from dicomnode.flow.takers import Taker
 from dicomnode.infer.bundle.load import find_bundles
 from dicomnode.infer.network.session import Sessions
 
@@ -31,7 +34,7 @@ class Computed:
     Attributes
     ----------
     words
-        How long each stage took.
+        How long each stage took, and what was left out.
     predecessor
         The report that the outputs name as the one before.
     again
@@ -51,8 +54,8 @@ class Results:
         self._settings = settings
         self._sessions = sessions
 
-    def of(self, job: Job, started_at: datetime, predecessor: PriorReport | None) -> Computed:
-        """The result objects of a job.
+    def of(self, job: Job, started_at: datetime, predecessor: PriorReport | None, takers: Sequence[Taker]) -> Computed:
+        """The result objects of a job, in the forms that its destinations need.
 
         Raises
         ------
@@ -75,12 +78,13 @@ class Results:
             raise Outdated(changed)
         provenance = provenance_of(self._settings, job, spec, started_at, predecessor)
         wanted, uids = self._wanted(job), result_uids(job)
-        analysis = analyse(_paths(job), wanted, provenance, uids, self._sessions, priors=job.priors)
+        analysis = analyse(_paths(job), wanted, provenance, uids, self._sessions, priors=job.priors, takers=takers)
 
         def again(newer: PriorReport | None) -> Sequence[Output]:
-            return tuple(encoded(analysis.findings, wanted, replace(provenance, predecessor=newer), uids))
+            return tuple(encoded(analysis.findings, wanted, replace(provenance, predecessor=newer), uids, takers))
 
         words = ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in analysis.seconds.items())
+        words = "; ".join((words, *analysis.left_out))
         return Computed(outputs=analysis.outputs, words=words, predecessor=predecessor, again=again)
 
     def refusal(
@@ -90,8 +94,14 @@ class Results:
         started_at: datetime,
         predecessor: PriorReport | None,
         checks: Sequence[Check] = (),
+        headers: Sequence[Dataset] = (),
     ) -> Sequence[Output]:
         """What says "not analysed: reason" to the reader, with what the quality gate looked at.
+
+        Parameters
+        ----------
+        headers
+            Of the inputs; none: those of their files.
 
         Raises
         ------
@@ -99,7 +109,7 @@ class Results:
             If none of the inputs can be read, so that not even the patient is known.
         """
         provenance = provenance_of(self._settings, job, spec_of(self._settings, job), started_at, predecessor)
-        return tuple(refused(headers_of(job), reason, job.outputs, provenance, result_uids(job), checks))
+        return tuple(refused(headers or headers_of(job), reason, job.outputs, provenance, result_uids(job), checks))
 
     def _wanted(self, job: Job) -> tuple[str, ...]:
         """What the rule asks for, and the other forms of its mask that the entry of some destination asks for."""

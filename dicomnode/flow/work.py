@@ -122,6 +122,8 @@ class Worker:
     ) -> None:
         """Give up the job and owe the reader one report that says why."""
         report = self._tried(lambda: self._maker.refusal(job, reason, checks))
+        if isinstance(report, Exception) and not isinstance(report, OutOfResources):
+            report = self._tried(lambda: self._maker.bare_refusal(job, reason, checks))
         if isinstance(report, OutOfResources):
             self._put_off(job, str(report), counts=False)
             return

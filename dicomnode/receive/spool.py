@@ -175,10 +175,11 @@ class SpoolingProvider(DIMSEServiceProvider):
             return fault
         message = self.message = self.message or DIMSEMessage()
         single = P_DATA()
-        single.presentation_data_value_list.append([context_id, content])
+        single.presentation_data_value_list.append((context_id, content))
         if message.decode_msg(single, self.assoc):
             # Requests for reports of events would each start a thread in pynetdicom's own provider.
-            self.msg_queue.put((message.context_id, message.message_to_primitive()))
+            request: Any = message.message_to_primitive()
+            self.msg_queue.put((context_id if message.context_id is None else message.context_id, request))
             self.message = None
         elif isinstance(message, C_STORE_RQ) and message._data_set_file is None:
             spooled = Spooled(self._folder, self._preface(message), self._maximum_object_bytes)

@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 #: How often timers (ARTIM, network time-out) are looked at when nothing happens.
 TICK_SECONDS = 0.2
 
-#: States in which no association has been asked for (PS3.8 9.2.1); the first lasts until the network thread's first turn.
+#: States in which no association has been asked for (PS3.8 9.2.1); the first lasts until the network thread begins.
 UNASKED = frozenset({"Sta1", "Sta2"})
 
 #: Most bytes taken from the kernel at once.
@@ -129,7 +129,7 @@ class WaitingSocket(AssociationSocket):
             connection.close()
         if self.assoc.requestor.primitive is None:
             # Nobody has asked for an association, so nothing else would end the wait for one.
-            self.assoc.dul.to_user_queue.put(None)
+            self.assoc.dul.to_user_queue.put(None)  # type: ignore[arg-type]  # as pynetdicom reads it
 
     def wake(self) -> None:
         """End the present wait, from any thread."""

@@ -51,7 +51,7 @@ def verify_picture(encoded: bytes, datasets: Sequence[Dataset], picture: Picture
     with encoding("picture read back"):
         written = dcmread(BytesIO(encoded))
         pixels = np.asarray(written.pixel_array)
-    _check_identity("picture", written, datasets)
+    check_identity("picture", written, datasets)
     if picture is not None and not np.array_equal(pixels, picture.image):
         raise EncodingError(f"picture: found other pixels in {written.SOPInstanceUID}, needed those that were drawn")
     for band, name in ((pixels[: BODY - _EDGE], "upper"), (pixels[BOTTOM:], "lower")):
@@ -64,14 +64,14 @@ def verify_pdf(encoded: bytes, datasets: Sequence[Dataset]) -> None:
     with encoding("PDF read back"):
         written = dcmread(BytesIO(encoded))
         document = bytes(written.EncapsulatedDocument)[: int(written.EncapsulatedDocumentLength)]
-    _check_identity("PDF", written, datasets)
+    check_identity("PDF", written, datasets)
     if not document.startswith(b"%PDF-") or not document.rstrip().endswith(b"%%EOF"):
         raise EncodingError(f"PDF: found {len(document)} bytes that are no whole document, needed %PDF- to %%EOF")
     if not any(_SHOWN.search(text) for text in _streams(document)):
         raise EncodingError("PDF: found no letters on the page, needed patient, source and disclaimer")
 
 
-def _check_identity(what: str, written: Dataset, datasets: Sequence[Dataset]) -> None:
+def check_identity(what: str, written: Dataset, datasets: Sequence[Dataset]) -> None:
     source = fit(datasets[0])
     for keyword in _IDENTITY:
         if str(written.get(keyword) or "") != str(source.get(keyword) or ""):

@@ -9,11 +9,13 @@ from typing import Any
 
 from pydicom import DataElement, Dataset
 from pydicom.config import RAISE, disable_value_validation
+from pydicom.datadict import dictionary_has_tag, dictionary_VR
 from pydicom.sequence import Sequence as Items
 from pydicom.tag import Tag
 from pydicom.valuerep import DA, TM, validate_value
 
 from dicomnode.domain.errors import EncodingError
+from dicomnode.report.boundary import UNREADABLE, encoding
 
 #: Type 2 in Patient and General Study (PS3.3 C.7.1.1, C.7.2.1): present, perhaps empty.
 _TYPE_2 = (
@@ -31,7 +33,12 @@ _TYPE_2 = (
 #: Identity is passed on as it came, however odd: dropping it would file the result under nobody.
 _IDENTITY = frozenset({"PatientID", "IssuerOfPatientID", "PatientName", "StudyInstanceUID"})
 
+_IDENTITY_TAGS = frozenset(Tag(keyword) for keyword in _IDENTITY)
+
 _CHECKED_VRS = frozenset({"AE", "AS", "CS", "DA", "DT", "LO", "LT", "SH", "ST", "TM"})
+
+#: What pydicom gives as text (PS3.5 section 6.2).
+_TEXT_VRS = _CHECKED_VRS | {"PN", "UC", "UI", "UR", "UT"}
 
 #: Most characters of a short text (PS3.5 Table 6.2-1).
 _LONGEST = {"SH": 16, "LO": 64}
@@ -81,8 +88,14 @@ def guard_study(datasets: Sequence[Dataset]) -> None:
     Raises
     ------
     EncodingError
-        For no header at all, several patients (PatientID and issuer), or none or several studies.
+        For no header at all, several patients (PatientID and issuer), none or several studies, or an identity that
+        cannot be read.
     """
+    with encoding(f"source of {len(datasets)} headers: identity"):
+        _guard(datasets)
+
+
+def _guard(datasets: Sequence[Dataset]) -> None:
     if not datasets:
         raise EncodingError("source: found no header, needed at least one")
     only(datasets, "PatientID", "patients")
@@ -100,8 +113,19 @@ def fit(header: Dataset) -> Dataset:
     """A copy of `header` that encodes cleanly, without private attributes, overlays and pixel data.
 
     Text is held decoded and will be written as ISO_IR 192; attributes of type 2 are present; sex, dates, times
-    and lengths are those that PS3.5 section 6.2 allows, else empty, shortened or left out. The original is not touched.
+    and lengths are those that PS3.5 section 6.2 allows, else empty, shortened or left out, as is what cannot be read.
+    The original is not touched.
+
+    Raises
+    ------
+    EncodingError
+        If the identity cannot be read.
     """
+    with encoding("source: header"):
+        return _fitted(header)
+
+
+def _fitted(header: Dataset) -> Dataset:
     # What is not valid is dropped or cut below; pydicom would only say so on the terminal.
     with disable_value_validation():
         fitted = _copied(header)
@@ -149,16 +173,31 @@ def _copied(dataset: Dataset) -> Dataset:
             continue
         try:
             element = dataset[tag]
-        except (ValueError, TypeError, OverflowError, NotImplementedError, LookupError):
-            continue  # not a value of its representation, such as a weight of "N/A", or no known representation
+            items = [_copied(item) for item in element.value or ()] if element.VR == "SQ" else []
+        except UNREADABLE:
+            # Not a value of its representation, such as a weight of "N/A" or a sequence that is cut short.
+            if tag in _IDENTITY_TAGS:
+                raise
+            continue
+        if not _of_its_kind(element):
+            continue
         if element.VR == "SQ":
-            items = [_copied(item) for item in element.value or ()]
             # What is copied into results has no sequence that may stand empty.
             if items:
                 kept[tag] = DataElement(tag, "SQ", Items(items))
         else:
             kept[tag] = copy(element)
     return kept
+
+
+def _of_its_kind(element: DataElement) -> bool:
+    """Whether an element is text or a sequence where the dictionary says so; identity passes as it is."""
+    if element.tag in _IDENTITY_TAGS or not dictionary_has_tag(element.tag):
+        return True
+    expected = dictionary_VR(element.tag)
+    if "SQ" in (expected, element.VR):
+        return bool(expected == element.VR)
+    return expected not in _TEXT_VRS or element.VR in _TEXT_VRS
 
 
 def _shorten(dataset: Dataset) -> None:

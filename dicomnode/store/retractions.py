@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from sqlite3 import Row
 
+from dicomnode.domain.clock import from_text
 from dicomnode.domain.finding import PriorReport
 from dicomnode.store.database import Database
 from dicomnode.store.files import Files
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """One object that a destination has or may have, as the books name it; its file may be lost."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    series_instance_uid: str
+    made_at: datetime
+    path: Path = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """What one destination has of one job, or may have: it was being sent. `report` is the newest among it."""
+    """What one destination has of one job, or may have: its answer is not known. `report` is the newest among it."""
 
     job_id: int
     destination: str
-    paths: tuple[Path, ...] = field(repr=False)
+    objects: tuple[Sent, ...]
     report: PriorReport | None
 
 
@@ -53,7 +66,8 @@ class Retractions:
         rows = self._db.rows(
             "SELECT delivery.job_id, destination, result.* FROM delivery JOIN result USING (result_id)"
             " JOIN job ON job.job_id = delivery.job_id"
-            " WHERE delivery.state IN ('done', 'running') AND occasion <> 'withdrawal' AND retracted = ''"
+            " WHERE (delivery.state IN ('done', 'running') OR in_doubt = 1) AND occasion <> 'withdrawal'"
+            " AND retracted = ''"
             " AND delivery.study_instance_uid = ? ORDER BY delivery.job_id, destination, result_id",
             study_instance_uid,
         )
@@ -64,11 +78,34 @@ class Retractions:
             Held(
                 job_id=job_id,
                 destination=destination,
-                paths=tuple(self._files.path(row["path"]) for row in results),
+                objects=tuple(self._sent(row) for row in results),
                 report=next((_report(row, study_instance_uid) for row in reversed(results) if _tells(row)), None),
             )
             for (job_id, destination), results in found.items()
         ]
+
+    def stayed(self, study_instance_uid: str, rule: str, frame_of_reference_uid: str) -> str:
+        """Why a rule is to analyse nothing here unasked: its newest analysis was taken back; else ""."""
+        row = self._db.row(
+            "SELECT retracted FROM job WHERE study_instance_uid = ? AND rule = ? AND frame_of_reference_uid = ?"
+            " AND refusal = '' ORDER BY job_id DESC LIMIT 1",
+            study_instance_uid, rule, frame_of_reference_uid,
+        )  # fmt: skip
+        return "" if row is None else str(row["retracted"])
+
+    def receiving(self, study_instance_uid: str) -> bool:
+        """Whether a study has not settled, so that its rules are still to be held against it."""
+        row = self._db.row("SELECT state FROM study WHERE study_instance_uid = ?", study_instance_uid)
+        return row is not None and row["state"] == "receiving"
+
+    def _sent(self, row: Row) -> Sent:
+        return Sent(
+            sop_class_uid=row["sop_class_uid"],
+            sop_instance_uid=row["sop_instance_uid"],
+            series_instance_uid=row["series_instance_uid"],
+            made_at=from_text(row["created_at"]),
+            path=self._files.path(row["path"]),
+        )
 
     def mark(self, study_instance_uid: str, reason: str) -> int:
         """Note that every job of the study is taken back, so that nothing more of it is sent; how many were not yet."""

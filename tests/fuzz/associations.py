@@ -14,8 +14,8 @@ from time import monotonic
 from typing import Any
 
 from pydicom import dcmread
-from pydicom.filewriter import write_dataset
 from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset
 
 from dicomnode.domain.network import Association
 from dicomnode.domain.study import Arrival
@@ -128,12 +128,12 @@ class Associations:
     def run(self, number: int, seed: int) -> None:
         """Hold one conversation; the node has to end it, and to be well now and then."""
         begun = monotonic()
-        with socket.create_connection(("127.0.0.1", self._listener.port), _PATIENCE_SECONDS) as peer:
-            with suppress(ConnectionError):
-                peer.sendall(self.input(number, seed))
-                peer.shutdown(socket.SHUT_WR)
-                while peer.recv(65536):
-                    pass
+        address = ("127.0.0.1", self._listener.port)
+        with socket.create_connection(address, _PATIENCE_SECONDS) as peer, suppress(ConnectionError):
+            peer.sendall(self.input(number, seed))
+            peer.shutdown(socket.SHUT_WR)
+            while peer.recv(65536):
+                pass
         assert monotonic() - begun < _PATIENCE_SECONDS
         assert not self._died, self._died
         if number % 100 == 99:

@@ -93,4 +93,3 @@ def _syntax(data: bytes) -> str:
         return str(ExplicitVRLittleEndian)
     length = int.from_bytes(data[at + 6 : at + 8], "little")
     return data[at + 8 : at + 8 + length].rstrip(b"\0 ").decode("latin-1")
-

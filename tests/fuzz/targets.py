@@ -49,9 +49,7 @@ class Runner:
         Where the number of each input is written before it is tried; None for nowhere.
     """
 
-    def __init__(
-        self, name: str, folder: Path, seed: int, input_seconds: float, told: TextIO | None = None
-    ) -> None:
+    def __init__(self, name: str, folder: Path, seed: int, input_seconds: float, told: TextIO | None = None) -> None:
         self._seed, self._seconds, self._told = seed, input_seconds, told
         _quiet()
         self._target = TARGETS[name](folder)

@@ -37,7 +37,9 @@ def pdata(*fragments: tuple[int, int, bytes]) -> bytes:
                            for context, control, content in fragments))  # fmt: skip
 
 
-def command(field: int, uid: bytes, *, message_id: int = 1, data: bool = False, instance: bytes = b"1.2.3.4.1") -> bytes:
+def command(
+    field: int, uid: bytes, *, message_id: int = 1, data: bool = False, instance: bytes = b"1.2.3.4.1"
+) -> bytes:
     """A command set in Implicit VR Little Endian (PS3.7 6.3)."""
     elements: Sequence[tuple[int, bytes]] = (
         (0x0002, uid),

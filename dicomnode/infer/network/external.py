@@ -1,4 +1,4 @@
-"""Finds tensors that a network wants from other files, which its hash does not cover and whose paths may lead anywhere."""
+"""Finds tensors that a network wants from other files, which no hash covers and whose paths may lead anywhere."""
 
 from __future__ import annotations
 

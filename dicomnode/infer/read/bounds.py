@@ -101,6 +101,5 @@ def require_inflatable(path: Path) -> None:
                 deflated = inflate.unconsumed_tail
                 if size_bytes > MOST_INFLATED_BYTES:
                     raise Unsuitable(
-                        f"file {path.name}: deflated data set of more than {MOST_INFLATED_BYTES >> 20} MiB, "
-                        "needed less"
+                        f"file {path.name}: deflated data set of more than {MOST_INFLATED_BYTES >> 20} MiB, needed less"
                     )

@@ -42,7 +42,16 @@ _CODE = re.compile(r"[A-Z0-9_ ]{1,16}")
 _UID = re.compile(r"[0-9.]{1,64}")
 
 #: What a value that breaks its representation raises when it is read, in words of Python that tell a reader nothing.
-_VALUE_FAULTS = (BytesLengthException, ValueError, TypeError, LookupError, AttributeError, NotImplementedError, OverflowError, struct.error)
+_VALUE_FAULTS = (
+    BytesLengthException,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    NotImplementedError,
+    OverflowError,
+    struct.error,
+)
 
 
 @contextmanager
@@ -103,6 +112,6 @@ def _is_readable(dataset: Dataset, tag: BaseTag) -> bool:
             # What is no number stays text with pydicom.
             values = element.value if element.VM > 1 else (element.value,)
             return all(math.isfinite(float(value)) for value in values if value != "")
-    except _VALUE_FAULTS:
+    except READ_FAULTS:
         return False
     return True

@@ -140,6 +140,8 @@ def image_of(header: Header) -> Image:
     stored = allocated if floating else int(dataset["BitsStored"].value)
     signed = not floating and bool(dataset["PixelRepresentation"].value)
     syntax = dataset.file_meta.get("TransferSyntaxUID")
+    if syntax is None:
+        raise Unsuitable(f"{subject}: file meta information without Transfer Syntax UID, needed one (PS3.10 7.1)")
     image = Image(
         path=header.path,
         dataset=dataset,

@@ -130,9 +130,10 @@ def _require_size(image: Image, places: Sequence[int], dataset: Dataset) -> None
         offsets = None
         if "ExtendedOffsetTable" in dataset and "ExtendedOffsetTableLengths" in dataset:
             offsets = (dataset.ExtendedOffsetTable, dataset.ExtendedOffsetTableLengths)
+        wanted = set(places)
         frames = generate_frames(dataset.PixelData, number_of_frames=image.frames, extended_offsets=offsets)
         for place, frame in enumerate(islice(frames, max(places) + 1)):
-            if place in places:
+            if place in wanted:
                 require_codestream(image.subject, frame, image.rows, image.columns)
 
 

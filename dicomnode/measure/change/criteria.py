@@ -38,13 +38,20 @@ class Sums:
     Attributes
     ----------
     earlier
-        The target lesions of every earlier time point that has all of them, the baseline first.
+        The target lesions of every earlier time point at hand that has all of them.
     now
         The same lesions now.
+    baseline, nadir
+        The sum at baseline and the smallest one before now; None where not measured.
+    every_study
+        Whether no study between is known to be missing, whose sum might be smaller yet.
     """
 
     earlier: tuple[tuple[Lesion, ...], ...]
     now: tuple[Lesion, ...]
+    baseline: float | None
+    nadir: float | None
+    every_study: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,35 +83,39 @@ class Criterion:
     def category(self, sums: Sums) -> Code | None:
         """The response of the target lesions; None where the baseline is zero or something was not measured.
 
+        Where studies are missing, the nadir may have been smaller: a progression stays one, but neither a response nor
+        a stable disease is certain.
+
         Complete is only what can be measured: that all targets are lymph nodes of normal size. Targets that the
         algorithm does not find are not gone, and do not come here.
         """
         if self.why_not:
             return None
-        totals = [total for lesions in sums.earlier if (total := self.total(lesions)) is not None]
         now = self.total(sums.now)
-        if now is None or not totals or self.total(sums.earlier[0]) is None or not totals[0]:
+        if now is None or sums.nadir is None or not sums.baseline:
             return None
         if self.name == "recist" and all(
             one.lymph_node and one.short_mm is not None and one.short_mm < NORMAL_NODE_MM for one in sums.now
         ):
             return COMPLETE
         fall, rise = self.percent
-        over_nadir = percent(min(totals), now)
+        over_nadir = percent(sums.nadir, now)
         # From a nadir of zero any rise is more than any percentage.
         risen = now > 0 if over_nadir is None else over_nadir >= rise
         if self.name == "recist":
-            risen = risen and now - min(totals) >= RECIST_RISE_MM
+            risen = risen and now - sums.nadir >= RECIST_RISE_MM
         if risen or (self.name == "who" and self._one_risen(sums)):
             return PROGRESSION
-        from_baseline = percent(totals[0], now)
+        if not sums.every_study:
+            return None
+        from_baseline = percent(sums.baseline, now)
         return PARTIAL if from_baseline is not None and from_baseline <= fall else STABLE
 
     def _one_risen(self, sums: Sums) -> bool:
         """Whether a single lesion rose over its own nadir (WHO judges lesion by lesion)."""
         for place, lesion in enumerate(sums.now):
             before = [getattr(lesions[place], self.quantity) for lesions in sums.earlier]
-            least = min(value for value in before if value is not None)
+            least = min((value for value in before if value is not None), default=0.0)
             changed = percent(least, getattr(lesion, self.quantity))
             if changed is not None and changed >= self.percent[1]:
                 return True

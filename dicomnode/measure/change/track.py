@@ -1,4 +1,4 @@
-"""Gives the same lesion the same tracking UID at all times, that of the earliest."""
+"""Gives the same lesion the same tracking UID at all times, that of the earliest object which bears one."""
 
 from __future__ import annotations
 
@@ -17,10 +17,13 @@ class Seen:
     ----------
     place
         From its own frame of reference to the present one; None where nobody knows.
+    archived
+        Tracking UIDs that an object of that study bears, and archives with it.
     """
 
     point: TimePoint
     place: Callable[[Point], Point] | None
+    archived: frozenset[str] = frozenset()
 
     def places(self) -> tuple[Point | None, ...]:
         """The middle of every lesion in the present images."""
@@ -37,7 +40,8 @@ class Tracks:
     Attributes
     ----------
     points
-        The time points in the order in which they came, the last one now; lesions bear the UID of their first time.
+        The time points in the order in which they came, the last one now; a lesion bears the earliest UID that an
+        archived object gives it, else that of its first time.
     renamed
         Segment number of a present lesion → the tracking UID that it had before.
     doubts
@@ -55,7 +59,7 @@ class Tracks:
 def track(seen: Sequence[Seen]) -> Tracks:
     """Follow lesions from time point to time point.
 
-    A lesion that one time point lacks is looked for at the next from where it was last.
+    A lesion that one time point lacks is looked for at the next from where it was last known to be.
 
     Parameters
     ----------
@@ -66,6 +70,8 @@ def track(seen: Sequence[Seen]) -> Tracks:
     points: list[TimePoint] = []
     doubts: dict[str, str] = {}
     renamed: dict[int, str] = {}
+    archived: set[str] = set()
+    names: dict[str, str] = {}
     for one in seen:
         # What the matching looks at are the places in the present images.
         here = [
@@ -76,8 +82,14 @@ def track(seen: Sequence[Seen]) -> Tracks:
         uids = [lesion.tracking_uid for lesion in here]
         renamed = {}
         for row, column in found.pairs:
-            uids[column] = earlier[row].tracking_uid
+            before, own = earlier[row].tracking_uid, uids[column]
+            if own in one.archived and before not in archived and own != before:
+                names[before] = own
+                known[own] = known.pop(before)
+            else:
+                uids[column] = before
             renamed[here[column].segment_number] = uids[column]
+        archived |= one.archived
         doubts |= found.doubts
         points.append(
             replace(
@@ -87,6 +99,21 @@ def track(seen: Sequence[Seen]) -> Tracks:
                 ),
             )
         )
-        known |= {uid: (lesion, lesion.centroid_mm) for uid, lesion in zip(uids, here, strict=True)}
-    places = {uid: place for uid, (_, place) in known.items() if place is not None}
-    return Tracks(points=tuple(points), renamed=renamed, doubts=doubts, places=places)
+        for uid, lesion in zip(uids, here, strict=True):
+            # A report without images says nothing of the place, which stays where it was.
+            last = known[uid][1] if uid in known else None
+            known[uid] = lesion, lesion.centroid_mm or last
+    places = {names.get(uid, uid): place for uid, (_, place) in known.items() if place is not None}
+    return Tracks(
+        points=tuple(_named(point, names) for point in points),
+        renamed=renamed,
+        doubts={names.get(uid, uid): text for uid, text in doubts.items()},
+        places=places,
+    )
+
+
+def _named(point: TimePoint, names: Mapping[str, str]) -> TimePoint:
+    lesions = (
+        replace(lesion, tracking_uid=names.get(lesion.tracking_uid, lesion.tracking_uid)) for lesion in point.lesions
+    )
+    return replace(point, lesions=tuple(lesions))

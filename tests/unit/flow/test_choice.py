@@ -9,7 +9,7 @@ import pytest
 
 from dicomnode.domain.network import Acceptance
 from dicomnode.domain.work import Form
-from dicomnode.flow.choice import choose
+from dicomnode.flow.forms import choose
 
 EXPLICIT, RLE = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.5"
 
@@ -39,7 +39,7 @@ def forms(*roles: str, made: dict[str, tuple[str, str, str]] = ALL, **states: st
         Form(
             result_id=number, role=role, kind=made[role][0], refers_to=made[role][1], sop_class_uid=made[role][2],
             sop_instance_uid=f"9.{number}", transfer_syntax_uid=EXPLICIT, state=states.get(role.replace("-", "_"), ""),
-            attempts=1 if states.get(role.replace("-", "_")) == "waiting" else 0,
+            in_doubt=states.get(role.replace("-", "_")) == "waiting",
         )
         for number, role in enumerate(roles or made)
     ]  # fmt: skip

@@ -13,6 +13,7 @@ from dicomnode.domain.network import Peer
 from dicomnode.flow.outbox import Outbox
 from dicomnode.store.acceptances import Acceptances
 from dicomnode.store.database import Database
+from dicomnode.store.deliveries import Deliveries
 from dicomnode.store.files import Files
 from tests.conftest import Hands
 from tests.owing import PEER, SEG, THREE_D, Answers, owe, states
@@ -123,7 +124,7 @@ def test_a_sender_killed_between_answer_and_commit_offers_the_same_object_again(
     archive.refuses = {THREE_D}
     with db.transaction():
         Acceptances(db).doubt("PACS")
-        db.execute("UPDATE delivery SET state = 'waiting', lease = '' WHERE state = 'running'")
+        Deliveries(db, files).hand_back("%", "process died", counts=True)
     send_all(outbox(archive))
     assert archive.offered == ["9.seg", "9.sr", "9.sr"]
     assert states(db) == {"seg": "done", "sr": "done"}

@@ -9,7 +9,8 @@ import pytest
 from dicomnode.config import parse
 from dicomnode.domain.network import Peer
 from dicomnode.domain.work import Form
-from dicomnode.flow.choice import Choice, choose
+from dicomnode.flow.choice import Choice
+from dicomnode.flow.forms import choose
 from dicomnode.flow.outbox import Outbox
 from dicomnode.flow.suited import special_masks, suited
 from dicomnode.store.database import Database

@@ -115,7 +115,7 @@ def test_where_the_seg_was_refused_a_report_that_does_not_refer_to_it_takes_the_
 ) -> None:
     seg, _sr = claim(db, deliveries, "A")
     deliveries.record(seg, receipt(seg, stored=False, text="0122 SOP class not supported"))
-    deliveries.hand_back("deliver-1", "held up", counts=False)
+    deliveries.hand_back("deliver-1", "held up", counts=False, untried=True)
     assert [one.sop_instance_uid for one in claim(db, deliveries, "A")] == ["9.sr-without-seg"]
     rows = db.rows("SELECT state, reason FROM delivery WHERE destination = 'A' ORDER BY delivery_id")
     assert [row["state"] for row in rows] == ["failed", "running"]
@@ -127,7 +127,7 @@ def test_where_the_seg_was_refused_a_report_that_does_not_refer_to_it_takes_the_
 def test_an_operator_may_have_everything_that_failed_sent_again(db: Database, deliveries: Deliveries, job: Job) -> None:
     seg, _sr = claim(db, deliveries, "A")
     deliveries.record(seg, receipt(seg, stored=False))
-    deliveries.hand_back("deliver-1", "held up", counts=False)
+    deliveries.hand_back("deliver-1", "held up", counts=False, untried=True)
     (alone,) = claim(db, deliveries, "A")
     deliveries.record(alone, receipt(alone, stored=False))
     assert deliveries.requeue("1.2.3") == 2

@@ -88,3 +88,14 @@ def test_sweeping_passes_over_folders_that_did_not_change_since(files: Files) ->
     os.utime(files.folder / "results" / "1.2", (1000, 1000))
     assert files.sweep("results", lambda _study: set(), since=2000) == []
     assert files.path(old).exists()
+
+
+def test_no_other_account_may_enter_the_store_whatever_the_umask_is(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        files = Files(tmp_path / "var" / "store")
+        files.keep_result("1.2", "1.2.3", b"bytes")
+    finally:
+        os.umask(before)
+    folders = [files.folder, *(path for path in files.folder.rglob("*") if path.is_dir())]
+    assert len(folders) > 5 and {path.stat().st_mode & 0o777 for path in folders} == {0o700}

@@ -60,5 +60,5 @@ def test_a_deflated_file_that_would_fill_the_memory_is_refused(tmp_path: Path, m
     path = tmp_path / "bomb.dcm"
     path.write_bytes(head + deflate.compress(bytes(16 << 20)) + deflate.flush())
 
-    with pytest.raises(Unsuitable, match="bomb.dcm: deflated data set of more than 4 MiB"):
+    with pytest.raises(Unsuitable, match=r"bomb\.dcm: deflated data set of more than 4 MiB"):
         bounds.require_inflatable(path)
