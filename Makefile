@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: demo test acceptance lint format audit sbom clean fuzz
+.PHONY: demo test acceptance lint format audit sbom clean fuzz torture
 
 demo: .venv/installed
 	$(BIN)/dicomnode demo
@@ -21,6 +21,11 @@ SEED ?= 20261121
 
 fuzz: .venv/dev
 	$(BIN)/python -m tests.fuzz --inputs $(N) --seed $(SEED)
+
+# N torments of a running node, then an audit; as root also with a disk of its own that fills up and fails.
+torture: N = 200
+torture: .venv/dev
+	$(BIN)/python -m tests.torture --torments $(N) --seed $(SEED)
 
 lint: .venv/dev
 	$(BIN)/ruff check .

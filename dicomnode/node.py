@@ -71,6 +71,9 @@ _SWEEP_SECONDS = 0.2
 #: How often missed deadlines are looked for; deadlines are minutes.
 _DEADLINE_SECONDS = 1.0
 
+#: A command that writes a notice commits it within seconds; what is older than this has nobody who will.
+_NOTICE_SECONDS = 3600.0
+
 #: How far back before the last sign of life a crash may have left files: longer than any commit takes.
 _SWEPT_SECONDS = 3600.0
 
@@ -322,6 +325,8 @@ def _sweep(db: Database, files: Files, roles: Sequence[str], since: float) -> No
             removed += files.sweep("studies", Studies(db, files).files, since)
         if "work" in roles:
             removed += files.sweep("results", Jobs(db, files).files, since)
+            # Few studies have notices, so that all their folders are looked at.
+            removed += files.sweep("notices", Jobs(db, files).files, 0.0, time.time() - _NOTICE_SECONDS)
     except OSError as error:
         _log.error("not everything was swept", reason=error.strerror)
     if removed:

@@ -351,12 +351,19 @@ class Findings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriorReport:
-    """An earlier report on the same study and rule, which a new one names as its predecessor."""
+    """An earlier report on the same study and rule, which a new one names as its predecessor.
+
+    Attributes
+    ----------
+    others
+        What further destinations have in its place: other forms of it, or an older one.
+    """
 
     study_instance_uid: str
     series_instance_uid: str
     sop_class_uid: str
     sop_instance_uid: str
+    others: tuple[PriorReport, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,7 +24,8 @@ class Arrival:
     digest
         SHA-256 of the data set as sent, without file meta information.
     pixel_digest
-        SHA-256 of the value of the pixel data element as encoded; "" for an object without pixels.
+        SHA-256 of the value of the pixel data element as encoded, of a structure set that of its contours; "" for an
+        object without either.
     on_demand
         Sent to a called AE title that forces a run even when nothing changed.
     move_originator

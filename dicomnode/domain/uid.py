@@ -20,7 +20,15 @@ class ResultUids:
     """UIDs of everything one run of one job writes.
 
     A new model, rule, node version or input changes a digest and with it every UID, so no archive ever
-    holds an old object under a reused UID (DESIGN section 6).
+    holds an old object under a reused UID (DESIGN section 6). What they are about keeps its tracking UID.
+
+    Attributes
+    ----------
+    tracked
+        Segment → the tracking UID that it came with, or had in an earlier study.
+    lasting
+        Segment → what it is, on which series and by which model, for segments that mean the same in every run, as an
+        organ does; not for findings that are numbered as they are found.
     """
 
     study_instance_uid: str
@@ -30,6 +38,7 @@ class ResultUids:
     run: int
     variant: str = ""
     tracked: Mapping[int, str] = field(default_factory=dict)
+    lasting: Mapping[int, str] = field(default_factory=dict)
 
     def _derive(self, *parts: str) -> str:
         return derived_uid(
@@ -45,8 +54,15 @@ class ResultUids:
         return self._derive("instance", role, self.variant)
 
     def tracking(self, segment_number: int) -> str:
-        """Tracking Unique Identifier of one segment, the same in SEG and SR.
+        """Tracking Unique Identifier of one segment, the same in SEG and SR and when the analysis is repeated.
 
-        A lesion that was recognised from an earlier study keeps the one that it had there (`tracked`).
+        A lesion that was recognised from an earlier study keeps the one that it had there (`tracked`). What is numbered
+        as it is found keeps its own only as long as images and recipe are the same: among more images the first finding
+        may be another one.
         """
-        return self.tracked.get(segment_number) or self._derive("tracking", str(segment_number))
+        if segment_number in self.tracked:
+            return self.tracked[segment_number]
+        same = (self.lasting[segment_number],) if segment_number in self.lasting else (
+            self.input_digest, self.recipe_digest
+        )  # fmt: skip
+        return derived_uid(self.study_instance_uid, self.rule, *same, "tracking", str(segment_number))

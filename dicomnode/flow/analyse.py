@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -21,6 +19,7 @@ from dicomnode.flow.measured import described, limits, measured
 from dicomnode.flow.signed import signed
 from dicomnode.flow.sources import read, remarks, subject
 from dicomnode.flow.takers import Taker
+from dicomnode.flow.watch import Watch
 from dicomnode.infer.network.session import Sessions
 from dicomnode.infer.quality import gate, plausible
 
@@ -37,19 +36,6 @@ class Analysis:
     left_out: tuple[str, ...] = ()
 
 
-@dataclass(slots=True)
-class _Watch:
-    """Measures stages by wall clock."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        start = time.perf_counter()
-        yield
-        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
-
-
 def analyse(
     inputs: Mapping[str, Sequence[Path]],
     wanted: Sequence[str],
@@ -59,6 +45,9 @@ def analyse(
     progress: Progress | None = None,
     priors: Sequence[Prior] = (),
     takers: Sequence[Taker] = (),
+    *,
+    most_priors: int = 0,
+    without_priors: str = "",
 ) -> Analysis:
     """Run a model on its inputs and encode what it finds.
 
@@ -72,6 +61,8 @@ def analyse(
         Told the stage, steps done and steps in all.
     priors, takers
         Earlier studies of the same patient to compare with; the destinations.
+    most_priors, without_priors
+        As `most` and `left_out` of `compare`.
 
     Raises
     ------
@@ -83,7 +74,7 @@ def analyse(
         As `encoded`.
     """
     model = provenance.model
-    watch = _Watch()
+    watch = Watch()
 
     def tell(stage: str, done: int, total: int) -> None:
         if progress is not None:
@@ -119,7 +110,10 @@ def analyse(
         source, *companions = (replace(one, warnings=()) for one in sources)
         sizes = measured(sources[0], found.segmentation, model)
         sets = described(sources[0], found.segmentation, model, asked="radiomics" in wanted)
-        history, uids = compare(sources[0], found, sizes.measurements, priors, model, sessions, uids)
+        history, uids = compare(
+            sources[0], found, sizes.measurements, priors, model, sessions, uids,
+            most=most_priors, left_out=without_priors,
+        )  # fmt: skip
         said = (*doubts, *found.warnings, *sizes.remarks, *limits(sets, found.segmentation))
         findings = Findings(
             source=source,

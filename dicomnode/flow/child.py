@@ -16,11 +16,24 @@ LIFELINE = "DICOMNODE_LIFELINE"
 READY = "DICOMNODE_READY"
 WORKER = "DICOMNODE_WORKER"
 
+#: Exit status of a process to which something of the configuration is not available: a port is taken, a file is gone.
+CANNOT_RUN = 2
+
 
 def say_ready() -> None:
     """Tell the supervisor, if there is one, that this process is at work."""
     if READY in os.environ:
         os.write(int(os.environ[READY]), b"+")
+
+
+def has_spoken(descriptor: int) -> bool:
+    """Whether a child has said so; asked by its supervisor, whose end of the pipe does not block, or is -1."""
+    if descriptor < 0:
+        return False
+    try:
+        return bool(os.read(descriptor, 1))
+    except BlockingIOError:
+        return False
 
 
 def stop_with_supervisor(stop: Event) -> None:

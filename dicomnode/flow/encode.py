@@ -14,10 +14,10 @@ from dicomnode.domain.uid import ResultUids
 from dicomnode.flow.beside import beside
 from dicomnode.flow.forms import MASKS
 from dicomnode.flow.masks import masks
-from dicomnode.flow.output import Output, encode_as
+from dicomnode.flow.output import Output, encode_as, read_back
 from dicomnode.flow.reports import reports
 from dicomnode.flow.takers import Taker
-from dicomnode.report import drawn_check, measurements, refusal, report_check, secondary
+from dicomnode.report import measurements, refusal, report_check, secondary
 
 __all__ = ["Output", "encoded", "refused"]
 
@@ -100,11 +100,8 @@ def refused(
     EncodingError
         As `report.refusal.write` and `report.secondary.refusal`.
     """
-    output = encode_as("refusal", "refusal", refusal.write(headers, reason, provenance, uids, checks))
-    report_check.verify(output.data, headers)
-    yield output
+    report = refusal.write(headers, reason, provenance, uids, checks)
+    yield read_back(encode_as("refusal", "refusal", report), headers)
     if "picture" in wanted:
         image = secondary.refusal(headers, reason, provenance, uids, checks)
-        output = encode_as("refusal-picture", "refusal-picture", image)
-        drawn_check.verify_picture(output.data, headers)
-        yield output
+        yield read_back(encode_as("refusal-picture", "refusal-picture", image), headers)

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterable
 
 import structlog
+from pydicom.uid import RTStructureSetStorage
 
 from dicomnode.domain.errors import OutOfResources
 from dicomnode.domain.network import Association
@@ -124,7 +125,11 @@ class Intake:
             return
         current, pixel_digest = before
         changed = changes(current.header, arrival.header, self._counted)
-        if pixel_digest != arrival.pixel_digest:
+        other = pixel_digest != arrival.pixel_digest
+        if other and arrival.sop_class_uid == RTStructureSetStorage:
+            # A person moved the contours: nothing is to be decoded, and the newest counts as with any correction.
+            changed, other = [*changed, "ContourData"], False
+        if other:
             standing, detail = Standing.UNDECIDED, "other encoded pixels; to be decoded and compared"
         elif changed:
             standing, detail = Standing.CURRENT, f"replaces the earlier one; changed: {', '.join(changed)}"

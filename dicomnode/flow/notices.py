@@ -17,7 +17,7 @@ from dicomnode.domain.finding import PriorReport, Provenance
 from dicomnode.domain.model import ModelSpec, unavailable
 from dicomnode.domain.uid import ResultUids
 from dicomnode.domain.work import Job
-from dicomnode.flow.output import Output, encode_as
+from dicomnode.flow.output import Output, encode_as, read_back
 from dicomnode.infer.bundle.load import find_bundles
 from dicomnode.infer.read.faults import READ_FAULTS
 from dicomnode.report import refusal, rejection, secondary
@@ -102,10 +102,11 @@ def overdue(
     """
     uids = result_uids(job)
     provenance = provenance_of(settings, job, spec_of(settings, job), now, predecessor)
-    yield encode_as("overdue", "refusal", refusal.write(headers, reason, provenance, uids, heading=NOT_YET))
+    told = refusal.write(headers, reason, provenance, uids, heading=NOT_YET)
+    yield read_back(encode_as("overdue", "refusal", told), headers)
     if "picture" in job.outputs:
         image = secondary.refusal(headers, reason, provenance, uids, heading=NOT_YET)
-        yield encode_as("overdue-picture", "refusal-picture", image)
+        yield read_back(encode_as("overdue-picture", "refusal-picture", image), headers)
 
 
 def withdrawn(
@@ -133,8 +134,9 @@ def withdrawn(
     uids = replace(result_uids(job), variant=destination)
     provenance = provenance_of(settings, job, spec_of(settings, job), now, predecessor)
     note = rejection.write(rejected, reason, title, provenance, uids)
-    yield encode_as(f"rejection-{destination}", "rejection", note)
+    yield read_back(encode_as(f"rejection-{destination}", "rejection", note), rejected)
     told = refusal.withdrawal(rejected, reason, title, provenance, uids)
-    yield encode_as(f"withdrawn-{destination}", "refusal", told, stands_in=True)
+    yield read_back(encode_as(f"withdrawn-{destination}", "refusal", told, stands_in=True), rejected)
     image = secondary.withdrawal(rejected, reason, provenance, uids)
-    yield encode_as(f"withdrawn-picture-{destination}", "refusal-picture", image, stands_in=True)
+    picture = encode_as(f"withdrawn-picture-{destination}", "refusal-picture", image, stands_in=True)
+    yield read_back(picture, rejected)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from pydicom import Dataset
 
 from dicomnode.domain.errors import EncodingError
-from dicomnode.report import encode
+from dicomnode.report import drawn_check, encode, report_check
 from dicomnode.report.boundary import FOREIGN, told
 
 
@@ -49,3 +49,18 @@ def encode_as(role: str, kind: str, dataset: Dataset, refers_to: str = "", *, st
     except FOREIGN as error:
         raise EncodingError(f"{role}: the object cannot be written: {told(error)}") from error
     return Output(role=role, kind=kind, refers_to=refers_to, stands_in=stands_in, dataset=dataset, data=data)
+
+
+def read_back(output: Output, headers: Sequence[Dataset]) -> Output:
+    """The same, if it is a report or picture in words of the right patient that holds what it should.
+
+    Raises
+    ------
+    EncodingError
+        As `report_check.verify` and `drawn_check.verify_picture`.
+    """
+    if output.kind == "refusal-picture":
+        drawn_check.verify_picture(output.data, headers)
+    else:
+        report_check.verify(output.data, headers)
+    return output

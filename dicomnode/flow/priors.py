@@ -16,6 +16,7 @@ from dicomnode.flow.priors_archive import Archive
 from dicomnode.flow.priors_choice import identity_of, study_day
 from dicomnode.flow.priors_fetch import Fetcher
 from dicomnode.flow.priors_hand_over import HandOver
+from dicomnode.flow.priors_listing import in_words
 from dicomnode.flow.priors_scratch import ScratchArea
 from dicomnode.infer.bundle.load import find_bundles
 from dicomnode.store.database import Database
@@ -50,9 +51,13 @@ class Priors:
         self._studies = Studies(db, files)
         self._rows = Scratch(db, files)
         self._hand_over = HandOver(db, files, source)
+        with db.transaction():
+            self._rows.idle(source)
 
     def run_once(self) -> bool:
         """Do one step of one search, if one is due; whether there was."""
+        if self._searches.due(self._source) is None:
+            return False
         with self._db.transaction():
             search = self._searches.due(self._source)
             if search is None:
@@ -79,22 +84,26 @@ class Priors:
         if peer is None or rule.priors is None or day is None:
             self._give_up(search, "the study has no date" if day is None else f"no peer is named {self._source}", log)
             return
-        fetcher = Fetcher(self._archive(peer), self._db, self._rows, self._area, self._source)
+        fetcher = Fetcher(self._archive(peer), self._db, self._rows, self._source)
         try:
-            known = {one.study_instance_uid: one.study_date for one in self._hand_over.given(latest)}
+            known = {one.study_instance_uid: one.study_date for one in self._hand_over.given(latest) if one.files}
             patient_id = identity_of(study.series[0].header).patient_id
             listings = fetcher.look(patient_id, day, rule.priors, known, rule, spec)
             with self._db.transaction():
                 self._searches.choose(search, [one.study_instance_uid for one in listings])
-            for listing in listings:
-                fetcher.bring(listing, lambda: not self._stopped())
+            lacks = fetcher.bring(listings, lambda: not self._stopped())
+            # What an archive has refused twice it will not send; images are worth the whole time.
+            pressing = [one for one in lacks if one.image or not search.failures]
+            if pressing:
+                raise DeliveryError(in_words(pressing))
         except Unsuitable as error:
             self._give_up(search, str(error), log)
         except (DeliveryError, OutOfResources) as error:
             self._again(search, error, log)
         else:
             if not self._stopped():
-                self._leave(search, "fetched", f"{len(listings)} earlier studies")
+                words = f"{len(listings)} earlier studies"
+                self._leave(search, "fetched", f"{words}, but {in_words(lacks)}" if lacks else words)
                 log.info("priors fetched", studies=len(listings))
 
     def _recipe(self, search: Search) -> tuple[Rule, ModelSpec] | None:
@@ -106,7 +115,9 @@ class Priors:
     def _again(self, search: Search, error: Exception, log: structlog.typing.FilteringBoundLogger) -> None:
         now, reason = self._db.clock(), str(error)
         if now >= search.give_up_at:
-            self._give_up(search, reason, log)
+            # What has come whole is worth comparing with, whatever else lacks.
+            whole = any(self._rows.load(uid).series for uid in self._searches.chosen(search))
+            self._give_up(search, reason, log, "fetched" if whole else "failed")
             return
         until = now + self._settings.deliver.backoff.delay(search.failures + 1)
         with self._db.transaction():
@@ -115,8 +126,10 @@ class Priors:
                 self._searches.rest(self._source, until)
         log.warning("prior not yet available", reason=reason)
 
-    def _give_up(self, search: Search, reason: str, log: structlog.typing.FilteringBoundLogger) -> None:
-        self._leave(search, "failed", f"prior not available: {reason}")
+    def _give_up(
+        self, search: Search, reason: str, log: structlog.typing.FilteringBoundLogger, state: str = "failed"
+    ) -> None:
+        self._leave(search, state, f"prior not available: {reason}")
         log.warning("prior not available", reason=reason)
 
     def _leave(self, search: Search, state: str, reason: str) -> None:

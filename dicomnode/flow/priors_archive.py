@@ -28,8 +28,8 @@ class Questions(Protocol):
     def series(self, study_instance_uid: str) -> list[FoundSeries]:
         """The series of a study."""
 
-    def instances(self, study_instance_uid: str, series_instance_uid: str) -> Mapping[str, str]:
-        """SOP Instance UID → SOP Class UID of a series."""
+    def instances(self, study_instance_uid: str, series_instance_uid: str, announced: int) -> Mapping[str, str]:
+        """SOP Instance UID → SOP Class UID of a series that is said to have so many objects."""
 
 
 class Archive(Protocol):
@@ -52,8 +52,8 @@ class _Questions:
     def series(self, study_instance_uid: str) -> list[FoundSeries]:
         return find.series(self._talk, study_instance_uid)
 
-    def instances(self, study_instance_uid: str, series_instance_uid: str) -> Mapping[str, str]:
-        return find.instances(self._talk, study_instance_uid, series_instance_uid)
+    def instances(self, study_instance_uid: str, series_instance_uid: str, announced: int) -> Mapping[str, str]:
+        return find.instances(self._talk, study_instance_uid, series_instance_uid, announced)
 
 
 class DimseArchive:

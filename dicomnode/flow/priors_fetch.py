@@ -3,45 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 
-from dicomnode.domain.errors import DeliveryError
+from dicomnode.domain.errors import DeliveryError, PeerUnreachable
 from dicomnode.domain.model import ModelSpec
 from dicomnode.domain.prior import PriorWish
 from dicomnode.domain.rule import Rule
-from dicomnode.flow.priors_archive import Archive, Questions
+from dicomnode.flow.priors_archive import Archive
 from dicomnode.flow.priors_choice import period, select
-from dicomnode.flow.priors_scratch import ScratchArea
-from dicomnode.query.find import FoundSeries
-from dicomnode.route.match import evaluate
+from dicomnode.flow.priors_listing import Lack, Listing, listed
+from dicomnode.flow.priors_series import Useful, useful
 from dicomnode.store.database import Database
 from dicomnode.store.scratch import Scratch
-
-#: Image series per input, and reports, that are fetched of one study: its headers decide which is used, and a study
-#: may hold a dozen reconstructions of which a query cannot tell which fits.
-_MOST_SERIES = 4
-
-_MASKS, _REPORTS = "SEG", "SR"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listing:
-    """A study that an archive has: series → SOP Instance UID → SOP Class UID ("" where it does not say)."""
-
-    study_instance_uid: str
-    study_date: date
-    series: Mapping[str, Mapping[str, str]]
 
 
 class Fetcher:
     """Talks to one archive for one search after the other."""
 
-    def __init__(self, archive: Archive, db: Database, rows: Scratch, area: ScratchArea, source: str) -> None:
+    def __init__(self, archive: Archive, db: Database, rows: Scratch, source: str) -> None:
         self._archive = archive
         self._db = db
         self._rows = rows
-        self._area = area
         self._source = source
 
     def look(
@@ -63,7 +45,7 @@ class Fetcher:
         PeerUnreachable, DeliveryError
             The archive gave no answer, or a failure.
         """
-        wanted: dict[str, list[str]] = {}
+        wanted: dict[str, Useful] = {}
         with self._archive.asked() as questions:
             found = questions.studies(patient_id, *period(day, wish))
             days = {one.study_instance_uid: one.study_date for one in found} | dict(known)
@@ -71,67 +53,54 @@ class Fetcher:
             def fits(uid: str) -> bool:
                 if uid not in known:
                     wanted[uid] = useful(questions.series(uid), rule, spec)
-                return uid in known or bool(wanted[uid])
+                return uid in known or bool(wanted[uid].images)
 
             chosen = [uid for uid in select(days, wish.at_most, fits) if uid not in known]
-            return [
-                Listing(
-                    study_instance_uid=uid,
-                    study_date=days[uid],
-                    series={one: self._objects(questions, uid, one) for one in wanted[uid]},
-                )
-                for uid in chosen
-            ]
+        return [listed(self._archive, self._source, uid, days[uid], wanted[uid]) for uid in chosen]
 
-    def bring(self, listing: Listing, wanted: Callable[[], bool]) -> None:
-        """Fetch what of a study is not here yet; `wanted` is asked before each series.
+    def bring(self, listings: Sequence[Listing], wanted: Callable[[], bool]) -> list[Lack]:
+        """Fetch what is not here yet, and tell what of it did not come; `wanted` is asked before each series.
+
+        What was asked for in vain before comes last, so that a series on which an archive breaks down holds up no
+        other.
 
         Raises
         ------
-        PeerUnreachable, DeliveryError
-            Not everything came. What did come stays.
+        PeerUnreachable
+            The archive is gone. What did come stays.
         """
-        uid = listing.study_instance_uid
-        for series, objects in listing.series.items():
-            if not self._lacking(uid, series, objects) or not wanted():
-                continue
+        lacks = [lack for listing in listings for lack in listing.lacks]
+        steps = [(listing, series) for listing in listings for series in listing.series]
+        steps.sort(key=lambda step: self._rows.asked(step[0].study_instance_uid, step[1]))
+        for listing, series in steps:
+            if not wanted():
+                break
+            text = self._bring(listing.study_instance_uid, series, listing.series[series])
+            if text:
+                lacks.append(Lack(text=text, image=series in listing.images))
+        return lacks
+
+    def _bring(self, study: str, series: str, objects: Mapping[str, str]) -> str:
+        """Fetch a series; what lacks of it afterwards, in words."""
+        remark = ""
+        if self._lacking(study, series, objects):
             with self._db.transaction():
-                self._rows.ask(uid, [series], self._source)
-            remark = self._archive.fetch(uid, series, sorted({*objects.values()} - {""}))
-            lacking = self._lacking(uid, series, objects)
-            if lacking:
-                text = f"{self._source}: {len(lacking)} of {len(objects)} objects of series {series} did not come"
-                raise DeliveryError(f"{text}; {remark}" if remark else text)
+                self._rows.ask(study, [series], self._source)
+            try:
+                remark = self._archive.fetch(study, series, sorted({*objects.values()} - {""}))
+            except PeerUnreachable:
+                raise
+            except DeliveryError as error:
+                remark = str(error)
+            finally:
+                with self._db.transaction():
+                    self._rows.answered(study, series, whole=not self._lacking(study, series, objects))
+        elif not self._rows.whole(study, series):
+            with self._db.transaction():
+                self._rows.answered(study, series, whole=True)
+        lacking = self._lacking(study, series, objects)
+        text = f"{self._source}: {len(lacking)} of {len(objects)} objects of series {series} did not come"
+        return (f"{text}; {remark}" if remark else text) if lacking else ""
 
     def _lacking(self, study_instance_uid: str, series_instance_uid: str, objects: Collection[str]) -> set[str]:
         return set(objects) - self._rows.objects(study_instance_uid, series_instance_uid)
-
-    def _objects(self, questions: Questions, study: str, series: str) -> Mapping[str, str]:
-        objects = questions.instances(study, series)
-        if not objects:
-            raise DeliveryError(f"{self._source}: lists series {series} but none of its objects")
-        return objects
-
-
-def useful(series: Sequence[FoundSeries], rule: Rule, spec: ModelSpec) -> list[str]:
-    """Series to fetch of a study, as far as an archive's answers tell; none where no image may feed the model.
-
-    Conditions of rule and bundle are held against what the archive says; what it does not say is decided by the
-    headers, once they are here.
-    """
-    images: list[str] = []
-    for fed in spec.inputs:
-        conditions = (*rule.series, *rule.inputs.get(fed.name, ()), *fed.conditions)
-        fitting = [
-            one for one in series
-            if one.modality not in {_MASKS, _REPORTS}
-            and all(evaluate(each, [one.header]).met for each in conditions if each.path[0] in one.header)
-        ]  # fmt: skip
-        # More images are thinner slices of the same body more often than another body.
-        fitting.sort(key=lambda one: (-one.instances, one.series_instance_uid))
-        images += [one.series_instance_uid for one in fitting[:_MOST_SERIES]]
-    if not images:
-        return []
-    others = [one.series_instance_uid for one in series if one.modality == _MASKS]
-    others += [one.series_instance_uid for one in series if one.modality == _REPORTS][-_MOST_SERIES:]
-    return list(dict.fromkeys((*images, *others)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Sequence
 
 import structlog
 
@@ -15,12 +15,8 @@ from dicomnode.flow.priors_choice import identity_of, study_day, united
 from dicomnode.flow.priors_use import prior_of
 from dicomnode.store.database import Database
 from dicomnode.store.files import Files
-from dicomnode.store.jobs import Jobs
-from dicomnode.store.priors import Latest, Search, Searches
+from dicomnode.store.priors import Latest, Search, Searches, frozen
 from dicomnode.store.scratch import Scratch
-
-#: How soon to look again whether the first result has gone out, so that its successor can name it.
-_LOOK_SECONDS = 0.5
 
 
 class HandOver:
@@ -28,15 +24,14 @@ class HandOver:
 
     def __init__(self, db: Database, files: Files, source: str) -> None:
         self._db = db
+        self._files = files
         self._source = source
         self._searches = Searches(db, files)
         self._rows = Scratch(db, files)
-        self._jobs = Jobs(db, files)
 
     def given(self, latest: Latest) -> tuple[Prior, ...]:
         """The priors that the newest run of an analysis has."""
-        job = self._jobs.load(latest.job_id)
-        return job.priors if job else ()
+        return frozen(self._db, self._files, latest.job_id)
 
     def one(
         self, search: Search, latest: Latest, study: Study, rule: Rule, spec: ModelSpec,
@@ -45,37 +40,42 @@ class HandOver:
         """Hand over what a search has found.
 
         A job that nobody has begun gets it at once. Where the analysis is under way or its results are, that comes
-        first: the next run has to name the report that it replaces.
+        first (`Searches.due`): the next run has to name the report that it replaces.
         """
-        if not (latest.untouched or latest.settled):
-            self._look_again(search)
-            return
-        given = self.given(latest)
         new = [one for uid in search.found if (one := self._prior(uid, study, rule, spec)) is not None]
-        priors = united((*given, *new), rule.priors.at_most if rule.priors else 0)
-        more = {one.study_instance_uid for one in priors} != {one.study_instance_uid for one in given}
         failpoint("priors.before_commit")
         with self._db.transaction():
-            now = self._searches.latest(search.job_id)
-            if now != latest:
+            # Another source may hand over to the same job, so what it has is read in here.
+            if self._searches.latest(search.job_id) != latest or not (latest.untouched or latest.settled):
                 return  # something happened meanwhile; the next step judges anew
-            if not more:
-                words = "no earlier study that this rule can use and does not have"
-            elif latest.untouched:
-                self._searches.freeze(latest.job_id, priors)
-                words = f"{len(new)} earlier studies for job {latest.job_id}"
-            elif latest.succeeded:
-                words = f"{len(new)} earlier studies for job {self._searches.rerun(latest.job_id, priors)}"
-            else:
-                words = "the study was not analysed, so there is nothing to compare"
+            words = self._give(latest, study, new, rule)
             self._searches.leave(search, "done", words)
         failpoint("priors.after_commit")
         log.info("priors handed over", detail=words)
 
-    def _look_again(self, search: Search) -> None:
-        soon = self._db.clock() + timedelta(seconds=_LOOK_SECONDS)
-        with self._db.transaction():
-            self._searches.put_off(search, search.reason, soon, failed=False)
+    def _give(self, latest: Latest, study: Study, new: Sequence[Prior], rule: Rule) -> str:
+        """Give the newest run, or the next one, what it has and what is new; in words what was done."""
+        given = self.given(latest)
+        kept = [one for one in given if one.files]
+        priors = united((*kept, *new), rule.priors.at_most if rule.priors else 0)
+        chosen = {one.study_instance_uid for one in priors}
+        if chosen == {one.study_instance_uid for one in kept}:
+            return "no earlier study that this rule can use and does not have"
+        lost = [one for one in given if not one.files and one.study_instance_uid not in chosen]
+        job_id = latest.job_id
+        if latest.untouched:
+            self._searches.freeze(job_id, (*priors, *lost))
+        elif latest.succeeded:
+            job_id = self._searches.rerun(job_id, (*priors, *lost))
+        else:
+            return "the study was not analysed, so there is nothing to compare"
+        words = f"{len(new)} earlier studies for job {job_id}"
+        if not lost or rule.priors is None:
+            return words
+        # What was cleaned up since the run before is fetched again; until then the report says that it lacks.
+        again = [source for source in rule.priors.peers if source in {one.source for one in lost} - {self._source}]
+        self._searches.want(job_id, study.study_instance_uid, again, rule.priors.wait_seconds)
+        return f"{words}; {len(lost)} no longer at hand" + (f", asked for again at {', '.join(again)}" if again else "")
 
     def _prior(self, uid: str, study: Study, rule: Rule, spec: ModelSpec) -> Prior | None:
         earlier = self._rows.load(uid)

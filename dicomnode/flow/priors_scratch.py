@@ -39,11 +39,18 @@ class ScratchArea:
         self._lock = Lock()
 
     def takes(self, arrival: Arrival) -> bool:
-        """Whether an arrival is the answer to a C-MOVE of ours: our AE title, and a series that we asked for."""
-        if arrival.move_originator != self._aet:
+        """Whether an arrival is the answer to a C-MOVE of ours: our AE title, and a series that we asked for.
+
+        A peer that leaves out the Move Originator (it is optional, PS3.7 9.1.1.1) is believed for a series that it is
+        being asked for just now.
+        """
+        study, series = arrival.study_instance_uid, arrival.series_instance_uid
+        if arrival.move_originator not in {"", self._aet}:
             return False
         with self._lock:
-            return self._scratch.asked(arrival.study_instance_uid, arrival.series_instance_uid)
+            if arrival.move_originator:
+                return self._scratch.asked(study, series)
+            return self._scratch.expected(study, series, arrival.association.peer)
 
     def keep(self, arrival: Arrival) -> None:
         """Keep an object durably; returning means that Success may be answered.

@@ -26,6 +26,9 @@ from dicomnode.infer.network.session import Sessions
 #: A job that is outdated is made anew this often before its reader is told instead.
 _MOST_RUNS = 5
 
+#: What a reader is told of a result from the second attempt on.
+_WITHOUT = "an attempt with the earlier studies ended without a result, so this one was made without them"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Computed:
@@ -77,8 +80,13 @@ class Results:
                 raise Unsuitable(f"{changed}, again and again; restart the node and `dicomnode rerun` the study")
             raise Outdated(changed)
         provenance = provenance_of(self._settings, job, spec, started_at, predecessor)
-        wanted, uids = self._wanted(job), result_uids(job)
-        analysis = analyse(_paths(job), wanted, provenance, uids, self._sessions, priors=job.priors, takers=takers)
+        wanted, uids = self._wanted(job), replace(result_uids(job), lasting=lasting(job.series_instance_uid, spec))
+        # An earlier study may be what ended the attempt before this one; the present study is worth more.
+        left_out = _WITHOUT if job.attempts > 1 and job.priors else ""
+        analysis = analyse(
+            _paths(job), wanted, provenance, uids, self._sessions, priors=() if left_out else job.priors, takers=takers,
+            most_priors=rule.priors.at_most if rule.priors else 0, without_priors=left_out,
+        )  # fmt: skip
 
         def again(newer: PriorReport | None) -> Sequence[Output]:
             return tuple(encoded(analysis.findings, wanted, replace(provenance, predecessor=newer), uids, takers))
@@ -124,6 +132,14 @@ class Results:
         if name not in bundles:
             raise ModelError(f"model {name}: {broken.get(name, 'no such bundle')}")
         return bundles[name]
+
+
+def lasting(series_instance_uid: str, spec: ModelSpec) -> dict[int, str]:
+    """What the segments of a model are, for tracking UIDs that outlast a run (`ResultUids.lasting`)."""
+    return {
+        one.number: f"{series_instance_uid} {spec.name} {one.type.scheme} {one.type.value} {one.label}"
+        for one in spec.segments
+    }
 
 
 def _paths(job: Job) -> dict[str, list[Path]]:

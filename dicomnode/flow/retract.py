@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Sequence
 
 from pydicom import Dataset, dcmread
 
 from dicomnode.config import Settings
 from dicomnode.domain.errors import DicomNodeError
-from dicomnode.domain.work import Occasion
+from dicomnode.domain.work import Job, Occasion
 from dicomnode.flow.choice import Choice
 from dicomnode.flow.failpoint import failpoint
+from dicomnode.flow.identified import identified, identity_of
 from dicomnode.flow.keep import keep_notice
 from dicomnode.flow.notices import withdrawn
 from dicomnode.flow.operate import find
@@ -19,14 +20,14 @@ from dicomnode.report.rejection import TITLES
 from dicomnode.store.database import Database
 from dicomnode.store.files import Files
 from dicomnode.store.jobs import Jobs, Made
-from dicomnode.store.retractions import Held, Retractions
+from dicomnode.store.retractions import Held, Retractions, Sent
 
 
 def retract(db: Database, files: Files, settings: Settings, study: str, reason: str, code: str) -> str:
     """Take back every result of a study that was sent, wherever it was sent, and cancel what was not; in words.
 
     What says so goes through the outbox like every result. Doing it again does nothing new, but for results of later
-    analyses.
+    analyses. What settles later, such as a study that is receiving, is not analysed again until somebody asks for it.
 
     Parameters
     ----------
@@ -38,7 +39,8 @@ def retract(db: Database, files: Files, settings: Settings, study: str, reason: 
     Raises
     ------
     DicomNodeError
-        If no or several studies begin so, the reason is empty, the code is unknown, or a result cannot be read back.
+        If no or several studies begin so, the reason is empty, the code is unknown, or nothing tells whose the results
+        are.
     """
     uid = find(db, study)
     if not reason.strip():
@@ -56,32 +58,63 @@ def retract(db: Database, files: Files, settings: Settings, study: str, reason: 
     with db.transaction():
         rows.stop(uid)
         if rows.mark(uid, f"{TITLES[code].meaning}: {reason}"):
-            text = f"{TITLES[code].meaning}: {reason}; {sum(len(one.paths) for one in held)} objects at destinations"
+            text = f"{TITLES[code].meaning}: {reason}; {sum(len(one.objects) for one in held)} objects at destinations"
             db.event(uid, "study", "", "retracted", text)
             for one, notices in made:
                 Jobs(db, files).add_results(one.job_id, notices)
                 peer = settings.peer(one.destination)
                 Choice(db, files).owe(one.job_id, one.destination, peer, Occasion.WITHDRAWAL)
     failpoint("retract.after_commit")
+    later = _later(rows, uid)
     if not held:
-        return f"study {uid}: nothing to take back; {jobs} jobs and {deliveries} deliveries cancelled"
+        return f"study {uid}: nothing to take back; {jobs} jobs and {deliveries} deliveries cancelled{later}"
     where = ", ".join(dict.fromkeys(one.destination for one in held))
-    count = sum(len(one.paths) for one in held)
-    return f"study {uid}: {count} objects are taken back from {where}; {jobs} jobs, {deliveries} deliveries cancelled"
+    text = f"{sum(len(one.objects) for one in held)} objects are taken back from {where}"
+    return f"study {uid}: {text}; {jobs} jobs, {deliveries} deliveries cancelled{later}"
+
+
+def _later(rows: Retractions, study_instance_uid: str) -> str:
+    """What becomes of a study that has not settled yet."""
+    if not rows.receiving(study_instance_uid):
+        return ""
+    return (
+        "; the study is receiving: when it settles, what was analysed before is not analysed again, and its readers are"
+        " told so (`dicomnode rerun` analyses it); what never was is analysed"
+    )
 
 
 def _made(db: Database, files: Files, settings: Settings, held: Held, reason: str, code: str) -> list[Made]:
     job = Jobs(db, files).load(held.job_id)
     assert job is not None
-    rejected = [_header(path) for path in held.paths]
+    rejected = _headers(db, files, job, held.objects)
     outputs = withdrawn(settings, job, held.destination, rejected, reason, TITLES[code], db.clock(), held.report)
     return [
         keep_notice(files, job.study_instance_uid, output, Occasion.WITHDRAWAL, held.destination) for output in outputs
     ]
 
 
-def _header(path: Path) -> Dataset:
+def _headers(db: Database, files: Files, job: Job, objects: Sequence[Sent]) -> list[Dataset]:
+    """Headers of what is taken back, those of its files first; of what cannot be read, as the books name it."""
+    read = {one.sop_instance_uid: _header(one) for one in objects}
+    headers = [header for header in read.values() if header is not None]
+    lost = [one for one in objects if read[one.sop_instance_uid] is None]
+    if lost:
+        known = headers[0] if headers else identified(db, files, job)[0]
+        headers += [_named(one, known) for one in lost]
+    return headers
+
+
+def _header(sent: Sent) -> Dataset | None:
     try:
-        return dcmread(path, stop_before_pixels=True)
-    except READ_FAULTS as error:
-        raise DicomNodeError(f"result {path.name}: cannot be read back, {type(error).__name__}") from error
+        header = dcmread(sent.path, stop_before_pixels=True)
+        return header if header.SOPInstanceUID == sent.sop_instance_uid else None
+    except READ_FAULTS:
+        return None
+
+
+def _named(sent: Sent, known: Dataset) -> Dataset:
+    header = identity_of(known)
+    header.SOPClassUID, header.SOPInstanceUID = sent.sop_class_uid, sent.sop_instance_uid
+    header.SeriesInstanceUID = sent.series_instance_uid
+    header.InstanceCreationDate, header.InstanceCreationTime = f"{sent.made_at:%Y%m%d}", f"{sent.made_at:%H%M%S}"
+    return header

@@ -19,16 +19,19 @@ GEOMETRY = (
     "PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence",
 )  # fmt: skip
 
+#: What a structure set calls its regions and what they are (PS3.3 C.8.8.5, C.8.8.6, C.8.8.8).
+REGIONS = ("StructureSetROISequence", "ROIContourSequence", "RTROIObservationsSequence")
+
 #: What every instance of a study must agree on before anything is sent under its name.
 PATIENT = ("PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate")
 
 
 def counted_keywords(rules: Iterable[Rule]) -> tuple[str, ...]:
-    """Identity, geometry and the attributes that rules look at; a change of anything else changes no result."""
+    """Identity, geometry, regions and the attributes of rules; a change of anything else changes no result."""
     conditions = [
         condition for rule in rules for table in (rule.study, rule.series, *rule.inputs.values()) for condition in table
     ]
-    return tuple(dict.fromkeys((*IDENTITY, *GEOMETRY, *(condition.path[0] for condition in conditions))))
+    return tuple(dict.fromkeys((*IDENTITY, *GEOMETRY, *REGIONS, *(condition.path[0] for condition in conditions))))
 
 
 def changes(current: Header, newcomer: Header, keywords: Iterable[str]) -> list[str]:

@@ -13,7 +13,7 @@ from threading import Event
 
 import structlog
 
-from dicomnode.flow.child import LIFELINE, READY, WORKER
+from dicomnode.flow.child import CANNOT_RUN, LIFELINE, READY, WORKER, has_spoken
 
 _log = structlog.get_logger(__name__)
 
@@ -34,6 +34,7 @@ class _Child:
     started: float = 0.0
     restart_at: float = 0.0
     deaths: int = 0
+    has_run: bool = False
     ready: int = -1
     lifeline: int = -1
 
@@ -61,9 +62,10 @@ class Supervisor:
     stop: Event = field(default_factory=Event)
     ready: Callable[[], None] = lambda: None
     _children: list[_Child] = field(default_factory=list)
+    _failed: bool = False
 
     def run(self, roles: Sequence[str]) -> int:
-        """Supervise until `stop` is set; the exit status."""
+        """Supervise until `stop` is set, or a process cannot run at all; the exit status."""
         self._children = [_Child(role=role) for role in roles]
         waiting_for = set(roles)
         last_beat = 0.0
@@ -71,7 +73,7 @@ class Supervisor:
             now = time.monotonic()
             for child in self._children:
                 self._tend(child, now)
-                if child.role in waiting_for and _has_spoken(child.ready):
+                if child.role in waiting_for and child.has_run:
                     waiting_for.discard(child.role)
                     if not waiting_for:
                         _log.info("node ready", processes=list(roles))
@@ -83,11 +85,19 @@ class Supervisor:
         return self._drain()
 
     def _tend(self, child: _Child, now: float) -> None:
-        if child.process is not None and child.process.poll() is None:
+        alive = child.process is not None and child.process.poll() is None
+        child.has_run = child.has_run or has_spoken(child.ready)
+        if alive:
             return
         if child.process is not None:
             code = child.process.returncode
             self._forget(child)
+            if code == CANNOT_RUN and not child.has_run:
+                # Started again it would find the same; whoever starts the node learns of it.
+                _log.error("process cannot run; the node ends", role=child.role, status=code)
+                self._failed = True
+                self.stop.set()
+                return
             lived = now - child.started
             child.deaths = child.deaths + 1 if lived < _STABLE_SECONDS else 1
             wait = min(_FIRST_RESTART_SECONDS * 2 ** (child.deaths - 1), _LONGEST_RESTART_SECONDS)
@@ -137,13 +147,4 @@ class Supervisor:
             if child.process is not None:
                 self._forget(child)
             self.orphaned(child.worker, False)
-        return 1 if living else 0
-
-
-def _has_spoken(descriptor: int) -> bool:
-    if descriptor < 0:
-        return False
-    try:
-        return bool(os.read(descriptor, 1))
-    except BlockingIOError:
-        return False
+        return 1 if living or self._failed else 0

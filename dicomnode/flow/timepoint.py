@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 
+from pydicom import Dataset
 from pydicom.valuerep import DA
 
-from dicomnode.domain.errors import Unsuitable
 from dicomnode.domain.finding import Measurement, Segmentation, SourceSeries
 from dicomnode.domain.model import ModelSpec
 from dicomnode.domain.prior import Prior, PriorFile
@@ -21,11 +21,21 @@ from dicomnode.measure.change.circumstances import Circumstances
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """A time point with the images that it was measured on, where these are at hand."""
+    """A time point with the images that it was measured on, where these are at hand.
+
+    Attributes
+    ----------
+    archived
+        Tracking UIDs that objects of that study bear.
+    remarks
+        What limits its numbers.
+    """
 
     point: TimePoint
     source: SourceSeries | None = field(default=None, repr=False)
     circumstances: Circumstances | None = None
+    archived: frozenset[str] = frozenset()
+    remarks: tuple[str, ...] = ()
 
 
 def present(
@@ -38,17 +48,19 @@ def present(
 ) -> Told:
     """The present study; `author` is who drew its regions, empty where the model found them.
 
-    Raises
-    ------
-    Unsuitable
-        If it has no date.
+    Without a date of its own it has the first day that there is, after which nothing can be earlier.
     """
     header = source.datasets[0]
-    day = DA(header.get("StudyDate") or header.get("SeriesDate") or None)
-    if day is None:
-        raise Unsuitable("the present study has no date, needed one to tell before from after")
+    day = _day(header) or date.min
     uid = str(header.get("StudyInstanceUID", ""))
     return _told(source, lesions_of(found, rows, uids), uid, day, author or name_of(model), by_person=bool(author))
+
+
+def _day(header: Dataset) -> date | None:
+    try:
+        return DA(header.get("StudyDate") or header.get("SeriesDate") or None)
+    except ValueError:
+        return None
 
 
 def lesions_of(found: Segmentation, rows: Sequence[Measurement], uids: ResultUids) -> tuple[Lesion, ...]:
@@ -90,6 +102,12 @@ def _told(
     made = circumstances(source) if source else None
     words = {**(made.words if made else {}), "model": who}
     point = TimePoint(
-        study_instance_uid=study, day=day, lesions=found, measured_by=who, by_person=by_person, comparability=words
-    )
+        study_instance_uid=study, day=day, lesions=found, measured_by=who, by_person=by_person, comparability=words,
+        slice_mm=_slice_mm(source, made) if source and made else None,
+    )  # fmt: skip
     return Told(point=point, source=source, circumstances=made)
+
+
+def _slice_mm(source: SourceSeries, made: Circumstances) -> float:
+    """How thick slices are, or how far apart where there are gaps between them (RECIST 1.1, Appendix II)."""
+    return max(made.thickness_mm or 0.0, float(source.volume.spacing[0]))

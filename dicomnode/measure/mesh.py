@@ -11,6 +11,40 @@ from radiomics import cShape
 
 _CELLS = 256
 
+#: Voxels along every axis that a mesh needs. Balls of 2 slices had a mesh volume of -51 to +27 % and a diameter of +3
+#: to +32 % of the true one, those of 3 slices and 8 pixels or more -20 to +4 % and +12 to +25 % (40 places each).
+LEAST_EXTENT = 3
+
+_AXES = ("slices", "rows", "columns")
+
+#: Why the surface of a region that the image cuts off is none of it.
+CUT_OFF = "the region touches the edge of the image and may be cut off there"
+
+
+def thin(mask: NDArray[np.bool_]) -> str:
+    """Why a mesh says nothing about a region for its extent; empty where it does.
+
+    Parameters
+    ----------
+    mask
+        Cropped to the region's bounding box.
+    """
+    extents = dict(zip(_AXES, mask.shape, strict=True))
+    least = min(extents, key=lambda axis: extents[axis])
+    if extents[least] >= LEAST_EXTENT:
+        return ""
+    return f"the region spans {extents[least]} of the {least}, needed {LEAST_EXTENT} for a surface"
+
+
+def at_border(box: Sequence[slice], shape: Sequence[int]) -> bool:
+    """Whether a part of a region may lie outside the image; an image of one plane says nothing of what is beyond."""
+    return any((side.start == 0 or side.stop == length) and length > 1 for side, length in zip(box, shape, strict=True))
+
+
+def doubtful(mask: NDArray[np.bool_], box: Sequence[slice], shape: Sequence[int]) -> str:
+    """Why numbers of a region's mesh are not told, by the one rule of sizes and radiomics; empty where they are."""
+    return thin(mask) or (CUT_OFF if at_border(box, shape) else "")
+
 
 def mesh_volume(mask: NDArray[np.bool_]) -> float:
     """Volume of Mesh (IBSI RNU0) in voxels.

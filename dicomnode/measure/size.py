@@ -8,7 +8,7 @@ from dicomnode.domain.finding import Segmentation
 from dicomnode.domain.measuring import MeasureSpec
 from dicomnode.measure import codes, lesion
 from dicomnode.measure.measured import Measured, joined, missing, row
-from dicomnode.measure.mesh import mesh_volume
+from dicomnode.measure.mesh import doubtful, mesh_volume
 from dicomnode.measure.region import Region, regions, voxel_volume_ml
 
 
@@ -16,7 +16,8 @@ def measure(volume: Volume, segmentation: Segmentation, spec: MeasureSpec | None
     """Volume of each present segment in ml, which UCUM writes `cm3`, and more of those that are lesions.
 
     Every segment has Volume (118565006, SCT) by the sum of its voxels (126030, DCM) and Volume of Mesh (RNU0, IBSI),
-    equal to pyradiomics' MeshVolume. Both come from the grid that is written to the SEG. Segments whose subject is a
+    equal to pyradiomics' MeshVolume. Both come from the grid that is written to the SEG. Numbers of the mesh are
+    indeterminate where it says nothing (`mesh.doubtful`). Segments whose subject is a
     lesion or a lymph node have after these, as far as they can be told:
 
     - Long axis and Short axis in the plane by RECIST 1.1, with end points and plane, and their product (WHO, RANO);
@@ -67,7 +68,7 @@ def _volumes(segmentation: Segmentation, region: Region) -> Measured:
     by_voxels = row(
         number, codes.VOLUME, int(region.mask.sum()) * voxel_ml, codes.CUBIC_CENTIMETER, method=codes.SUM_OF_VOXELS
     )
-    reason = lesion.thin(region.mask) if lesion.is_lesion(region.segment) else ""
+    reason = doubtful(region.mask, region.box, segmentation.volume.spatial_shape)
     if reason:
         named = [(codes.VOLUME_OF_MESH, codes.CUBIC_CENTIMETER)]
         return joined((Measured(measurements=(by_voxels,)), missing(number, named, codes.INDETERMINATE, reason)))

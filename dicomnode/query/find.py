@@ -25,7 +25,7 @@ _DATE = "%Y%m%d"
 #: "Matches are continuing" (PS3.4 Table C.4-1).
 _PENDING = (0xFF00, 0xFF01)
 
-#: An archive that answers more to a query by Patient ID, or by UID, has not understood it.
+#: An archive that answers more to a query by Patient ID, or by UID, and has not announced it, has not understood it.
 _MOST_ANSWERS = 5000
 
 #: What would match more than one patient (PS3.4 C.2.2.2.4), or cannot stand in a value of VR LO (PS3.5 6.2).
@@ -130,12 +130,18 @@ def series(talk: Talk, study_instance_uid: str) -> list[FoundSeries]:
     return list(found.values())
 
 
-def instances(talk: Talk, study_instance_uid: str, series_instance_uid: str) -> dict[str, str]:
-    """SOP Instance UID → SOP Class UID ("" where the peer does not say) of a series. Raises as `studies`."""
+def instances(talk: Talk, study_instance_uid: str, series_instance_uid: str, announced: int = 0) -> dict[str, str]:
+    """SOP Instance UID → SOP Class UID ("" where the peer does not say) of a series. Raises as `studies`.
+
+    Parameters
+    ----------
+    announced
+        How many the peer said the series has (`FoundSeries.instances`): dynamic series have tens of thousands.
+    """
     query = _query("IMAGE", ("SOPInstanceUID", "SOPClassUID"))
     query.StudyInstanceUID, query.SeriesInstanceUID = study_instance_uid, series_instance_uid
     found = {}
-    for answer in _answers(talk, query):
+    for answer in _answers(talk, query, max(_MOST_ANSWERS, announced)):
         uid, sop_class = _text(answer, "SOPInstanceUID"), _text(answer, "SOPClassUID")
         if _is_uid(uid) and _text(answer, "SeriesInstanceUID") in {"", series_instance_uid}:
             found[uid] = sop_class if _is_uid(sop_class) else ""
@@ -150,9 +156,9 @@ def _query(level: str, keys: tuple[str, ...]) -> Dataset:
     return query
 
 
-def _answers(talk: Talk, query: Dataset) -> Iterator[Dataset]:
+def _answers(talk: Talk, query: Dataset, most: int | None = None) -> Iterator[Dataset]:
     require(talk, Find, "C-FIND (Study Root)")
-    began, count = monotonic(), 0
+    began, count, limit = monotonic(), 0, most or _MOST_ANSWERS
     try:
         answers = talk.association.send_c_find(query, Find)
         for status, answer in answers:
@@ -160,13 +166,13 @@ def _answers(talk: Talk, query: Dataset) -> Iterator[Dataset]:
             began = monotonic()
             if code not in _PENDING:
                 if code != 0x0000:
-                    raise DeliveryError(f"{talk.name}: {status_text('C-FIND', code, status)}")
+                    raise DeliveryError(f"{talk.name}: {status_text('C-FIND', code)}")
                 return
             count += 1
-            if count > _MOST_ANSWERS:
+            if count > limit:
                 talk.association.abort()
                 raise DeliveryError(
-                    f"{talk.name}: more than {_MOST_ANSWERS} answers to a query of level {query.QueryRetrieveLevel}"
+                    f"{talk.name}: more than {limit} answers to a query of level {query.QueryRetrieveLevel}"
                 )
             if answer is not None:
                 yield answer

@@ -34,7 +34,8 @@ _SOME_FAILED = 0xB000
 #: Odd identifiers from 1 to 255 (PS3.8 9.3.2.2), one of them for C-GET itself, two for each storage class.
 _MOST_CLASSES = 63
 
-#: SOP classes that a prior may consist of, where the peer does not name them: images of volumes, masks, reports.
+#: SOP classes that a prior may consist of, where the peer does not name them: images of volumes, what was drawn on
+#: them, reports.
 USUAL_CLASSES = (
     "1.2.840.10008.5.1.4.1.1.2",  # CT
     "1.2.840.10008.5.1.4.1.1.2.1",  # Enhanced CT
@@ -52,6 +53,7 @@ USUAL_CLASSES = (
     "1.2.840.10008.5.1.4.1.1.13.1.3",  # breast tomosynthesis
     "1.2.840.10008.5.1.4.1.1.66.4",  # Segmentation
     "1.2.840.10008.5.1.4.1.1.66.7",  # Label Map Segmentation
+    "1.2.840.10008.5.1.4.1.1.481.3",  # RT Structure Set
     "1.2.840.10008.5.1.4.1.1.88.11",  # Basic Text SR
     "1.2.840.10008.5.1.4.1.1.88.22",  # Enhanced SR
     "1.2.840.10008.5.1.4.1.1.88.33",  # Comprehensive SR
@@ -175,7 +177,7 @@ def _finish(talk: Talk, what: str, send: Callable[[], Iterable[tuple[Dataset, Da
                 return ""
             if code == _SOME_FAILED:
                 return f"{status.get('NumberOfFailedSuboperations', 'some')} of its objects could not be sent"
-            raise DeliveryError(f"{talk.name}: {status_text(what, code, status)}")
+            raise DeliveryError(f"{talk.name}: {status_text(what, code)}")
     except RuntimeError as error:  # pynetdicom: there is no association any more
         raise talk.lost(monotonic() - began) from error
     raise talk.lost(monotonic() - began)

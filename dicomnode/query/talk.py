@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from time import monotonic
-from typing import Any, Protocol
+from typing import Protocol
 
 from pydicom import Dataset
 from pynetdicom.association import Association
@@ -60,9 +60,12 @@ def checked(talk: Talk, status: Dataset, began: float) -> int:
     return int(status.Status)
 
 
-def status_text(what: str, code: int, status: Any) -> str:
-    """A status of C-FIND, C-MOVE or C-GET in words, with the peer's comment."""
+def status_text(what: str, code: int) -> str:
+    """A status of C-FIND, C-MOVE or C-GET in the standard's words.
+
+    The peer's own (Error Comment) are left out: archives repeat the query there, and with it the patient, which would
+    come into the log and the story.
+    """
     table = QR_FIND_SERVICE_CLASS_STATUS if what == "C-FIND" else QR_MOVE_SERVICE_CLASS_STATUS
     category, meaning = table.get(code, ("", "status unknown to the standard"))
-    comment = str(status.get("ErrorComment") or "")
-    return f"{what} ended with {code:04X} {meaning or category}" + (f": {comment}" if comment else "")
+    return f"{what} ended with {code:04X} {meaning or category}"

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from hashlib import sha256
 from mmap import mmap
 from struct import Struct
 from typing import Any, NamedTuple
@@ -64,11 +65,15 @@ _IMPLICIT_LITTLE = Encoding(False, "<")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parsed:
-    """A header and where in the buffer the pixel data value lies; both ends 0 without pixels."""
+    """A header and where in the buffer the pixel data value lies; both ends 0 without pixels.
+
+    `contours` is the SHA-256 of the points of all contours, "" where there are none: they stay out of the header.
+    """
 
     attributes: Attributes
     pixels_start: int
     pixels_end: int
+    contours: str = ""
 
 
 def parse(buffer: bytes | mmap, start: int, encoding: Encoding) -> Parsed:
@@ -81,13 +86,15 @@ def parse(buffer: bytes | mmap, start: int, encoding: Encoding) -> Parsed:
     """
     walk = _Walk(buffer)
     attributes, _ = walk.data_set(start, len(buffer), encoding, ["latin-1"], 0)
-    return Parsed(attributes=attributes, pixels_start=walk.pixels[0], pixels_end=walk.pixels[1])
+    contours = walk.contours.hexdigest() if walk.contours else ""
+    return Parsed(attributes=attributes, pixels_start=walk.pixels[0], pixels_end=walk.pixels[1], contours=contours)
 
 
 class _Walk:
     def __init__(self, buffer: bytes | mmap) -> None:
         self.buffer = buffer
         self.pixels = (0, 0)
+        self.contours: Any = None
         self.signed = False
         self.elements = 0
         self.value_bytes = 0
@@ -125,6 +132,10 @@ class _Walk:
             at = value + length
             if at > end:
                 raise _cut_short(tag, length, end - value)
+            if tag == _CONTOUR_DATA:
+                self.contours = self.contours or sha256()
+                # Decimal strings are the same bytes in every transfer syntax but for their padding (PS3.5 6.2).
+                self.contours.update(self.buffer[value:at].rstrip(b" \0") + b"\n")
             if not keep:
                 continue
             inner = encoding

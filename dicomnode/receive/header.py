@@ -133,9 +133,9 @@ def _data_set_start(content: mmap.mmap) -> int:
 
 
 def _described(buffer: mmap.mmap, start: int, encoding: Encoding) -> tuple[Attributes, str]:
-    """Attributes of the data set that begins at `start`, and the digest of its pixels."""
+    """Attributes of the data set that begins at `start`, and the digest of its pixels, else of its contours."""
     parsed = parse(buffer, start, encoding)
     if not parsed.pixels_end:
-        return parsed.attributes, ""
+        return parsed.attributes, parsed.contours
     with memoryview(buffer) as whole, whole[parsed.pixels_start : parsed.pixels_end] as pixels:
         return parsed.attributes, sha256(pixels).hexdigest()

@@ -22,7 +22,7 @@ from dicomnode.domain.model import Task
 from dicomnode.domain.uid import ResultUids
 from dicomnode.report.code import coded
 from dicomnode.report.content import comment, rows
-from dicomnode.report.provenance import disclaimer, shortened
+from dicomnode.report.provenance import disclaimer, shortened, supersedes
 
 QUALITATIVE_EVALUATIONS = CodedConcept("C0034375", "UMLS", "Qualitative Evaluations")
 
@@ -86,7 +86,8 @@ def remarks(texts: Sequence[str], evaluations: Sequence[QualitativeEvaluation] =
 
 def remark_texts(findings: Findings, provenance: Provenance, *, empty: bool) -> list[str]:
     """What the reader has to know beside the numbers: emptiness, reservations, warnings, further inputs."""
-    texts = [*([nothing_found(provenance)] if empty else []), disclaimer(provenance), *arrived(provenance)]
+    texts = [*([nothing_found(provenance)] if empty else []), *supersedes(provenance)]
+    texts += [disclaimer(provenance), *arrived(provenance)]
     texts += findings.statements
     if findings.contours is not None:
         texts.append(f"Contours: {findings.contours.author}. Measured as drawn; only the numbers are of this software.")

@@ -11,7 +11,7 @@ from pydicom.valuerep import DA
 from dicomnode.domain.finding import Provenance
 from dicomnode.report.identity import fit
 from dicomnode.report.lettering import LEFT_TO_RIGHT, SHAPES, drawable, name_text, right_to_left
-from dicomnode.report.provenance import MODEL_NAME, disclaimer, local
+from dicomnode.report.provenance import MODEL_NAME, disclaimer, local, supersedes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,10 +55,7 @@ def banner(datasets: Sequence[Dataset], provenance: Provenance, *, shapes: bool 
     series += [_text(header, "SeriesDescription"), _count(datasets)]
     lines = [f"{study[0]} {study[1]}" + (f" · {study[2]}" if study[2] else ""), " · ".join(filter(None, series))]
     lines.append(made(header, provenance))
-    if provenance.predecessor:
-        lines.append(
-            f"SUPERSEDES the earlier result of this rule (revision {provenance.revision}, run {provenance.run})"
-        )
+    lines += supersedes(provenance)
     return Banner(
         name=f"{LEFT_TO_RIGHT}{name}" if right_to_left(name) else name,
         identity=drawable(" · ".join(filter(None, patient)), shapes=shapes),

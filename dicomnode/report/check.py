@@ -17,13 +17,11 @@ from dicomnode.domain.model import Segment
 from dicomnode.report.boundary import encoding
 from dicomnode.report.extent import segment_numbers
 from dicomnode.report.frames import attribute, position
+from dicomnode.report.placed import TOLERANCE_MM, check_code, group, planes_of_frames, shown
 
 #: Vectors in mm to the next row and to the next column.
 _Steps = tuple[NDArray[np.float64], NDArray[np.float64]]
 
-#: Positions are written with ten digits or more, so anything beyond this is an error and not rounding, apart from
-#: what the headers of the source themselves deviate from an even grid.
-_TOLERANCE_MM = 0.01
 _COSINE_TOLERANCE = 2e-4
 #: Deviations from an even stack that reading accepts: of a slice along the normal, and of rounded cosines; beside
 #: them a shear of half a pixel.
@@ -85,10 +83,10 @@ def verify(encoded: bytes, findings: Findings) -> None:
         raise EncodingError(f"SEG: found segments {sorted(items)}, needed {sorted(numbers.values())}")
     segments = {segment.number: segment for segment in findings.segmentation.segments}
     for number, place in numbers.items():
-        _check_code(items[place], segments[number])
+        check_code(items[place], segments[number])
     with encoding("SEG read back"):
         slack_mm = deviation_mm(findings)
-        _check_references(seg, findings)
+        planes_of_frames("SEG", seg, findings)
         steps = list(_steps(seg))
         _check_orientation(steps, seg, findings, slack_mm)
         written = _written(steps, seg)
@@ -109,8 +107,8 @@ def deviation_mm(findings: Findings) -> float:
     corners = np.array([(i, j) for i in (0, rows - 1) for j in (0, columns - 1)])
     normal = affine[:3, 0] / np.linalg.norm(affine[:3, 0])
     reach = max(volume.spacing[1] * rows, volume.spacing[2] * columns) * _COSINE_ROUNDING
-    along_limit = max(_IRREGULAR_MM, _IRREGULAR_OF_SPACING * volume.spacing[0]) + reach + _TOLERANCE_MM
-    aside_limit = min(volume.spacing[1:]) / 2 + reach + _TOLERANCE_MM
+    along_limit = max(_IRREGULAR_MM, _IRREGULAR_OF_SPACING * volume.spacing[0]) + reach + TOLERANCE_MM
+    aside_limit = min(volume.spacing[1:]) / 2 + reach + TOLERANCE_MM
     slack = 0.0
     for index, plane in enumerate(source.planes):
         cosines = np.array(attribute(plane, "ImageOrientationPatient"), float)
@@ -133,37 +131,6 @@ def deviation_mm(findings: Findings) -> float:
     return slack
 
 
-def _check_references(seg: Dataset, findings: Findings) -> None:
-    """Every frame lies in the source's frame of reference, on the image that it names as its source."""
-    planes = {(str(plane.dataset.SOPInstanceUID), plane.frame_number): plane for plane in findings.source.planes}
-    frame_of_reference = str(findings.source.datasets[0].FrameOfReferenceUID)
-    if str(seg.FrameOfReferenceUID) != frame_of_reference:
-        raise EncodingError(f"SEG: found frame of reference {seg.FrameOfReferenceUID}, needed {frame_of_reference}")
-    for frame in seg.PerFrameFunctionalGroupsSequence:
-        image = _group(seg, frame, "DerivationImageSequence").SourceImageSequence[0]
-        number = image.get("ReferencedFrameNumber")
-        plane = planes.get((str(image.ReferencedSOPInstanceUID), None if number is None else int(number)))
-        named = f"{image.ReferencedSOPInstanceUID}" + ("" if number is None else f", frame {number}")
-        if plane is None:
-            raise EncodingError(f"SEG: found a frame made from {named}, needed an image of the source series")
-        found = np.array(_group(seg, frame, "PlanePositionSequence").ImagePositionPatient, dtype=float)
-        needed = np.array(position(plane), dtype=float)
-        if np.abs(found - needed).max() > _TOLERANCE_MM:
-            raise EncodingError(f"SEG: found the frame of {named} at {_shown(found)} mm, needed {_shown(needed)} mm")
-
-
-def _check_code(item: Dataset, segment: Segment) -> None:
-    kind = item.SegmentedPropertyTypeCodeSequence[0]
-    region = item.get("AnatomicRegionSequence") or [Dataset()]
-    modifiers = (
-        region[0].get("AnatomicRegionModifierSequence") or kind.get("SegmentedPropertyTypeModifierCodeSequence") or ()
-    )
-    found = (kind.CodeValue, *(modifier.CodeValue for modifier in modifiers))
-    needed = (segment.type.value, *((segment.laterality.value,) if segment.laterality else ()))
-    if found != needed:
-        raise EncodingError(f"{_named(segment)}: found type and side {found}, needed {needed}")
-
-
 def _check_orientation(steps: Sequence[_Steps], seg: Dataset, findings: Findings, slack_mm: float) -> None:
     volume = findings.segmentation.volume
     affine = np.asarray(volume.affine)
@@ -172,7 +139,7 @@ def _check_orientation(steps: Sequence[_Steps], seg: Dataset, findings: Findings
     for row, column in {id(pair): pair for pair in steps}.values():
         for found, needed, what in ((column, affine[:3, 2], "column"), (row, affine[:3, 1], "row")):
             if np.abs(found / np.linalg.norm(found) - needed / np.linalg.norm(needed)).max() > tolerance:
-                raise EncodingError(f"SEG: found next {what} at {_shown(found)} mm, needed {_shown(needed)} mm")
+                raise EncodingError(f"SEG: found next {what} at {shown(found)} mm, needed {shown(needed)} mm")
 
 
 def _written(steps: Sequence[_Steps], seg: Dataset) -> dict[int, _Measured]:
@@ -180,8 +147,8 @@ def _written(steps: Sequence[_Steps], seg: Dataset) -> dict[int, _Measured]:
     measured: dict[int, _Measured] = {}
     frames = seg.PerFrameFunctionalGroupsSequence
     for frame, plane, (row, column) in zip(frames, _planes(seg), steps, strict=True):
-        number = int(_group(seg, frame, "SegmentIdentificationSequence").ReferencedSegmentNumber)
-        origin = _group(seg, frame, "PlanePositionSequence").ImagePositionPatient
+        number = int(group(seg, frame, "SegmentIdentificationSequence").ReferencedSegmentNumber)
+        origin = group(seg, frame, "PlanePositionSequence").ImagePositionPatient
         measured.setdefault(number, _Measured()).add(plane, np.array(origin, dtype=float), row, column)
     return measured
 
@@ -198,18 +165,13 @@ def _planes(seg: Dataset) -> Iterator[NDArray[np.uint8]]:
         yield bits[start % 8 : start % 8 + size].reshape(seg.Rows, seg.Columns)
 
 
-def _group(seg: Dataset, frame: Dataset, keyword: str) -> Any:
-    """The item of a functional group, of this frame or shared."""
-    return (frame.get(keyword) or seg.SharedFunctionalGroupsSequence[0].get(keyword))[0]
-
-
 def _steps(seg: Dataset) -> Iterator[_Steps]:
     """For every frame the vectors in mm to the next row and to the next column (PS3.3 C.7.6.2.1.1)."""
     shared: _Steps | None = None
     for frame in seg.PerFrameFunctionalGroupsSequence:
         if shared is None or "PlaneOrientationSequence" in frame or "PixelMeasuresSequence" in frame:
-            cosines = np.array(_group(seg, frame, "PlaneOrientationSequence").ImageOrientationPatient, dtype=float)
-            spacing = _group(seg, frame, "PixelMeasuresSequence").PixelSpacing
+            cosines = np.array(group(seg, frame, "PlaneOrientationSequence").ImageOrientationPatient, dtype=float)
+            spacing = group(seg, frame, "PixelMeasuresSequence").PixelSpacing
             pair = (cosines[3:] * float(spacing[0]), cosines[:3] * float(spacing[1]))
             if "PlaneOrientationSequence" not in frame and "PixelMeasuresSequence" not in frame:
                 shared = pair
@@ -241,13 +203,9 @@ def _compare(segment: Segment, found: _Measured, needed: _Measured, slack_mm: fl
         ("lowest corner", found.low_mm, needed.low_mm),
         ("highest corner", found.high_mm, needed.high_mm),
     ):
-        if np.abs(is_ - should).max() > _TOLERANCE_MM + slack_mm:
-            raise EncodingError(f"{_named(segment)}: found {what} at {_shown(is_)} mm, needed {_shown(should)} mm")
+        if np.abs(is_ - should).max() > TOLERANCE_MM + slack_mm:
+            raise EncodingError(f"{_named(segment)}: found {what} at {shown(is_)} mm, needed {shown(should)} mm")
 
 
 def _named(segment: Segment) -> str:
     return f"segment {segment.number} ({segment.label})"
-
-
-def _shown(vector: NDArray[np.float64]) -> str:
-    return "(" + ", ".join(f"{number:.2f}" for number in vector) + ")"

@@ -15,11 +15,13 @@ from highdicom.sr import (
 from pydicom import Dataset
 from pydicom.uid import SecondaryCaptureImageStorage
 
-#: A container with what stands beside the report (PS3.16 TID 8101). TID 1500 is extensible, and viewers that read its
+#: A container with what stands beside the report. The code is borrowed: it was made for the Implantation Plan SR
+#: (PS3.16 Annex D, 112350 and following), and its words fit. TID 1500 is extensible, and viewers that read its
 #: measurements look into "Imaging Measurements" and "Image Library" alone.
 SUPPORTING_INFORMATION = CodedConcept("112359", "DCM", "Supporting Information")
 
-#: Purposes of reference: analysis or measurements of the same procedure (CID 7009), and a picture (CID 7003).
+#: Purposes of reference: evidence of the same procedure (borrowed from CID 7009, made for predecessor reports), and a
+#: picture (CID 7003).
 EVIDENCE = CodedConcept("122073", "DCM", "Current procedure evidence")
 ILLUSTRATION = CodedConcept("121200", "DCM", "Illustration of ROI")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 
 from dicomnode.domain.response import Assessment, Change, Comparison, Lesion, Standing, TimePoint
 from dicomnode.report.wording import number_text, value_text
@@ -16,7 +17,9 @@ CRITERIA = {
 }
 
 #: How lines begin that a page sets off.
-VERDICT, NOT_COMPARABLE, LIMIT = "Target-lesion assessment", "Not comparable", "Limit of the comparison"
+_BY_TARGETS, _BY_TOTAL = "Target-lesion assessment", "Total-volume assessment"
+VERDICT = (_BY_TARGETS, _BY_TOTAL)
+NOT_COMPARABLE, LIMIT = "Not comparable", "Limit of the comparison"
 CANDIDATE = "Candidate new lesion"
 
 #: What a line says behind the lesions that it names, and how many it names.
@@ -50,10 +53,11 @@ def lines_of(comparison: Comparison | None) -> list[str]:
     if comparison.not_comparable:
         return [f"{NOT_COMPARABLE} with earlier studies: {comparison.not_comparable}"]
     if not comparison.priors:
-        return []
+        return [_first(one) for one in comparison.assessments]
     last = comparison.priors[-1]
     lines = [_studies(comparison, last)]
     lines += [verdict(one) for one in comparison.assessments]
+    lines += _total(comparison, last)
     lines += _unmatched(comparison.changes)
     lines += _limits(comparison.assessments)
     return [*lines, *(f"{LIMIT}: {text}" for text in dict.fromkeys(comparison.remarks))]
@@ -69,19 +73,54 @@ def verdict(one: Assessment) -> str:
     unit = one.unit.value
     # With one earlier study, or a sum that never fell, the baseline is the nadir.
     nadir, from_nadir = (one.nadir, one.percent_from_nadir) if one.nadir != one.baseline else (None, None)
+    lowest = "nadir" if one.every_study else "the lowest of the studies at hand"
     changes = [
         f"{percent_text(percent)} from {since}"
-        for percent, since in ((one.percent_from_baseline, "baseline"), (from_nadir, "nadir"))
+        for percent, since in ((one.percent_from_baseline, "baseline"), (from_nadir, lowest))
         if percent is not None
     ]
     sums = [
         f"{value_text(value, unit)}{when}"
-        for value, when in ((one.now, ""), (one.baseline, " at baseline"), (nadir, " at nadir"))
+        for value, when in (
+            (one.now, ""),
+            (one.baseline, f" at baseline{_on(one.baseline_day)}"),
+            (nadir, f" at {lowest}{_on(one.nadir_day)}"),
+        )
         if value is not None
     ]
-    text = f"{VERDICT} by {title}: {found}"
+    text = f"{_BY_TOTAL if one.criterion == 'volume' else _BY_TARGETS} by {title}: {found}"
     text += f" ({', '.join(changes)})" if changes else ""
     return f"{text}; {summed} {', '.join(sums)}" if sums else text
+
+
+def _on(day: date | None) -> str:
+    return f" ({day:%Y-%m-%d})" if day else ""
+
+
+def _first(one: Assessment) -> str:
+    """Where nothing precedes: what later studies will be held against."""
+    title, summed = CRITERIA.get(one.criterion, (one.criterion, "sum"))
+    total = value_text(one.now, one.unit.value) if one.now is not None else "not measured"
+    if not one.targets:
+        return f"All lesions: {summed} {total}; no earlier study at hand"
+    count = f"{len(one.targets)} target lesion{'s' if len(one.targets) > 1 else ''}"
+    return f"{count} by {title}, selected by size: {summed} {total}; no earlier study at hand"
+
+
+def _total(comparison: Comparison, last: TimePoint) -> list[str]:
+    """The change of the total volume, where no criterion tells it and every lesion of then was found again."""
+    then, now = ([one.volume_ml for one in point.lesions] for point in (last, comparison.now))
+    gone = {one.tracking_uid for one in last.lesions} - {one.tracking_uid for one in comparison.now.lesions}
+    volumes = [one for one in (*then, *now) if one is not None]
+    told = any(one.criterion == "volume" for one in comparison.assessments)
+    if told or gone or not then or len(volumes) < len(then) + len(now):
+        return []
+    before, after = sum(volumes[: len(then)]), sum(volumes[len(then) :])
+    changed = f" ({percent_text(100 * (after - before) / before)})" if before else ""
+    return [
+        f"Total volume of all lesions: {value_text(after, 'cm3')}, "
+        f"{value_text(before, 'cm3')} in the study of {last.day:%Y-%m-%d}{changed}"
+    ]
 
 
 def percent_text(percent: float) -> str:

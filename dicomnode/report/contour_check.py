@@ -17,6 +17,7 @@ from dicomnode.domain.model import Segment
 from dicomnode.report.boundary import encoding
 from dicomnode.report.check import deviation_mm
 from dicomnode.report.contours import filled
+from dicomnode.report.drawn_check import check_identity
 from dicomnode.report.extent import segment_numbers
 from dicomnode.report.frames import attribute, position
 from dicomnode.report.provenance import shortened
@@ -93,6 +94,7 @@ def verify(encoded: bytes, findings: Findings) -> None:
     deviation_mm(findings)
     with encoding("RTSTRUCT read back"):
         structures = dcmread(BytesIO(encoded))
+        check_identity("RTSTRUCT", structures, findings.source.datasets)
         _check_frame_of_reference(structures, findings)
         segments = {segment.number: segment for segment in findings.segmentation.segments}
         numbers = {place: segments[number] for number, place in segment_numbers(findings).items()}

@@ -12,7 +12,7 @@ from pydicom.sequence import Sequence as Items
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import ExplicitVRLittleEndian
 
-from dicomnode.domain.finding import Provenance
+from dicomnode.domain.finding import PriorReport, Provenance
 from dicomnode.domain.uid import ResultUids
 from dicomnode.report.identity import plain
 from dicomnode.report.provenance import equipment, series_number, stamp
@@ -72,12 +72,6 @@ def document(
         Whether codes of IBSI occur, which is then identified as coding scheme (PS3.3 C.12.1.1.7).
     """
     prior = provenance.predecessor if role in _SUCCESSORS else None
-    predecessor = Dataset()
-    if prior:
-        predecessor.StudyInstanceUID = prior.study_instance_uid
-        predecessor.SeriesInstanceUID = prior.series_instance_uid
-        predecessor.SOPClassUID = prior.sop_class_uid
-        predecessor.SOPInstanceUID = prior.sop_instance_uid
     root = content[0] if isinstance(content, Items) else content
     _check_named(root, [*sources, *others, *priors])
     result = kind(
@@ -91,7 +85,7 @@ def document(
         is_final=False,
         is_verified=False,
         requested_procedures=requests(header) or None,
-        previous_versions=[predecessor] if prior else None,
+        previous_versions=[_named(one) for one in (prior, *prior.others)] if prior else None,
         transfer_syntax_uid=ExplicitVRLittleEndian,
         specific_character_set="ISO_IR 192",
         coding_schemes=[_IBSI] if ibsi else None,
@@ -102,6 +96,15 @@ def document(
     if priors:
         result.PertinentOtherEvidenceSequence = evidence(priors)
     stamp(result, header, provenance, role)
+    return result
+
+
+def _named(report: PriorReport) -> Dataset:
+    result = Dataset()
+    result.StudyInstanceUID = report.study_instance_uid
+    result.SeriesInstanceUID = report.series_instance_uid
+    result.SOPClassUID = report.sop_class_uid
+    result.SOPInstanceUID = report.sop_instance_uid
     return result
 
 

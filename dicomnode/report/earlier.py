@@ -11,18 +11,19 @@ import numpy as np
 from pydicom import Dataset, dcmread
 from pydicom.errors import InvalidDicomError
 
+from dicomnode.domain.code import Code
 from dicomnode.domain.errors import Unsuitable
 from dicomnode.domain.model import Segment, Subject
 from dicomnode.domain.response import Lesion
 
 #: What a report or mask that is cut short or garbled makes pydicom raise.
-_FAULTS = (
+FAULTS = (
     OSError, EOFError, InvalidDicomError, AttributeError, KeyError, IndexError, TypeError, ValueError,
     NotImplementedError, RuntimeError, struct.error,
 )  # fmt: skip
 
 _MEASUREMENTS = "126010"
-_GROUP, _TRACKING_ID, _TRACKING_UID = "125007", "112039", "112040"
+_GROUP, _TRACKING_ID, TRACKING_UID = "125007", "112039", "112040"
 
 #: (112074, DCM, "Target Lesion at Baseline"), CID 6145: what a report says of a lesion that counts.
 _TARGET = "112074"
@@ -32,6 +33,11 @@ _METHOD, _WHOLE = "370129005", "126030"
 
 #: Code Value of a number → attribute of `Lesion` and UCUM unit.
 _NUMBERS = {"103339001": ("longest_mm", "mm"), "103340004": ("short_mm", "mm"), "118565006": ("volume_ml", "cm3")}
+
+#: Diameters, which lesions and lymph nodes alone have; and what a group says that it is about (TID 1411).
+_AXES = ("103339001", "103340004")
+_FINDING, _FINDING_CATEGORY, _FINDING_SITE = "121071", "276214006", "363698007"
+_NODES = frozenset({("59441001", "SCT"), ("130051", "DCM")})
 
 Point = tuple[float, float, float]
 
@@ -54,7 +60,8 @@ def read_lesions(
     reports, masks
         Our own structured reports and SEGs of one study, of any model; a mask only tells where the lesions lie.
     segments
-        What the model may find; of these only lesions and lymph nodes are read.
+        What the model may find; of these only lesions and lymph nodes are read. Empty for a model that measures what
+        others draw: then the report says what is a lesion, by its diameters.
 
     Returns
     -------
@@ -72,13 +79,13 @@ def read_lesions(
         if not found:
             return None
         # Beside them stand the numbers of studies before that one, and those that could not be measured.
-        present = [item for ds in found for item in ds.ContentSequence if _concept(item) == _MEASUREMENTS]
-        groups = [group for item in present for group in _groups(item)]
+        present = [item for ds in found for item in ds.ContentSequence if concept(item) == _MEASUREMENTS]
+        found_groups = [group for item in present for group in groups(item)]
         places = {uid: place for path in masks for uid, place in centroids(dcmread(path)).items()}
-    except _FAULTS as error:
+    except FAULTS as error:
         raise Unsuitable(f"an earlier report or mask cannot be read: {error}, needed a readable object") from error
     lesions: dict[str, Lesion] = {}
-    for group in groups:
+    for group in found_groups:
         lesion = _lesion(group, wanted, places)
         # Of the groups with one tracking UID (mask, outline) the first with numbers counts.
         if lesion and (lesion.tracking_uid not in lesions or lesions[lesion.tracking_uid].size_mm is None):
@@ -120,29 +127,31 @@ def _plane(own: Dataset, shared: Dataset) -> Any:
     return np.array([np.array(cosines[3:]) * between_rows, np.array(cosines[:3]) * between_columns, origin]).T
 
 
-def _groups(item: Dataset) -> Iterator[Dataset]:
+def groups(item: Dataset) -> Iterator[Dataset]:
+    """The measurement groups below an item of content."""
     for child in item.get("ContentSequence") or ():
-        if _concept(child) == _GROUP:
+        if concept(child) == _GROUP:
             yield child
         else:
-            yield from _groups(child)
+            yield from groups(child)
 
 
 def _lesion(group: Dataset, wanted: Mapping[str, Segment], places: Mapping[str, Point]) -> Lesion | None:
     items = list(group.get("ContentSequence") or ())
-    by_concept = {_concept(item): item for item in reversed(items)}
-    if _TRACKING_ID not in by_concept or _TRACKING_UID not in by_concept:
+    by_concept = {concept(item): item for item in reversed(items)}
+    if _TRACKING_ID not in by_concept or TRACKING_UID not in by_concept:
         return None
-    segment = wanted.get(str(by_concept[_TRACKING_ID].get("TextValue", "")))
-    uid = str(by_concept[_TRACKING_UID].get("UID", ""))
+    label = str(by_concept[_TRACKING_ID].get("TextValue", ""))
+    segment = wanted.get(label) or (None if wanted else _drawn(label, by_concept))
+    uid = str(by_concept[TRACKING_UID].get("UID", ""))
     if segment is None or not uid:
         return None
     numbers: dict[str, float] = {}
     for item in items:
-        name, unit = _NUMBERS.get(_concept(item), ("", ""))
+        name, unit = _NUMBERS.get(concept(item), ("", ""))
         measured = item.get("MeasuredValueSequence") or ()
-        methods = [code for child in item.get("ContentSequence") or () if _concept(child) == _METHOD
-                   for code in _answers(child)]  # fmt: skip
+        methods = [code for child in item.get("ContentSequence") or () if concept(child) == _METHOD
+                   for code in answers(child)]  # fmt: skip
         if name == "volume_ml" and methods and _WHOLE not in methods:
             continue
         if name and measured and measured[0].MeasurementUnitsCodeSequence[0].CodeValue == unit:
@@ -152,7 +161,7 @@ def _lesion(group: Dataset, wanted: Mapping[str, Segment], places: Mapping[str, 
         label=segment.label,
         organ=segment.anatomic_region,
         centroid_mm=places.get(uid),
-        target=any(_TARGET in _answers(item) for item in items),
+        target=any(_TARGET in answers(item) for item in items),
         lymph_node=segment.subject is Subject.LYMPH_NODE,
         longest_mm=numbers.get("longest_mm"),
         short_mm=numbers.get("short_mm"),
@@ -160,12 +169,30 @@ def _lesion(group: Dataset, wanted: Mapping[str, Segment], places: Mapping[str, 
     )
 
 
-def _concept(item: Dataset) -> str:
+def _drawn(label: str, items: Mapping[str, Dataset]) -> Segment | None:
+    """What a group says of its region, where no bundle does; None for a structure, which has no diameters."""
+    kind, category, site = (_code(items.get(name)) for name in (_FINDING, _FINDING_CATEGORY, _FINDING_SITE))
+    if not {*_AXES} & {*items} or kind is None or category is None:
+        return None
+    node = (kind.value, kind.scheme) in _NODES
+    subject = Subject.LYMPH_NODE if node else Subject.LESION
+    return Segment(number=0, label=label, category=category, type=kind, anatomic_region=site, subject=subject)
+
+
+def _code(item: Dataset | None) -> Code | None:
+    for code in (item.get("ConceptCodeSequence") or ()) if item is not None else ():
+        return Code(value=str(code.CodeValue), scheme=str(code.CodingSchemeDesignator), meaning=str(code.CodeMeaning))
+    return None
+
+
+def concept(item: Dataset) -> str:
+    """Code Value of what an item of content tells."""
     names = item.get("ConceptNameCodeSequence") or ()
     return str(names[0].get("CodeValue", "")) if names else ""
 
 
-def _answers(item: Dataset) -> tuple[str, ...]:
+def answers(item: Dataset) -> tuple[str, ...]:
+    """Code Values that an item of content has for a value."""
     return tuple(str(code.get("CodeValue", "")) for code in item.get("ConceptCodeSequence") or ())
 
 

@@ -12,8 +12,9 @@ from dicomnode.domain.finding import Findings, Provenance
 from dicomnode.domain.uid import ResultUids
 from dicomnode.report import segmentation
 from dicomnode.report.boundary import encoding
+from dicomnode.report.check import deviation_mm
 from dicomnode.report.extent import extent_of
-from dicomnode.report.frames import position
+from dicomnode.report.placed import check_code, check_corners, planes_of_frames
 
 ROLE = "labelmap"
 
@@ -43,7 +44,7 @@ def write(findings: Findings, provenance: Provenance, uids: ResultUids, *, backg
 
 
 def verify(encoded: bytes, findings: Findings, *, background: bool = True) -> None:
-    """Compare a label map, frame by frame where its own positions say, with the mask that it should show.
+    """Compare a label map, frame by frame where its own geometry says, with the mask that it should show.
 
     Parameters
     ----------
@@ -53,32 +54,28 @@ def verify(encoded: bytes, findings: Findings, *, background: bool = True) -> No
     Raises
     ------
     EncodingError
-        If a frame lies on no image of the source or differs from the mask there, if a part of the mask is in no frame,
-        or if other segments are described.
+        If patient, frame of reference, a code, or the place or image of a frame differs, if a frame differs from the
+        mask there, if a part of the mask is in no frame, or if other segments are described.
     """
     extent = extent_of(findings)
     with encoding("label map read back"):
         found = dcmread(BytesIO(encoded))
-        described = {int(item.SegmentNumber) for item in found.SegmentSequence}
+        items = {int(item.SegmentNumber): item for item in found.SegmentSequence}
         frames = found.pixel_array.reshape(-1, found.Rows, found.Columns)
-        places = [item.PlanePositionSequence[0] for item in found.PerFrameFunctionalGroupsSequence]
-    if described != {*([_BACKGROUND] if background else ()), *extent.numbers.values()}:
-        raise EncodingError(f"label map: found segments {sorted(described)}, needed {sorted(extent.numbers.values())}")
-    planes = {_point(position(plane)): index for index, plane in enumerate(findings.source.planes)}
+    if set(items) != {*([_BACKGROUND] if background else ()), *extent.numbers.values()}:
+        raise EncodingError(f"label map: found segments {sorted(items)}, needed {sorted(extent.numbers.values())}")
+    with encoding("label map read back"):
+        for segment in extent.segments:
+            check_code(items[extent.numbers[segment.number]], segment)
+        indices = planes_of_frames("label map", found, findings)
+        check_corners("label map", found, indices, findings, deviation_mm(findings))
     left = {int(index) for index in np.flatnonzero(extent.mask.any(axis=(1, 2)))}
-    for number, (frame, place) in enumerate(zip(frames, places, strict=True), start=1):
-        index = planes.get(_point(place.ImagePositionPatient))
-        if index is None:
-            raise EncodingError(f"label map: frame {number} lies on no image of the source series")
+    for number, (frame, index) in enumerate(zip(frames, indices, strict=True), start=1):
         needed = np.zeros(frame.shape, dtype=frame.dtype)
-        for segment, value in extent.numbers.items():
-            needed[extent.mask[index] == segment] = value
+        for value, place in extent.numbers.items():
+            needed[extent.mask[index] == value] = place
         if not np.array_equal(frame, needed):
             raise EncodingError(f"label map: frame {number} differs from the mask on image {index + 1}")
         left.discard(index)
     if left:
         raise EncodingError(f"label map: no frame shows the mask on {len(left)} images, first on {min(left) + 1}")
-
-
-def _point(coordinates: object) -> tuple[float, ...]:
-    return tuple(float(one) for one in coordinates)  # type: ignore[attr-defined]

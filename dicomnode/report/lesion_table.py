@@ -66,7 +66,7 @@ def _found(findings: Findings, segment: Segment, leading: tuple[str, ...], compa
     intensities = [
         next((measurement_text(one) for one in mine if measurement_name(one) == name), "") for name in leading
     ]
-    lesion, change = _followed(comparison, segment.number)
+    lesion, change = _followed(findings.comparison, segment.number)
     return Row(
         subject=segment.label + (_TARGET if lesion and lesion.target else ""),
         color_rgb=segment.color_rgb,

@@ -1,10 +1,8 @@
-"""A volume of probabilities or saliencies as a Parametric Map on the grid of its source."""
+"""A volume of probabilities as a Parametric Map on the grid of its source."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from enum import StrEnum
-from typing import Any
 
 import numpy as np
 from highdicom import PlanePositionSequence, VOILUTFunctionValues, VOILUTTransformation, Volume
@@ -31,10 +29,8 @@ from dicomnode.report.references import derive_frames, refer_to_source
 
 ROLE = "map"
 
-#: Quantities and their unit (PS3.16 Annex D, CID 7180; UCUM's unity).
+#: The quantity (PS3.16 Annex D) and its unit, UCUM's unity.
 PROBABILITY = Code(value="122157", scheme="DCM", meaning="Probability")
-CLASS_ACTIVATION = Code(value="130403", scheme="DCM", meaning="Gradient-weighted class activation")
-SALIENCY = Code(value="130404", scheme="DCM", meaning="Saliency")
 NO_UNITS = Code(value="1", scheme="UCUM", meaning="no units")
 
 #: Greatest stored value of 16 bits.
@@ -42,16 +38,6 @@ _MOST = 2**16 - 1
 
 #: Affines that are one and the same but for the rounding of double precision, over a metre.
 _SAME_GRID_MM = 1e-6
-
-
-class Stored(StrEnum):
-    """How values are stored: as they are, or in 65 535 even steps over their range.
-
-    Steps take half the space, and readers without floating point know them.
-    """
-
-    FLOAT32 = "float32"
-    UINT16 = "uint16"
 
 
 def write(
@@ -63,8 +49,7 @@ def write(
     uids: ResultUids,
     *,
     segment: Segment | None = None,
-    stored: Stored = Stored.FLOAT32,
-    slope: float = 1.0,
+    slope: float,
 ) -> Dataset:
     """A Parametric Map (PS3.3 A.75) with one frame per source image and a linear Real World Value Mapping.
 
@@ -73,16 +58,16 @@ def write(
     Parameters
     ----------
     volume
-        float32 on the grid of the source volume, axes (slice, row, column); or uint16, which is stored as it is.
+        uint16 on the grid of the source volume, axes (slice, row, column); stored as it is.
     concept
         The quantity, such as `PROBABILITY`.
     unit
         Its UCUM unit.
     segment
-        What it is the probability or saliency of; None where that cannot be told. Every segment has a map, and thus
-        UIDs, of its own.
+        What it is the probability of; None where that cannot be told. Every segment has a map, and thus UIDs, of its
+        own.
     slope
-        What one step of uint16 is worth.
+        What one stored step is worth.
 
     Returns
     -------
@@ -91,15 +76,13 @@ def write(
     Raises
     ------
     EncodingError
-        If the source mixes patients or series or lacks a frame of reference, and for values that are not finite or
-        lie on another grid.
+        If the source mixes patients or series or lacks a frame of reference, and for values of another type or on
+        another grid.
     """
     source = findings.source
     values = on_images(volume, source)
     (header,) = normalised(source, (0,))
     with encoding(f"parametric map of series {header.SeriesInstanceUID}"):
-        stored = Stored.UINT16 if values.dtype == np.uint16 else stored
-        pixels, mapping, window = _stored(values, slope, stored)
         what = f"{concept.meaning}: {segment.label}" if segment else concept.meaning
         positions = [PlanePositionSequence("PATIENT", position(plane)) for plane in source.planes]
         planes = {_point(place[0]): plane for place, plane in zip(positions, source.planes, strict=True)}
@@ -107,10 +90,10 @@ def write(
             # One image is enough for patient, orientation and pixel measures; the references are written below.
             source_images=[plain(header)],
             plane_positions=positions,
-            pixel_array=pixels,
+            pixel_array=values,
             series_instance_uid=uids.series(ROLE),
             series_number=series_number(ROLE, provenance.rule),
-            sop_instance_uid=uids.instance(_role(concept, segment, stored)),
+            sop_instance_uid=uids.instance(_role(concept, segment)),
             instance_number=segment.number if segment else 1,
             contains_recognizable_visual_features=False,
             real_world_value_mappings=[
@@ -119,12 +102,14 @@ def write(
                     lut_explanation=shortened(what),
                     unit=coded(unit),
                     quantity_definition=coded(concept),
-                    **mapping,
+                    value_range=(0, _MOST),
+                    slope=slope,
+                    intercept=0.0,
                 )
             ],
             voi_lut_transformations=[
                 # Other functions have no windows narrower than one (PS3.3 C.11.2.1.2), as probabilities need.
-                VOILUTTransformation(*window, voi_lut_function=VOILUTFunctionValues.LINEAR_EXACT)
+                VOILUTTransformation(_MOST / 2, float(_MOST), voi_lut_function=VOILUTFunctionValues.LINEAR_EXACT)
             ],
             transfer_syntax_uid=ExplicitVRLittleEndian,
             content_label="AI_MAP",
@@ -161,13 +146,13 @@ def maps_of(findings: Findings, provenance: Provenance, uids: ResultUids) -> Ite
         )
 
 
-def on_images(volume: Volume, source: SourceSeries) -> NDArray[Any]:
-    """Values as the source images show them, (plane, row, column): uint16 as it is, else float32.
+def on_images(volume: Volume, source: SourceSeries) -> NDArray[np.uint16]:
+    """Stored values as the source images show them, (plane, row, column).
 
     Raises
     ------
     EncodingError
-        For values that are not finite or lie on another grid than the source volume.
+        For values of another type or on another grid than the source volume.
     """
     needed = source.volume
     apart_mm = float(np.abs(np.asarray(volume.affine) - np.asarray(needed.affine)).max())
@@ -176,40 +161,15 @@ def on_images(volume: Volume, source: SourceSeries) -> NDArray[Any]:
             f"parametric map: found a grid of {volume.spatial_shape}, {apart_mm:.2g} mm apart, needed the source's of "
             f"{needed.spatial_shape}"
         )
+    if volume.dtype != np.uint16:
+        raise EncodingError(f"parametric map: found values of {volume.dtype}, needed uint16")
     # Annotated for label maps, and true of every type: it moves voxels and makes none.
-    shown: NDArray[Any]
-    if volume.dtype == np.uint16:
-        shown = source.on_planes(volume.array)
-        return shown
-    values = np.asarray(volume.array, dtype=np.float32)
-    unknown = values.size - np.count_nonzero(np.isfinite(values))
-    if unknown:
-        raise EncodingError(f"parametric map: found {unknown} values that are not finite, needed none")
-    shown = source.on_planes(values)  # type: ignore[arg-type]
+    shown: NDArray[np.uint16] = source.on_planes(volume.array)
     return shown
 
 
-def _role(concept: Code, segment: Segment | None, stored: Stored) -> str:
-    return f"{ROLE} {concept.scheme} {concept.value} {segment.number if segment else 0} {stored}"
-
-
-def _stored(
-    values: NDArray[np.float32] | NDArray[np.uint16], slope: float, stored: Stored
-) -> tuple[NDArray[np.float32] | NDArray[np.uint16], dict[str, Any], tuple[float, float]]:
-    """Pixels, what maps them to values (as arguments of highdicom's), and the window, centre and width, of them all."""
-    mapping: dict[str, Any] = {"value_range": (0, _MOST), "slope": slope, "intercept": 0.0}
-    if values.dtype == np.uint16:
-        return values, mapping, (_MOST / 2, float(_MOST))
-    low, high = float(values.min()), float(values.max())
-    if stored is Stored.FLOAT32:
-        # A window has to be wider than nothing (PS3.3 C.11.2.1.2.1).
-        return values, {"value_range": (low, high)}, ((low + high) / 2, (high - low) or 1.0)
-    slope = (high - low) / _MOST or 1.0
-    pixels = np.empty(values.shape, dtype=np.uint16)
-    for plane, of_plane in zip(pixels, values, strict=True):
-        plane[...] = np.rint((of_plane.astype(np.float64) - low) / slope)
-    mapping |= {"slope": slope, "intercept": low}
-    return pixels, mapping, (_MOST / 2, float(_MOST))
+def _role(concept: Code, segment: Segment | None) -> str:
+    return f"{ROLE} {concept.scheme} {concept.value} {segment.number if segment else 0}"
 
 
 def _point(dataset: Dataset) -> tuple[float, ...]:

@@ -62,6 +62,13 @@ def disclaimer(provenance: Provenance) -> str:
     return DISCLAIMER if provenance.research else _CLINICAL_DISCLAIMER
 
 
+def supersedes(provenance: Provenance) -> tuple[str, ...]:
+    """That there was an earlier result, where there was one; few viewers show what a report names as predecessor."""
+    if provenance.predecessor is None:
+        return ()
+    return (f"SUPERSEDES the earlier result of this rule (revision {provenance.revision}, run {provenance.run})",)
+
+
 def headline(provenance: Provenance) -> str:
     """Title of a result that people read as a page."""
     return f"AI result{' (research)' if provenance.research else ''}: {provenance.model.title}"

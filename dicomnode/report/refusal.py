@@ -17,6 +17,8 @@ from highdicom.sr import (
 )
 from pydicom import Dataset
 from pydicom.sr.codedict import codes
+from pydicom.uid import UID
+from pydicom.valuerep import DT
 
 from dicomnode.domain.code import Code
 from dicomnode.domain.finding import Check, Provenance
@@ -29,7 +31,7 @@ from dicomnode.report.content import SUMMARY, comment, language, model_algorithm
 from dicomnode.report.document import document
 from dicomnode.report.heading import NOT_ANALYSED, WITHDRAWN, Heading
 from dicomnode.report.identity import fit, guard_study
-from dicomnode.report.provenance import disclaimer
+from dicomnode.report.provenance import disclaimer, supersedes
 
 _SERIES = CodedConcept("112002", "DCM", "Series Instance UID")
 
@@ -86,7 +88,7 @@ def withdrawal(
     EncodingError
         As `write`.
     """
-    texts = [f"Withdrawn: {ds.get('SeriesDescription', '')}, object {ds.SOPInstanceUID}" for ds in datasets]
+    texts = [_withdrawn(ds) for ds in datasets]
     return _report(WITHDRAWN, coded(code), datasets, reason, texts, provenance, uids)
 
 
@@ -136,10 +138,22 @@ def _content(
     yield [CodeContentItem(name=SUMMARY, value=status, relationship_type=contains)]
     yield [comment(f"{heading.lead}: {reason}")]
     yield [comment(f"{model.title} {model.version} {heading.says} {disclaimer(provenance)}")]
-    for text in (*arrived(provenance), *texts):
+    for text in (*supersedes(provenance), *arrived(provenance), *texts):
         yield [comment(text)]
     for series in dict.fromkeys(str(ds.SeriesInstanceUID) for ds in datasets):
         yield [UIDRefContentItem(name=_SERIES, value=series, relationship_type=contains)]
+
+
+def _withdrawn(ds: Dataset) -> str:
+    """One object as a reader can find it: what it is called, its kind, when it was made, and its UID."""
+    made = f"{ds.get('InstanceCreationDate') or ''}{str(ds.get('InstanceCreationTime') or '')[:6]}"
+    try:
+        when = f" of {DT(made):%Y-%m-%d %H:%M:%S}" if made else ""
+    except ValueError:
+        when = ""
+    kind = f"{UID(ds.SOPClassUID).name}{when}"
+    named = ", ".join(filter(None, (str(ds.get("SeriesDescription") or ""), kind)))
+    return f"Withdrawn: {named}, object {ds.SOPInstanceUID}"
 
 
 def _verdict(check: Check) -> str:

@@ -1,4 +1,4 @@
-"""The rejection note by which an archive hides what it names."""
+"""The rejection note by which an archive that is set up for it hides what it names."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ TITLES = {
 def write(datasets: Sequence[Dataset], reason: str, title: Code, provenance: Provenance, uids: ResultUids) -> Dataset:
     """A Key Object Selection (PS3.3 A.35.4, TID 2010) of objects that do not stand any more.
 
-    An archive that knows the profile Imaging Object Change Management hides them and the note; others keep both.
+    What an archive of the profile Imaging Object Change Management does is its configuration (IHE RAD TF-3 4.66.4.1.3):
+    it may go on showing what is rejected for quality, and hides what is rejected for safety. Others keep both.
 
     Parameters
     ----------

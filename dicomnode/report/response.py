@@ -8,6 +8,7 @@ from highdicom.sr import (
     CodedConcept,
     CompositeContentItem,
     ContentItem,
+    DateContentItem,
     ImageContentItem,
     MeasurementsAndQualitativeEvaluations,
     QualitativeEvaluation,
@@ -22,8 +23,17 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code as DictionaryCode
 
 from dicomnode.domain.code import Code
-from dicomnode.domain.response import Assessment, Change, Comparison, Lesion, Reference, Standing, TimePoint
-from dicomnode.domain.uid import ResultUids, derived_uid
+from dicomnode.domain.response import (
+    Assessment,
+    Change,
+    Comparison,
+    Lesion,
+    Reference,
+    Standing,
+    TimePoint,
+    sums_uid,
+)
+from dicomnode.domain.uid import ResultUids
 from dicomnode.report.code import coded
 from dicomnode.report.compared import CRITERIA
 from dicomnode.report.provenance import shortened
@@ -31,7 +41,7 @@ from dicomnode.report.provenance import shortened
 _PRIVATE = "99DICOMNODE"
 
 #: What the response was judged by (CID 6147); thresholds of volume have no code.
-_METHODS = {
+METHODS = {
     "recist": Code(value="126081", scheme="DCM", meaning="RECIST 1.1"),
     "who": Code(value="112029", scheme="DCM", meaning="WHO"),
     "rano": Code(value="C114879", scheme="NCIt", meaning="RANO"),
@@ -40,6 +50,10 @@ _METHODS = {
 
 #: Codes of the sums; a Code Value has 16 characters at most (PS3.3 section 8.1).
 _SUMS = {"recist": "SUM-DIAM", "who": "SUM-PROD", "rano": "SUM-PROD", "volume": "SUM-VOL"}
+
+#: Study dates of the sums that a later report needs where those studies are not at hand.
+DAY_OF_BASELINE = ("DAY-BASE", _PRIVATE, "Study date of the baseline")
+DAY_OF_NADIR = ("DAY-NADIR", _PRIVATE, "Study date of the lowest sum")
 
 _RESPONSE = CodedConcept("112020", "DCM", "Response Evaluation")
 _CATEGORY_AT_BASELINE = CodedConcept("112016", "DCM", "Baseline Category")
@@ -120,9 +134,9 @@ def comparison_groups(comparison: Comparison | None, uids: ResultUids) -> list[M
 
     A lesion of earlier that the present study lacks says in its last group what became of it.
     """
-    if comparison is None or not comparison.priors:
+    if comparison is None:
         return []
-    groups = [_assessed(one, uids) for one in comparison.assessments]
+    groups = [_assessed(one, uids, order) for order, one in enumerate(comparison.assessments)]
     gone = {change.before.tracking_uid: change for change in comparison.changes if change.before and not change.now}
     for order in range(len(comparison.priors), 0, -1):
         point = comparison.priors[order - 1]
@@ -143,13 +157,21 @@ def prior_evidence(comparison: Comparison | None) -> list[Dataset]:
     return [_dataset(one) for point in (comparison.priors if comparison else ()) for one in point.references]
 
 
-def _assessed(one: Assessment, uids: ResultUids) -> MeasurementsAndQualitativeEvaluations:
+def sum_codes(criterion: str) -> tuple[str, str, str]:
+    """Code Values of the sum at baseline, at the nadir, and of the smallest one where studies are missing."""
+    code = _SUMS.get(criterion, "SUM")
+    return f"{code}-BASE", f"{code}-NADIR", f"{code}-LEAST"
+
+
+def _assessed(one: Assessment, uids: ResultUids, order: int) -> MeasurementsAndQualitativeEvaluations:
     title, summed = CRITERIA.get(one.criterion, (one.criterion, "sum"))
     code, summed = _SUMS.get(one.criterion, "SUM"), summed.capitalize()
+    base, nadir, least = sum_codes(one.criterion)
+    lowest = (nadir, "at nadir") if one.every_study else (least, "at the lowest of the studies at hand")
     sums = (
         (CodedConcept(code, _PRIVATE, summed), one.now),
-        (CodedConcept(f"{code}-BASE", _PRIVATE, f"{summed} at baseline"), one.baseline),
-        (CodedConcept(f"{code}-NADIR", _PRIVATE, f"{summed} at nadir"), one.nadir),
+        (CodedConcept(base, _PRIVATE, f"{summed} at baseline"), one.baseline),
+        (CodedConcept(lowest[0], _PRIVATE, f"{summed} {lowest[1]}"), one.nadir),
     )
     items = [_number(name, value, coded(one.unit)) for name, value in sums if value is not None]
     for since, percent in (("baseline", one.percent_from_baseline), ("nadir", one.percent_from_nadir)):
@@ -157,16 +179,24 @@ def _assessed(one: Assessment, uids: ResultUids) -> MeasurementsAndQualitativeEv
             name = CodedConcept(f"CHANGE-{since.upper()}", _PRIVATE, f"Change of the sum from {since}")
             items.append(_number(name, percent, codes.UCUM.Percent))
     category = [QualitativeEvaluation(name=_RESPONSE, value=coded(one.category))] if one.category else []
-    return MeasurementsAndQualitativeEvaluations(
+    group = MeasurementsAndQualitativeEvaluations(
         tracking_identifier=TrackingIdentifier(
-            # The same at all times of a patient, as the targets are.
-            uid=derived_uid("response", one.criterion, *one.targets) if one.targets else uids.tracking(_UNTRACKED),
-            identifier=shortened(f"Target lesions by {title}"),
+            uid=sums_uid(one.criterion, one.targets) if one.targets else uids.tracking(_UNTRACKED - order),
+            identifier=shortened(f"{'All' if one.criterion == 'volume' else 'Target'} lesions by {title}"),
         ),
-        method=coded(_METHODS[one.criterion]) if one.criterion in _METHODS else None,
+        method=coded(METHODS[one.criterion]) if one.criterion in METHODS else None,
         measurements=items,
         qualitative_evaluations=category,
     )
+    # TID 1501 has no row for the day of a number that is not of this study; its content is extensible.
+    for day_name, day in ((DAY_OF_BASELINE, one.baseline_day), (DAY_OF_NADIR, one.nadir_day)):
+        if day is not None:
+            group[0].ContentSequence.append(
+                DateContentItem(
+                    name=CodedConcept(*day_name), value=day, relationship_type=RelationshipTypeValues.CONTAINS
+                )
+            )
+    return group
 
 
 #: Segments count from 1; scores have -1 and classes from -2 downwards, of which there are few.

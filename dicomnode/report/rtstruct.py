@@ -11,7 +11,7 @@ from dicomnode.domain.uid import ResultUids
 from dicomnode.report.boundary import encoding
 from dicomnode.report.extent import extent_of
 from dicomnode.report.normalise import normalised
-from dicomnode.report.provenance import disclaimer, shortened
+from dicomnode.report.provenance import disclaimer, shortened, supersedes
 from dicomnode.report.references import refer_to_source
 from dicomnode.report.result import ResultObject
 from dicomnode.report.roi import contours, definition, observation
@@ -53,7 +53,7 @@ def write(findings: Findings, provenance: Provenance, uids: ResultUids) -> Datas
         result.PositionReferenceIndicator = header.get("PositionReferenceIndicator") or ""
         result.StructureSetLabel = "AI_RTSTRUCT"
         result.StructureSetName = shortened(f"{provenance.model.title} {provenance.model.version}")
-        result.StructureSetDescription = disclaimer(provenance)
+        result.StructureSetDescription = " ".join((*supersedes(provenance), disclaimer(provenance)))
         result.StructureSetDate, result.StructureSetTime = result.ContentDate, result.ContentTime
         # Of the dates only those of the structure set belong to this object.
         del result.ContentDate, result.ContentTime

@@ -89,8 +89,7 @@ def write(
             instance_number=1,
             transfer_syntax_uid=RLELossless if labelmap else ExplicitVRLittleEndian,
             content_label="AI_SEG_RESEARCH" if provenance.research else "AI_SEG",
-            content_description=("RESEARCH ONLY, " if provenance.research else "")
-            + "AI result, not for primary diagnosis",
+            content_description=_content(provenance),
             omit_empty_frames=not empty_frames,
             specific_character_set="ISO_IR 192",
             **equipment(provenance),
@@ -103,6 +102,12 @@ def write(
             result.BodyPartExamined = header.BodyPartExamined
         _fix_dimension_organization(result)
     return result
+
+
+def _content(provenance: Provenance) -> str:
+    """At most 64 characters (PS3.5 6.2, LO)."""
+    marks = ("RESEARCH ONLY", provenance.research), ("SUPERSEDES earlier", provenance.predecessor is not None)
+    return ", ".join((*(text for text, holds in marks if holds), "AI, not for primary diagnosis"))
 
 
 def _point(dataset: Dataset) -> tuple[float, ...]:

@@ -12,12 +12,6 @@ from dicomnode.store.database import Database
 from dicomnode.store.files import Files
 
 
-#: Of a delivery: results of a study that is about to change, or that an operator looks into, have to wait; what takes
-#: results back has not.
-_MAY_GO = "((study.state <> 'receiving' AND study.held = '') OR result.occasion = 'withdrawal')"
-_NO_WITHDRAWAL = "result_id NOT IN (SELECT result_id FROM result WHERE occasion = 'withdrawal')"
-
-
 class Deliveries:
     """The outbox. Methods that write expect to be called inside `Database.transaction`."""
 
@@ -86,13 +80,18 @@ class Deliveries:
             self._db.event(row["study_instance_uid"], "delivery", f"{role} to {destination}", "left out", reason)
 
     def destinations(self) -> list[str]:
-        """Peers that something waits for now, those in back-off left out."""
+        """Peers that something waits for now, those in back-off left out.
+
+        Results of a study that is about to change, or that an operator looks into, have to wait; what takes results
+        back has not.
+        """
         now = self._db.now()
         rows = self._db.rows(
             "SELECT DISTINCT destination FROM delivery JOIN study USING (study_instance_uid)"
             " JOIN result USING (result_id) LEFT JOIN backoff ON backoff.peer = destination"
             " WHERE (delivery.state = 'waiting' OR (delivery.state = 'running' AND lease_expires_at < ?))"
-            f" AND {_MAY_GO} AND (next_try_at IS NULL OR next_try_at <= ?)",
+            " AND ((study.state <> 'receiving' AND study.held = '') OR result.occasion = 'withdrawal')"
+            " AND (next_try_at IS NULL OR next_try_at <= ?)",
             now, now,
         )  # fmt: skip
         return [row["destination"] for row in rows]
@@ -112,19 +111,20 @@ class Deliveries:
         self._db.execute(
             "UPDATE delivery SET state = 'cancelled', reason = 'inputs were replaced', changed_at = ?"
             " WHERE state = 'waiting' AND destination = ? AND job_id IN (SELECT job_id FROM job WHERE superseded = 1)"
-            f" AND {_NO_WITHDRAWAL}",
+            " AND result_id NOT IN (SELECT result_id FROM result WHERE occasion = 'withdrawal')",
             now, destination,
         )  # fmt: skip
         # What was being sent when it was taken back, and comes back for another try.
         self._db.execute(
             "UPDATE delivery SET state = 'cancelled', reason = 'retracted', changed_at = ?"
             " WHERE state = 'waiting' AND destination = ? AND job_id IN (SELECT job_id FROM job WHERE retracted <> '')"
-            f" AND {_NO_WITHDRAWAL}",
+            " AND result_id NOT IN (SELECT result_id FROM result WHERE occasion = 'withdrawal')",
             now, destination,
         )  # fmt: skip
         row = self._db.row(
             "SELECT delivery.job_id FROM delivery JOIN study USING (study_instance_uid) JOIN result USING (result_id)"
-            f" WHERE delivery.state = 'waiting' AND destination = ? AND {_MAY_GO}"
+            " WHERE delivery.state = 'waiting' AND destination = ?"
+            " AND ((study.state <> 'receiving' AND study.held = '') OR result.occasion = 'withdrawal')"
             " AND NOT EXISTS (SELECT 1 FROM backoff WHERE peer = destination AND next_try_at > ?)"
             " ORDER BY delivery_id LIMIT 1",
             destination, now,
@@ -231,7 +231,8 @@ class Deliveries:
         return self._db.execute(
             "UPDATE delivery SET state = 'waiting', reason = 'by an operator', changed_at = ?, attempts = 0"
             " WHERE state = 'failed' AND study_instance_uid = ?"
-            f" AND (job_id IN (SELECT job_id FROM job WHERE superseded = 0 AND retracted = '') OR NOT {_NO_WITHDRAWAL})",
+            " AND (job_id IN (SELECT job_id FROM job WHERE superseded = 0 AND retracted = '')"
+            "  OR result_id IN (SELECT result_id FROM result WHERE occasion = 'withdrawal'))",
             now, study_instance_uid,
         )  # fmt: skip
 
@@ -239,7 +240,8 @@ class Deliveries:
         """Cancel what still waits, but for what takes results back; how many deliveries."""
         return self._db.execute(
             "UPDATE delivery SET state = 'cancelled', reason = 'by an operator', changed_at = ?"
-            f" WHERE state = 'waiting' AND study_instance_uid = ? AND {_NO_WITHDRAWAL}",
+            " WHERE state = 'waiting' AND study_instance_uid = ?"
+            " AND result_id NOT IN (SELECT result_id FROM result WHERE occasion = 'withdrawal')",
             self._db.now(), study_instance_uid,
         )  # fmt: skip
 

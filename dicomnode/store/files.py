@@ -23,8 +23,8 @@ class Files:
 
     `incoming/` takes what is still being received, `studies/<study>/` what has arrived, `results/<study>/` what
     this node made, `priors/<study>/` what was fetched of earlier studies. All lie on one file system, so that a link
-    or rename is atomic. `notices/<study>/` has what is told beside results, by whichever process; it is not swept,
-    since another may be writing there, and a crash leaves no more than one report in it.
+    or rename is atomic. `notices/<study>/` has what is told beside results, by whichever process; since another may be
+    writing there at any time, only what has lain there for a while is swept.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -67,10 +67,11 @@ class Files:
         """Where a kept file lies."""
         return self.folder / relative
 
-    def sweep(self, kind: str, known: Callable[[str], set[str]], since: float) -> list[str]:
-        """Remove what a crash left behind: files of `kind` (studies or results) that no row names; what was removed.
+    def sweep(self, kind: str, known: Callable[[str], set[str]], since: float, until: float | None = None) -> list[str]:
+        """Remove what a crash left behind: files of `kind` that no row names; what was removed.
 
-        Only safe while nothing of that kind is being written. Sweeping `studies` clears `incoming` too.
+        Only safe while nothing of that kind is being written, or with `until`. Sweeping `studies` clears `incoming`
+        too.
 
         Parameters
         ----------
@@ -79,6 +80,8 @@ class Files:
         since
             Folders that did not change after this POSIX time are passed over: a crash leaves traces only where
             something was being written, and a store has many folders.
+        until
+            Files that changed after this POSIX time stay; None: all are looked at.
         """
         left = [path for path in self.incoming.iterdir() if path.is_file()] if kind == "studies" else []
         for folder in (self.folder / kind).iterdir():
@@ -87,6 +90,7 @@ class Files:
                 left += [
                     path for path in folder.iterdir()
                     if path.is_file() and str(path.relative_to(self.folder)) not in rows
+                    and (until is None or path.stat().st_mtime < until)
                 ]  # fmt: skip
         for path in left:
             path.unlink()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from sqlite3 import Row
 
@@ -232,29 +232,32 @@ class Jobs:
         )  # fmt: skip
 
     def predecessor(self, job: Job) -> PriorReport | None:
-        """The newest report on the same study, rule and frame of reference that was sent before that of this job.
+        """The newest report on the same study, rule and frame of reference that each destination has, in one.
 
-        Also the one that tells of this job's missed deadline, if it is on its way just now.
+        Destinations have it in different forms, and some may have an older one alone; the newest is named first. Also
+        the one that tells of this job's missed deadline, if it is on its way just now. What was taken back is none.
         """
-        row = self._db.row(
-            "SELECT result.*, job.study_instance_uid FROM result JOIN job USING (job_id)"
+        rows = self._db.rows(
+            "SELECT result.*, job.study_instance_uid, MAX(result_id) AS newest FROM delivery"
+            " JOIN result USING (result_id) JOIN job ON job.job_id = result.job_id"
             " WHERE kind IN ('sr', 'refusal') AND job.study_instance_uid = ? AND rule = ?"
-            " AND frame_of_reference_uid ="
-            " (SELECT frame_of_reference_uid FROM job WHERE job_id = ?)"
-            " AND NOT (result.job_id = ? AND kind = 'sr')"
-            " AND EXISTS (SELECT 1 FROM delivery WHERE delivery.result_id = result.result_id"
-            "  AND (state = 'done' OR (state = 'running' AND occasion = 'overdue')))"
-            " ORDER BY result_id DESC LIMIT 1",
+            " AND frame_of_reference_uid = (SELECT frame_of_reference_uid FROM job WHERE job_id = ?)"
+            " AND NOT (result.job_id = ? AND kind = 'sr') AND (retracted = '' OR occasion = 'withdrawal')"
+            " AND (delivery.state = 'done' OR (delivery.state = 'running' AND occasion = 'overdue'))"
+            # Of the columns beside MAX, SQLite gives those of the row that holds it.
+            " GROUP BY destination ORDER BY newest DESC",
             job.study_instance_uid, job.rule, job.job_id, job.job_id,
         )  # fmt: skip
-        if row is None:
-            return None
-        return PriorReport(
-            study_instance_uid=row["study_instance_uid"],
-            series_instance_uid=row["series_instance_uid"],
-            sop_class_uid=row["sop_class_uid"],
-            sop_instance_uid=row["sop_instance_uid"],
-        )
+        found = [
+            PriorReport(
+                study_instance_uid=row["study_instance_uid"],
+                series_instance_uid=row["series_instance_uid"],
+                sop_class_uid=row["sop_class_uid"],
+                sop_instance_uid=row["sop_instance_uid"],
+            )
+            for row in {row["newest"]: row for row in rows}.values()
+        ]
+        return replace(found[0], others=tuple(found[1:])) if found else None
 
     def is_own(self, sop_instance_uid: str) -> bool:
         """Whether this node made the object."""

@@ -9,11 +9,28 @@ from datetime import date, datetime, timedelta
 from sqlite3 import Row
 
 from dicomnode.domain.clock import from_text, to_text
-from dicomnode.domain.prior import Prior, PriorFile, PriorKind, PriorWish
+from dicomnode.domain.prior import CLEANED_UP, Prior, PriorFile, PriorKind, PriorWish
 from dicomnode.store.database import Database
 from dicomnode.store.files import Files
 
 _DATE = "%Y%m%d"
+
+#: What can be worked on at a source. Not what was fetched for an analysis whose newest run is under way or of which
+#: something is still to be sent: its first result comes first.
+_DUE = (
+    "SELECT prior_search.*, job.rule FROM prior_search JOIN job USING (job_id)"
+    " WHERE prior_search.state IN ('waiting', 'fetched') AND source = ? AND next_try_at <= ?"
+    " AND NOT (prior_search.state = 'fetched' AND EXISTS (SELECT 1 FROM job AS new"
+    "  WHERE new.run = (SELECT MAX(run) FROM job AS any WHERE any.study_instance_uid = job.study_instance_uid"
+    "   AND any.rule = job.rule AND any.input_digest = job.input_digest AND any.recipe_digest = job.recipe_digest)"
+    "  AND new.study_instance_uid = job.study_instance_uid AND new.rule = job.rule"
+    "  AND new.input_digest = job.input_digest AND new.recipe_digest = job.recipe_digest"
+    "  AND NOT new.superseded AND new.retracted = '' AND (new.state = 'running'"
+    "   OR (new.state = 'waiting' AND new.attempts > 0)"
+    "   OR (new.state IN ('done', 'failed') AND EXISTS (SELECT 1 FROM delivery WHERE delivery.job_id = new.job_id"
+    "    AND delivery.state IN ('waiting', 'running'))))))"
+    " ORDER BY next_try_at, search_id LIMIT 1"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,10 +95,13 @@ class Searches:
             "  WHERE new.job_id = ? AND old.job_id < new.job_id)",
             self._db.now(), job_id,
         )  # fmt: skip
-        if wish is None:
-            return
-        until = to_text(self._db.clock() + timedelta(seconds=wish.wait_seconds))
-        for source in wish.peers:
+        if wish is not None:
+            self.want(job_id, study_instance_uid, wish.peers, wish.wait_seconds)
+
+    def want(self, job_id: int, study_instance_uid: str, sources: Iterable[str], wait_seconds: float) -> None:
+        """Look for priors of a job at these peers."""
+        until = to_text(self._db.clock() + timedelta(seconds=wait_seconds))
+        for source in sources:
             self._db.execute(
                 "INSERT INTO prior_search (job_id, study_instance_uid, source, changed_at, give_up_at, next_try_at)"
                 " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
@@ -89,13 +109,11 @@ class Searches:
             )  # fmt: skip
 
     def due(self, source: str) -> Search | None:
-        """What can be worked on at a source now, the oldest job first."""
-        row = self._db.row(
-            "SELECT prior_search.*, job.rule FROM prior_search JOIN job USING (job_id)"
-            " WHERE prior_search.state IN ('waiting', 'fetched') AND source = ? AND next_try_at <= ?"
-            " ORDER BY next_try_at, search_id LIMIT 1",
-            source, self._db.now(),
-        )  # fmt: skip
+        """What can be worked on at a source now, the longest due first.
+
+        What was fetched is due once it can be handed over, so that nobody has to look again and again.
+        """
+        row = self._db.row(_DUE, source, self._db.now())
         if row is None:
             return None
         return Search(
@@ -166,6 +184,11 @@ class Searches:
         self._db.execute(
             "UPDATE prior_search SET found = ? WHERE search_id = ?", json.dumps(list(found)), search.search_id
         )
+
+    def chosen(self, search: Search) -> tuple[str, ...]:
+        """Which studies were being fetched last."""
+        row = self._db.row("SELECT found FROM prior_search WHERE search_id = ?", search.search_id)
+        return tuple(json.loads(row["found"])) if row else ()
 
     def leave(self, search: Search, state: str, reason: str) -> None:
         """Move on to `fetched`, `done`, `failed` or `cancelled`."""
@@ -248,7 +271,7 @@ class Searches:
 
 
 def frozen(db: Database, files: Files, job_id: int) -> tuple[Prior, ...]:
-    """The priors that a job was given, the oldest first; one whose files were cleaned up since is left out."""
+    """The priors that a job was given, the oldest first; one whose files were cleaned up since says so."""
     members: dict[str, list[PriorFile]] = {}
     for row in db.rows("SELECT * FROM job_prior_file WHERE job_id = ? ORDER BY position", job_id):
         members.setdefault(row["study_instance_uid"], []).append(_file(row, files))
@@ -258,12 +281,15 @@ def frozen(db: Database, files: Files, job_id: int) -> tuple[Prior, ...]:
             study_instance_uid=row["study_instance_uid"],
             study_date=date.fromisoformat(row["study_date"]),
             source=row["source"],
-            files=tuple(members[row["study_instance_uid"]]),
-            remark=row["remark"],
+            files=tuple(members.get(row["study_instance_uid"], ())),
+            remark=row["remark"] if row["study_instance_uid"] in members else _gone(row["source"]),
         )
         for row in rows
-        if row["study_instance_uid"] in members
     )
+
+
+def _gone(source: str) -> str:
+    return f"{CLEANED_UP}: what was fetched from {source} was cleaned up"
 
 
 def _file(row: Row, files: Files) -> PriorFile:

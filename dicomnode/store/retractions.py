@@ -11,6 +11,7 @@ from dicomnode.domain.clock import from_text
 from dicomnode.domain.finding import PriorReport
 from dicomnode.store.database import Database
 from dicomnode.store.files import Files
+from dicomnode.store.jobs import Plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,15 +85,6 @@ class Retractions:
             for (job_id, destination), results in found.items()
         ]
 
-    def stayed(self, study_instance_uid: str, rule: str, frame_of_reference_uid: str) -> str:
-        """Why a rule is to analyse nothing here unasked: its newest analysis was taken back; else ""."""
-        row = self._db.row(
-            "SELECT retracted FROM job WHERE study_instance_uid = ? AND rule = ? AND frame_of_reference_uid = ?"
-            " AND refusal = '' ORDER BY job_id DESC LIMIT 1",
-            study_instance_uid, rule, frame_of_reference_uid,
-        )  # fmt: skip
-        return "" if row is None else str(row["retracted"])
-
     def receiving(self, study_instance_uid: str) -> bool:
         """Whether a study has not settled, so that its rules are still to be held against it."""
         row = self._db.row("SELECT state FROM study WHERE study_instance_uid = ?", study_instance_uid)
@@ -112,6 +104,20 @@ class Retractions:
         return self._db.execute(
             "UPDATE job SET retracted = ? WHERE retracted = '' AND study_instance_uid = ?", reason, study_instance_uid
         )
+
+
+def stayed(db: Database, study_instance_uid: str, plan: Plan) -> str:
+    """Why other inputs of a rule are not to be analysed unasked: its newest analysis was taken back; else ""."""
+    row = db.row(
+        "SELECT * FROM job WHERE study_instance_uid = ? AND rule = ? AND frame_of_reference_uid = ? AND refusal = ''"
+        " ORDER BY job_id DESC LIMIT 1",
+        study_instance_uid, plan.rule, plan.frame_of_reference_uid,
+    )  # fmt: skip
+    if row is None or not row["retracted"]:
+        return ""
+    # Of exactly what was taken back there is a job already, so that nothing is analysed or told a second time.
+    same = (row["input_digest"], row["recipe_digest"]) == (plan.input_digest, plan.recipe_digest)
+    return "" if same and not row["superseded"] else str(row["retracted"])
 
 
 def _tells(row: Row) -> bool:

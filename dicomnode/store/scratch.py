@@ -36,14 +36,37 @@ class Scratch:
         """Note that these series are being fetched."""
         for uid in series_instance_uids:
             self._db.execute(
-                "INSERT INTO prior_series (study_instance_uid, series_instance_uid, source, asked_at)"
-                " VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET source = excluded.source, asked_at = excluded.asked_at",
+                "INSERT INTO prior_series (study_instance_uid, series_instance_uid, source, asked_at, fetching)"
+                " VALUES (?, ?, ?, ?, 1) ON CONFLICT DO UPDATE"
+                " SET source = excluded.source, asked_at = excluded.asked_at, fetching = 1",
                 study_instance_uid, uid, source, self._db.now(),
             )  # fmt: skip
+
+    def answered(self, study_instance_uid: str, series_instance_uid: str, *, whole: bool) -> None:
+        """Note that a series is no longer being fetched; what was whole once stays so."""
+        self._db.execute(
+            "UPDATE prior_series SET fetching = 0, whole = MAX(whole, ?)"
+            " WHERE study_instance_uid = ? AND series_instance_uid = ?",
+            int(whole), study_instance_uid, series_instance_uid,
+        )  # fmt: skip
+
+    def idle(self, source: str) -> None:
+        """Note that nothing is being fetched from a source, as after the end of a process that was at it."""
+        self._db.execute("UPDATE prior_series SET fetching = 0 WHERE fetching AND source = ?", source)
+
+    def expected(self, study_instance_uid: str, series_instance_uid: str, source: str) -> bool:
+        """Whether a source is being asked for the series just now."""
+        row = self._series(study_instance_uid, series_instance_uid)
+        return row is not None and bool(row["fetching"]) and row["source"] == source
 
     def asked(self, study_instance_uid: str, series_instance_uid: str) -> bool:
         """Whether this node has asked for the series."""
         return self._series(study_instance_uid, series_instance_uid) is not None
+
+    def whole(self, study_instance_uid: str, series_instance_uid: str) -> bool:
+        """Whether all that a source listed of the series has come."""
+        row = self._series(study_instance_uid, series_instance_uid)
+        return row is not None and bool(row["whole"])
 
     def objects(self, study_instance_uid: str, series_instance_uid: str) -> set[str]:
         """SOP Instance UIDs of what has come of a series."""
@@ -84,11 +107,11 @@ class Scratch:
         )  # fmt: skip
 
     def load(self, study_instance_uid: str) -> Study:
-        """What has come of a study, series and instances in order of arrival."""
+        """The series of a study that have come whole, series and instances in order of arrival."""
         headers = {
             row["series_instance_uid"]: json.loads(row["header"])
             for row in self._db.rows(
-                "SELECT * FROM prior_series WHERE study_instance_uid = ? AND header <> ''", study_instance_uid
+                "SELECT * FROM prior_series WHERE study_instance_uid = ? AND header <> '' AND whole", study_instance_uid
             )
         }
         instances: dict[str, list[Instance]] = {}
@@ -96,7 +119,8 @@ class Scratch:
             "SELECT * FROM prior_object WHERE study_instance_uid = ? ORDER BY object_id", study_instance_uid
         ):
             uid = row["series_instance_uid"]
-            instances.setdefault(uid, []).append(self._instance(row, headers[uid]))
+            if uid in headers:
+                instances.setdefault(uid, []).append(self._instance(row, headers[uid]))
         return Study(
             study_instance_uid=study_instance_uid, revision=1, calling_aet="", called_aet="", address="", peer="",
             series=tuple(Series(series_instance_uid=uid, instances=tuple(own)) for uid, own in instances.items()),

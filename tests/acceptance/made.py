@@ -12,8 +12,10 @@ import numpy.typing as npt
 from dicomnode.domain.code import Code
 from dicomnode.domain.finding import Findings, ProbabilityMap, Provenance, Segmentation, SourceSeries
 from dicomnode.domain.model import InputSpec, ModelSpec, ModelStatus, Segment, Task, TileSpec, Weights
+from dicomnode.domain.network import Peer
 from dicomnode.domain.uid import ResultUids
 from dicomnode.flow.encode import Output, encoded
+from dicomnode.flow.takers import Taker
 from dicomnode.measure import intensity, size
 
 _ABNORMAL = Code(value="49755003", scheme="SCT", meaning="Morphologically Abnormal Structure")
@@ -120,6 +122,11 @@ def _covered(source: SourceSeries) -> npt.NDArray[np.uint8]:
     return array
 
 
+def taker(wanted: Sequence[str]) -> Taker:
+    """A destination that lists everything and was never asked, so that reports come in all their forms."""
+    return Taker(peer=Peer(name="PACS", aet="PACS", host="127.0.0.1", port=104, outputs=tuple(wanted)))
+
+
 def results_on(source: SourceSeries, wanted: Sequence[str]) -> Iterator[Output]:
     """The objects that the node makes of the made mask and its probabilities."""
-    yield from encoded(findings_on(source), wanted, PROVENANCE, uids(source))
+    yield from encoded(findings_on(source), wanted, PROVENANCE, uids(source), [taker(wanted)])

@@ -19,10 +19,10 @@ import SimpleITK
 from dicomnode.domain.finding import Findings, SourceSeries
 from dicomnode.flow.encode import Output, encoded
 from dicomnode.infer.read.volume import read_series
-from tests.acceptance.made import PROVENANCE, SEGMENTS, findings_on, uids
+from tests.acceptance.made import PROVENANCE, SEGMENTS, findings_on, taker, uids
 from tests.acceptance.reading import dump
 from tests.acceptance.test_every_series import placed, series_below
-from tests.acceptance.validators import dciodvfy, program, unexplained
+from tests.acceptance.validators import dcentvfy, dciodvfy, program, unexplained
 from tests.series.expected import READS
 
 pytestmark = [
@@ -75,7 +75,7 @@ def case(request: pytest.FixtureRequest, real_data: Path, tmp_path_factory: pyte
     if READS[request.param].placed:
         images = placed(images, folder)
     findings = findings_on(read_series(images))
-    outputs = tuple(encoded(findings, WANTED, PROVENANCE, uids(findings.source)))
+    outputs = tuple(encoded(findings, WANTED, PROVENANCE, uids(findings.source), [taker(WANTED)]))
     assert {one.kind for one in outputs} == set(WANTED)
     files = {}
     for one in outputs:
@@ -88,6 +88,15 @@ def test_dciodvfy_says_nothing_that_the_table_does_not_explain(case: Case) -> No
     inherited = dciodvfy(case.images[0])
     for role, file in case.files.items():
         assert unexplained("dciodvfy", dciodvfy(file), inherited=inherited) == [], role
+
+
+def test_dcentvfy_finds_the_results_in_agreement_with_their_images(case: Case) -> None:
+    study = str(case.source.datasets[0].StudyInstanceUID)
+    # What it says of the images alone is theirs; beside the results the same words stand for the same images.
+    inherited = dcentvfy(case.images)
+    told = dcentvfy([*case.images, *case.files.values()])
+    left = [line for line in told if line not in inherited]
+    assert unexplained("dcentvfy", left, study=study) == []
 
 
 def test_dcmtk_renders_every_report(case: Case) -> None:

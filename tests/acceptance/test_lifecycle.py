@@ -74,6 +74,20 @@ def test_a_second_node_on_the_same_store_fails_and_says_why(make_node: MakeNode,
     assert node.stop() == 0
 
 
+def test_a_node_whose_port_is_taken_says_so_and_ends_instead_of_trying_for_ever(
+    make_node: MakeNode, pacs: CountingPacs
+) -> None:
+    node = make_node(port=pacs.port)
+
+    ended = node.command("run")
+
+    # Not 2, after which systemd would not try again; whatever has the port may let go of it.
+    assert ended.returncode == 1
+    assert f"node.port = '127.0.0.1:{pacs.port}': cannot listen there: Address already in use" in ended.stderr
+    assert "process cannot run; the node ends" in ended.stderr
+    assert node.processes() == {}
+
+
 def test_results_wait_for_a_pacs_that_is_away_and_it_is_not_called_all_the_time(
     make_node: MakeNode, pacs: CountingPacs, ct: Ct
 ) -> None:

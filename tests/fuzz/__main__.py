@@ -7,6 +7,7 @@ import os
 import resource
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic
@@ -66,11 +67,18 @@ def _target(name: str, first: int, count: int, seed: int) -> int:
 def _child(name: str, first: int, count: int, seed: int) -> int:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     with TemporaryDirectory() as folder:
-        runner = Runner(name, Path(folder), seed, INPUT_SECONDS, told=sys.stdout)
-        runner.run(first, count)
-    sys.stdout.flush()
-    # Threads of a library that outlive the target must not keep the process.
-    os._exit(0)
+        status = 1
+        try:
+            Runner(name, Path(folder), seed, INPUT_SECONDS, told=sys.stdout).run(first, count)
+            status = 0
+        except BaseException:
+            traceback.print_exc()
+            raise
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            # Threads that outlive the target must not keep the process.
+            os._exit(status)
 
 
 if __name__ == "__main__":

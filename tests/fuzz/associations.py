@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import threading
 from collections.abc import Callable
@@ -131,7 +132,11 @@ class Associations:
         address = ("127.0.0.1", self._listener.port)
         with socket.create_connection(address, _PATIENCE_SECONDS) as peer, suppress(ConnectionError):
             peer.sendall(self.input(number, seed))
-            peer.shutdown(socket.SHUT_WR)
+            try:
+                peer.shutdown(socket.SHUT_WR)
+            except OSError as error:
+                if error.errno != errno.ENOTCONN:  # the node has hung up already
+                    raise
             while peer.recv(65536):
                 pass
         assert monotonic() - begun < _PATIENCE_SECONDS

@@ -211,6 +211,7 @@ class RadiomicsTable(Table):
     settings: SettingsTable = SettingsTable(binWidth=25.0)
     most_voxels: Count = RadiomicsSpec().most_voxels
     coarsen: bool = False
+    most_anisotropy: Annotated[float, Field(ge=1, allow_inf_nan=False)] | None = None
     ibsi: bool = False
     outliers_sigma: Positive | None = None
     perturb: bool = False
@@ -248,6 +249,7 @@ class RadiomicsTable(Table):
             settings=self.settings.stated(),
             most_voxels=self.most_voxels,
             coarsen=self.coarsen,
+            most_anisotropy=self.most_anisotropy,
             ibsi=self.ibsi,
             outliers_sigma=self.outliers_sigma,
             perturb=self.perturb,

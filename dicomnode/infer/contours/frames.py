@@ -16,6 +16,9 @@ from dicomnode.domain.finding import SourceSeries
 #: Up to here the nearest voxel of a pixel is its own, so that copying is what resampling would give.
 _HALF = 0.5
 
+#: Positions are often written with two decimals, so two of one place may differ by one of the last.
+_SAME_MM = 0.01
+
 Affine = npt.NDArray[np.float64]
 
 
@@ -31,6 +34,8 @@ class Spot:
         Segment Number; 0 for a frame of a label map, which shows all.
     slice, row, column
         Voxel of its first pixel; may be negative.
+    depth
+        Where its first pixel lies along the slices, in voxels.
     off
         How far its pixels are from the centres of the voxels at most, (slice, in plane) in voxels.
     on_image
@@ -42,6 +47,7 @@ class Spot:
     slice: int
     row: int
     column: int
+    depth: float
     off: tuple[float, float]
     on_image: bool
 
@@ -59,10 +65,18 @@ def spots(seg: SegObject, source: SourceSeries) -> list[Spot] | None:
     found = [_spot(frame, number, seg, to_index, uids) for number, frame in enumerate(_groups(seg), start=1)]
     if any(max(spot.off) >= _HALF for spot in found):
         return None
+    if _finer(found, _SAME_MM / float(source.volume.spacing[0])):
+        return None
     depths = np.unique([spot.slice for spot in found])
     sparse = len(depths) > 1 and int(np.diff(depths).min()) > 1
     # Slices of its own that are thicker than those of the images: each stands for several of them.
     return None if sparse and not all(spot.on_image for spot in found) else found
+
+
+def _finer(found: Sequence[Spot], same: float) -> bool:
+    """Whether slices of its own are thinner than those of the images, so that several lie within one of these."""
+    first: dict[int, float] = {}
+    return any(abs(first.setdefault(spot.slice, spot.depth) - spot.depth) > same for spot in found)
 
 
 def _groups(seg: SegObject) -> Sequence[Dataset]:
@@ -95,6 +109,7 @@ def _spot(frame: Dataset, number: int, seg: SegObject, to_index: Affine, uids: s
         slice=int(first[0]),
         row=int(first[1]),
         column=int(first[2]),
+        depth=float(at[0, 0]),
         off=(float(off[:, 0].max()), float(off[:, 1:].max())),
         on_image=bool(uids.intersection(_sources(frame))),
     )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import cache
 
 from pydicom import Dataset
-from pydicom.sr._snomed_dict import mapping
+from pydicom.sr.codedict import codes
+from pydicom.sr.coding import Code as PublicCode
 
 from dicomnode.domain.code import Code
 from dicomnode.domain.model import Segment, Subject
@@ -50,57 +52,85 @@ def _sct(value: str, meaning: str) -> Code:
     return Code(value=value, scheme="SCT", meaning=meaning)
 
 
-#: Name of a region without what is no letter → category, type and subject; the first that fits. Names of AAPM TG-263
-#: (Lung_L, SpinalCord, GTVn) and what is usual beside them.
-_NAMES: tuple[tuple[re.Pattern[str], Code, Code, Subject], ...] = tuple(
-    (re.compile(pattern), category, kind, subject)
-    for pattern, category, kind, subject in (
-        (r"^(ptv)", SPATIAL, _sct("228793007", "Planning target volume"), Subject.STRUCTURE),
-        (r"^(ctv|itv)", SPATIAL, _sct("228792002", "Clinical target volume"), Subject.STRUCTURE),
-        (r"^i?gtv(n|ln|nd|node|nodal)", TISSUE, NODE, Subject.LYMPH_NODE),
-        (r"^i?gtv", ABNORMAL, GTV, Subject.LESION),
-        (r"^ln|lymph|^nodes?$|^nodal", TISSUE, NODE, Subject.LYMPH_NODE),
-        (r"nodule", ABNORMAL, _sct("27925004", "Nodule"), Subject.LESION),
-        (r"metast|^mets?$", ABNORMAL, _sct("14799000", "Neoplasm, Secondary"), Subject.LESION),
-        (r"tumou?r|neoplasm", ABNORMAL, _sct("108369006", "Neoplasm"), Subject.LESION),
-        (r"^mass|mass$", ABNORMAL, _sct("4147007", "Mass"), Subject.LESION),
-        (r"lesion", ABNORMAL, LESION, Subject.LESION),
-        (r"^(body|external|skin|patient)$", ANATOMY, _sct("38266002", "Entire body"), Subject.STRUCTURE),
-        (r"brainstem", ANATOMY, _sct("119238007", "Brain Stem"), Subject.STRUCTURE),
-        (r"spinalcord|^cord", ANATOMY, _sct("2748008", "Spinal cord"), Subject.STRUCTURE),
-        (r"opticchiasm|^chiasm", ANATOMY, _sct("244453006", "Optic chiasm"), Subject.STRUCTURE),
-        (r"opticn", ANATOMY, _sct("18234004", "Optic nerve"), Subject.STRUCTURE),
-        (r"femurhead|femoralhead", ANATOMY, _sct("2812003", "Femoral head"), Subject.STRUCTURE),
-        (r"oesophagus|esophagus", ANATOMY, _sct("32849002", "Esophagus"), Subject.STRUCTURE),
-        *(
-            (rf"^{name}|{name}$", ANATOMY, _sct(value, meaning), Subject.STRUCTURE)
-            for name, value, meaning in (
-                ("lungs?", "39607008", "Lung"),
-                ("heart", "80891009", "Heart"),
-                ("trachea", "44567001", "Trachea"),
-                ("aorta", "15825003", "Aorta"),
-                ("liver", "10200004", "Liver"),
-                ("kidneys?", "64033007", "Kidney"),
-                ("spleen", "78961009", "Spleen"),
-                ("pancreas", "15776009", "Pancreas"),
-                ("stomach", "69695003", "Stomach"),
-                ("duodenum", "38848004", "Duodenum"),
-                ("colon", "71854001", "Colon"),
-                ("bladder", "89837001", "Bladder"),
-                ("rectum", "34402009", "Rectum"),
-                ("prostate", "41216001", "Prostate"),
-                ("uterus", "35039007", "Uterus"),
-                ("breasts?", "76752008", "Breast"),
-                ("brain", "12738006", "Brain"),
-                ("parotids?", "45289007", "Parotid gland"),
-                ("mandible", "91609006", "Mandible"),
-                ("larynx", "4596009", "Larynx"),
-                ("lens", "78076003", "Lens"),
-                ("eyes?", "81745001", "Eye"),
-            )
-        ),
-    )
+#: The words of a name: targets as they are abbreviated with what is written to them (GTVn), capitals, words.
+_WORDS = re.compile(r"[iI]?[GCPI]TV[a-z]*|[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+
+#: An organ without a target (AAPM TG-263: Lungs-GTV, Brain-PTV): the organ is what is drawn.
+_WITHOUT_TARGET = re.compile(r"-(?=[iI]?[GCPI]TV)")
+
+#: What makes of a region another one, which is none of those below: a margin, a ring, a bed after surgery, what only
+#: steers the planning (TG-263: names that begin with z), and what is not the patient's.
+_MADE = re.compile(r"\b(bed|rings?|shell|opti?|prv|z|avoid|avoidance|dose|couch|table|artefacts?|artifacts?)\b")
+
+#: Before a lesion's name these say that it is none.
+_NO_LESION = re.compile(r"\b(non|no|not|without|minus|ex)\b")
+
+_ORGANS = (
+    ("gall ?bladder", "28231008", "Gallbladder"),
+    ("brain ?stem", "119238007", "Brain Stem"),
+    ("spinal ?cord|cord", "2748008", "Spinal cord"),
+    ("(optic ?)?chiasma?", "244453006", "Optic chiasm"),
+    ("optic ?n(rv|erve)?s?", "18234004", "Optic nerve"),
+    ("(femur|femoral) ?heads?", "2812003", "Femoral head"),
+    ("o?esophagus", "32849002", "Esophagus"),
+    ("lungs?", "39607008", "Lung"),
+    ("heart", "80891009", "Heart"),
+    ("trachea", "44567001", "Trachea"),
+    ("aorta", "15825003", "Aorta"),
+    ("liver", "10200004", "Liver"),
+    ("kidneys?", "64033007", "Kidney"),
+    ("spleen", "78961009", "Spleen"),
+    ("pancreas", "15776009", "Pancreas"),
+    ("stomach", "69695003", "Stomach"),
+    ("duodenum", "38848004", "Duodenum"),
+    ("colon", "71854001", "Colon"),
+    ("bladder", "89837001", "Bladder"),
+    ("rectum", "34402009", "Rectum"),
+    ("prostate", "41216001", "Prostate"),
+    ("uterus", "35039007", "Uterus"),
+    ("breasts?", "76752008", "Breast"),
+    ("brain", "12738006", "Brain"),
+    ("parotids?", "45289007", "Parotid gland"),
+    ("mandible", "91609006", "Mandible"),
+    ("larynx", "4596009", "Larynx"),
+    ("lens", "78076003", "Lens"),
+    ("eyes?", "81745001", "Eye"),
 )
+
+#: In one word with what is meant, where a name has no capitals: brainmets, LUNGTUMOR.
+_IN_ORGAN = rf"(?:{'|'.join(pattern for pattern, _, _ in _ORGANS)}|bone|adrenal)?"
+
+_Meaning = tuple[Code, Code, Subject]
+
+
+def _meanings(*rows: tuple[str, Code, Code, Subject]) -> tuple[tuple[re.Pattern[str], _Meaning], ...]:
+    return tuple((re.compile(rf"\b(?:{pattern})\b"), (of, kind, what)) for pattern, of, kind, what in rows)
+
+
+#: The words of a name, sides left out, → what it means; the first that fits. Names of AAPM TG-263 (Lung_L, SpinalCord,
+#: GTVn) and what is usual beside them. Targets go before lesions, and these before the organs that they are in.
+_TARGETS = _meanings(
+    (r"ptv[a-z]*", SPATIAL, _sct("228793007", "Planning target volume"), Subject.STRUCTURE),
+    (r"(?:ctv|itv|ictv)[a-z]*", SPATIAL, _sct("228792002", "Clinical target volume"), Subject.STRUCTURE),
+)
+_LESIONS_BY_NAME = _meanings(
+    (r"i?gtv ?(?:n|ln|nd|nodes?|nodal)|(?:n|ln|nodes?|nodal|lymph ?nodes?) i?gtv", TISSUE, NODE, Subject.LYMPH_NODE),
+    (r"i?gtv[a-z]*", ABNORMAL, GTV, Subject.LESION),
+    (r"lns?|lymph|lymph ?nodes?|lymphadenopathy|nodes?|nodal", TISSUE, NODE, Subject.LYMPH_NODE),
+    (rf"{_IN_ORGAN}nodules?", ABNORMAL, _sct("27925004", "Nodule"), Subject.LESION),
+    (
+        rf"{_IN_ORGAN}(?:mets?|metastas[ei]s|metastatic)",
+        ABNORMAL, _sct("14799000", "Neoplasm, Secondary"), Subject.LESION,
+    ),
+    (rf"{_IN_ORGAN}(?:tumou?rs?|neoplasms?)", ABNORMAL, _sct("108369006", "Neoplasm"), Subject.LESION),
+    (rf"{_IN_ORGAN}mass(?:es)?", ABNORMAL, _sct("4147007", "Mass"), Subject.LESION),
+    (rf"{_IN_ORGAN}lesions?", ABNORMAL, LESION, Subject.LESION),
+)  # fmt: skip
+_STRUCTURES = _meanings(
+    *((pattern, ANATOMY, _sct(value, meaning), Subject.STRUCTURE) for pattern, value, meaning in _ORGANS)
+)
+_BODY: _Meaning = (ANATOMY, _sct("38266002", "Entire body"), Subject.STRUCTURE)
+_UNKNOWN: _Meaning = (SPATIAL, REGION, Subject.STRUCTURE)
 
 #: RT ROI Interpreted Type (PS3.3 C.8.8.8.1) where the name says nothing.
 _INTERPRETED = {
@@ -112,20 +142,40 @@ _INTERPRETED = {
 
 
 def by_name(name: str, interpreted_type: str = "") -> Segment:
-    """What a structure set's region is; what neither tells is a lesion of unknown kind under the name that it has.
+    """What a structure set's region is.
 
-    The name comes first: planning systems write ORGAN for whatever nobody chose a type for.
+    The name comes first: planning systems write ORGAN for whatever nobody chose a type for. But a region of type GTV
+    is a tumour, whatever organ its name tells. What neither tells is no lesion: among what people draw for planning
+    are couches, rings and bolus, which would be the largest target lesions of all.
     """
-    parts = [part.lower() for part in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)]
+    parts = [part.lower() for part in _WORDS.findall(name)]
     laterality = next((_SIDES[part] for part in (*reversed(parts),) if part in _SIDES), None)
-    plain = "".join(part for part in parts if part not in _SIDES)
-    found = next(((of, kind, what) for pattern, of, kind, what in _NAMES if pattern.search(plain)), None)
-    category, kind, subject = (
-        found or _INTERPRETED.get(interpreted_type.strip().upper()) or (ABNORMAL, LESION, Subject.LESION)
-    )
-    if found is None and interpreted_type.strip().upper() in {"ORGAN", "CAVITY", "AVOIDANCE", "TREATED_VOLUME"}:
-        category, kind, subject = SPATIAL, REGION, Subject.STRUCTURE
+    interpreted = _INTERPRETED.get(interpreted_type.strip().upper())
+    organ = _found(_WITHOUT_TARGET.split(name)[0], _STRUCTURES)
+    meaning = organ if organ and _WITHOUT_TARGET.search(name) else _by_words(name)
+    if meaning is None or (meaning in (organ, _BODY) and interpreted and interpreted[2] is Subject.LESION):
+        meaning = interpreted or _UNKNOWN
+    category, kind, subject = meaning
     return _segment(name, category, kind, subject, laterality=laterality)
+
+
+def _by_words(name: str) -> _Meaning | None:
+    words = _words(name)
+    if _MADE.search(words):
+        return _UNKNOWN
+    if words in {"body", "external", "skin", "patient"}:
+        return _BODY
+    lesion = None if _NO_LESION.search(words) else _found(name, _LESIONS_BY_NAME)
+    return _found(name, _TARGETS) or lesion or _found(name, _STRUCTURES)
+
+
+def _found(name: str, meanings: Sequence[tuple[re.Pattern[str], _Meaning]]) -> _Meaning | None:
+    words = _words(name)
+    return next((meaning for pattern, meaning in meanings if pattern.search(words)), None)
+
+
+def _words(name: str) -> str:
+    return " ".join(part for part in map(str.lower, _WORDS.findall(name)) if part not in _SIDES)
 
 
 def by_codes(item: Dataset) -> Segment:
@@ -174,8 +224,16 @@ def _code(items: Sequence[Dataset] | None) -> Code | None:
         str(items[0].get(key) or "").strip() for key in ("CodeValue", "CodingSchemeDesignator", "CodeMeaning")
     )
     if scheme in {"SRT", "SNM3", "99SDM"}:
-        current = mapping["SRT"].get(value)
+        current = _retired(value)
         value, scheme = (current, "SCT") if current else (value, scheme)
     if not (value and scheme and meaning) or scheme in {"SRT", "SNM3", "99SDM"}:
         return None
     return Code(value=value[:16], scheme=scheme[:16], meaning=meaning[:_LONGEST])
+
+
+@cache
+def _retired(value: str) -> str:
+    """The code of SNOMED CT for one of SNOMED RT, which pydicom takes for equal; "" where it knows none."""
+    old = PublicCode(value, "SRT", "")
+    known = (getattr(codes.SCT, keyword) for keyword in codes.SCT.dir())
+    return next((str(code.value) for code in known if code == old), "")

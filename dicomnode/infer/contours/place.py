@@ -9,9 +9,9 @@ import numpy.typing as npt
 
 from dicomnode.domain.errors import Unsuitable
 from dicomnode.domain.finding import SourceSeries
-from dicomnode.infer.contours.polygons import filled
-from dicomnode.infer.contours.region import Region
-from dicomnode.infer.contours.structure import Outlined
+from dicomnode.infer.contours.polygons import Points, filled, united
+from dicomnode.infer.contours.region import Mask, Region
+from dicomnode.infer.contours.structure import Contour, Outlined
 
 #: Coordinates of planes and of contours are often written with two decimals, so both ends may be off by half of one.
 _ON_PLANE_MM = 0.01
@@ -24,7 +24,8 @@ def placed(outlined: Outlined, source: SourceSeries) -> tuple[Region | None, lis
     """The voxels inside a region's contours, and in words what was unusual; None where no pixel centre lies inside.
 
     A contour belongs to the image that it names, else to the plane that it lies on, or that is nearest within half a
-    slice, which is told.
+    slice, which is told. Of contours at several depths within one slice those nearest to the image count, as if the
+    region were asked there.
 
     Raises
     ------
@@ -38,7 +39,7 @@ def placed(outlined: Outlined, source: SourceSeries) -> tuple[Region | None, lis
         planes = {}  # frames of one object have no UID of their own
     spacing_mm = source.volume.spacing[0]
     to_index = np.linalg.inv(np.asarray(source.volume.affine, dtype=np.float64))
-    by_plane: dict[int, list[npt.NDArray[np.float64]]] = {}
+    by_plane: dict[int, list[tuple[float, Contour, Points]]] = {}
     between = outside = 0
     rows, columns = source.volume.spatial_shape[1:]
     for contour in outlined.contours:
@@ -52,20 +53,46 @@ def placed(outlined: Outlined, source: SourceSeries) -> tuple[Region | None, lis
         between += off * spacing_mm > _ON_PLANE_MM
         corners = at[:, 1:]
         outside += bool((corners < -_HALF).any() or (corners > [rows - _HALF, columns - _HALF]).any())
-        by_plane.setdefault(index, []).append(corners)
+        by_plane.setdefault(index, []).append((depth, contour, corners))
     first, last = min(by_plane), max(by_plane)
     mask = np.zeros((last - first + 1, rows, columns), dtype=np.bool_)
-    for index, polygons in by_plane.items():
-        mask[index - first] = filled(polygons, (rows, columns))
+    nearer = overlapping = 0
+    for index, drawn in by_plane.items():
+        kept = _nearest(drawn, index, _ON_PLANE_MM / spacing_mm)
+        nearer += len(drawn) - len(kept)
+        mask[index - first], overlap = _area(kept, (rows, columns))
+        overlapping += overlap
     remarks = []
     if between:
         remarks.append(f"{name}: {between} contours lie between images and count for the nearest, within half a slice")
+    if nearer:
+        remarks.append(
+            f"{name}: contours lie closer than the images; {nearer} were left out for one nearer to its image"
+        )
+    if overlapping:
+        remarks.append(f"{name}: contours overlap on {overlapping} images and were joined there")
     if outside:
         remarks.append(f"{name}: {outside} contours reach beyond the images and were cut off there")
     gaps = len(mask) - len(by_plane)
     if gaps:
         remarks.append(f"{name}: no contour on {gaps} of the {len(mask)} images from its first to its last")
     return _cropped(outlined, mask, first), remarks
+
+
+def _nearest(
+    drawn: Sequence[tuple[float, Contour, Points]], index: int, rounding: float
+) -> list[tuple[float, Contour, Points]]:
+    """The contours of the depth nearest to an image; of two equally near the one before it, so that none is doubled."""
+    least = min(abs(depth - index) for depth, _, _ in drawn)
+    chosen = min(depth for depth, _, _ in drawn if abs(depth - index) <= least + rounding)
+    return [one for one in drawn if abs(one[0] - chosen) <= rounding]
+
+
+def _area(drawn: Sequence[tuple[float, Contour, Points]], shape: tuple[int, int]) -> tuple[Mask, bool]:
+    """The pixels of the contours of one depth, and whether some overlap."""
+    mask, overlap = united([corners for _, contour, corners in drawn if not contour.exclusive], shape)
+    exclusive = [corners for _, contour, corners in drawn if contour.exclusive]
+    return (mask ^ filled(exclusive, shape) if exclusive else mask), overlap
 
 
 def _off(at: npt.NDArray[np.float64], index: int, spacing_mm: float, named: bool) -> str:
@@ -90,23 +117,3 @@ def _cropped(outlined: Outlined, mask: npt.NDArray[np.bool_], first: int) -> Reg
         mask=mask[inner].copy(),
         algorithm=outlined.algorithm,
     )
-
-
-def require_frame(outlined: Sequence[Outlined], source: SourceSeries, made_up: str) -> None:
-    """Refuse regions of another frame of reference than the images.
-
-    Parameters
-    ----------
-    made_up
-        The UID that images without one were given, with which nothing can agree.
-
-    Raises
-    ------
-    Unsuitable
-        With both UIDs.
-    """
-    ours = str(source.datasets[0].get("FrameOfReferenceUID", ""))
-    for region in outlined:
-        theirs = region.frame_of_reference_uid
-        if theirs and ours not in (theirs, made_up):
-            raise Unsuitable(f"ROI {region.number}: frame of reference {theirs}, needed that of the images, {ours}")

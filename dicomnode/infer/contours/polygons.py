@@ -1,4 +1,4 @@
-"""Fills polygons on the grid of an image by the even-odd rule, at the centres of its pixels."""
+"""Fills polygons on the grid of an image at the centres of its pixels: by the even-odd rule, or as parts and holes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,56 @@ import numpy as np
 import numpy.typing as npt
 
 Points = npt.NDArray[np.float64]
+
+
+def united(polygons: Sequence[Points], shape: Sequence[int]) -> tuple[npt.NDArray[np.bool_], bool]:
+    """The pixels of contours that are no part of each other's definition (CLOSED_PLANAR, PS3.3 C.8.8.6.3).
+
+    One that lies within another is a hole, one within that is full again; contours that merely overlap are parts of
+    one region, and what they share belongs to it.
+
+    Parameters
+    ----------
+    polygons, shape
+        As for `filled`.
+
+    Returns
+    -------
+    ndarray
+        bool, (row, column).
+    bool
+        Whether any overlap without one lying within the other.
+    """
+    whole = np.zeros(tuple(shape), dtype=np.bool_)
+    if len(polygons) < 2:
+        return filled(polygons, shape), False
+    corners = np.concatenate(polygons)
+    low = np.clip(np.floor(corners.min(axis=0)), 0, shape).astype(np.int64)
+    high = np.clip(np.ceil(corners.max(axis=0)) + 1, low, shape).astype(np.int64)
+    masks = [filled([one - low], high - low) for one in polygons]
+    # Those of one size do not lie within each other: the same pixels drawn twice are no hole.
+    sizes = [int(mask.sum()) for mask in masks]
+    order = sorted((number for number, size in enumerate(sizes) if size), key=lambda number: -sizes[number])
+    levels: list[npt.NDArray[np.bool_]] = []
+    depths: dict[int, int] = {}
+    overlap = False
+    for number in order:
+        mask = masks[number]
+        depth = 0
+        for other in depths:
+            shared = int((mask & masks[other]).sum())
+            if shared == sizes[number] < sizes[other]:
+                depth = max(depth, depths[other] + 1)
+            elif 0 < shared < sizes[number]:
+                overlap = True
+        depths[number] = depth
+        if depth == len(levels):
+            levels.append(np.zeros_like(mask))
+        levels[depth] |= mask
+    inner = whole[low[0] : high[0], low[1] : high[1]]
+    for depth, level in enumerate(levels):
+        inner[level] = depth % 2 == 0
+    return whole, overlap
 
 
 def filled(polygons: Iterable[Points], shape: Sequence[int]) -> npt.NDArray[np.bool_]:

@@ -10,10 +10,10 @@ from pydicom.uid import RTStructureSetStorage, SegmentationStorage
 
 from dicomnode.domain.errors import Unsuitable
 from dicomnode.domain.finding import Contours, Segmentation, SourceSeries
-from dicomnode.domain.uid import derived_uid
 from dicomnode.infer.answer import Answer
 from dicomnode.infer.contours.author import author, identity
-from dicomnode.infer.contours.place import placed, require_frame
+from dicomnode.infer.contours.frame import require_frame
+from dicomnode.infer.contours.place import placed
 from dicomnode.infer.contours.region import Region, label_maps, numbered
 from dicomnode.infer.contours.segments import segments
 from dicomnode.infer.contours.structure import outlined
@@ -80,10 +80,9 @@ def read_contours(paths: Sequence[Path], source: SourceSeries) -> Answer:
 def _of_structure_set(dataset: Dataset, source: SourceSeries) -> tuple[list[Region], list[str]]:
     with reading("RTSTRUCT", "needed readable contours"):
         found, remarks = outlined(dataset)
-    series = str(source.datasets[0].get("SeriesInstanceUID", ""))
-    require_frame(found, source, derived_uid(series, "frame of reference"))
     regions: list[Region] = []
     for one in found:
+        require_frame(f"ROI {one.number}", one.frame_of_reference_uid, source)
         region, more = placed(one, source)
         remarks += more
         if region is None:

@@ -14,6 +14,7 @@ from scipy import ndimage
 
 from dicomnode.domain.errors import Unsuitable
 from dicomnode.domain.finding import SourceSeries
+from dicomnode.infer.contours.frame import require_frame
 from dicomnode.infer.contours.frames import Spot, spots
 from dicomnode.infer.contours.naming import by_codes
 from dicomnode.infer.contours.region import Mask, Region
@@ -40,7 +41,7 @@ def segments(path: Path, source: SourceSeries) -> tuple[list[Region], list[str]]
     subject = "SEG"
     with reading(subject, "needed a readable SEG"):
         seg = segread(str(path))
-        _require_frame(seg, source)
+        require_frame(subject, str(seg.get("FrameOfReferenceUID") or ""), source)
         items = [item for item in seg.SegmentSequence if not _is_background(item)]
         where = spots(seg, source)
         remarks = list(_remarks(seg, where, source))
@@ -67,12 +68,6 @@ def segments(path: Path, source: SourceSeries) -> tuple[list[Region], list[str]]
                 )
             )
     return regions, remarks
-
-
-def _require_frame(seg: SegObject, source: SourceSeries) -> None:
-    theirs, ours = (str(ds.get("FrameOfReferenceUID") or "") for ds in (seg, source.datasets[0]))
-    if theirs != ours:
-        raise Unsuitable(f"SEG: frame of reference {theirs or 'not told'}, needed that of the images, {ours}")
 
 
 def _is_background(item: Dataset) -> bool:

@@ -13,7 +13,8 @@ from dicomnode.domain.model import Segment
 from dicomnode.infer.contours.naming import by_name
 
 #: Contour Geometric Types that bound an area (PS3.3 C.8.8.6.1, C.8.8.6.3).
-_CLOSED = frozenset({"CLOSED_PLANAR", "CLOSEDPLANAR_XOR"})
+_EXCLUSIVE = "CLOSEDPLANAR_XOR"
+_CLOSED = frozenset({"CLOSED_PLANAR", _EXCLUSIVE})
 
 #: RT ROI Interpreted Types of what is no part of a patient (PS3.3 C.8.8.8.1).
 _NO_TISSUE = frozenset(
@@ -23,10 +24,21 @@ _NO_TISSUE = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contour:
-    """One closed contour: its corners in mm (LPS), shape (n, 3), and the image that it names, or ""."""
+    """One closed contour.
+
+    Attributes
+    ----------
+    points_mm
+        Its corners in LPS, shape (n, 3).
+    image
+        The image that it names, or "".
+    exclusive
+        Whether it is combined with the others of its plane by exclusive or (CLOSEDPLANAR_XOR).
+    """
 
     points_mm: npt.NDArray[np.float64] = field(repr=False)
     image: str = ""
+    exclusive: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +118,7 @@ def _closed(items: Sequence[Dataset]) -> tuple[list[Contour], str, int]:
             continue
         images: Sequence[Dataset] = item.get("ContourImageSequence") or ()
         image = str(images[0].get("ReferencedSOPInstanceUID") or "") if len(images) == 1 else ""
-        closed.append(Contour(points_mm=points.reshape(-1, 3), image=image))
+        closed.append(Contour(points_mm=points.reshape(-1, 3), image=image, exclusive=kind == _EXCLUSIVE))
     return closed, ", ".join(f"{count} of type {kind}" for kind, count in others.items()), empty
 
 

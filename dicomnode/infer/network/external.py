@@ -43,7 +43,7 @@ def require_self_contained(name: str, onnx: str, network: bytes) -> None:
     try:
         outside = any(_outside(memoryview(network), "model", 0))
     except (IndexError, RecursionError) as error:
-        raise ModelError(f"model {name}: {onnx} is cut short, needed an ONNX model") from error
+        raise ModelError(f"model {name}: {onnx} is cut short or something else, needed an ONNX model") from error
     if outside:
         raise ModelError(
             f"model {name}: {onnx} keeps weights in other files (external data), needed one file that holds them all, "

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 
+from dicomnode.domain.code import Code
 from dicomnode.domain.measuring import MeasureSpec
 from dicomnode.domain.response import Assessment, Change, Lesion, Standing, TimePoint
 from dicomnode.measure.change.baseline import Baseline, baseline, marked
@@ -69,7 +70,7 @@ def first(now: TimePoint, spec: MeasureSpec) -> tuple[TimePoint, tuple[Assessmen
         total = way.total([one for one in summed if one])
         if total is not None:
             text = f"{way.title}: a first study, which has nothing to be held against"
-            found.append(_assessment(way, History(), total, total, None, text, targets))
+            found.append(_assessment(way, History(), total, None, text, targets if way.name in OF_TARGETS else ()))
     return now, tuple(found)
 
 
@@ -116,9 +117,8 @@ def _of_targets(
         text = way.why_not or _without(way, reason or _unsure(past, total))
     else:
         count = len(start.targets)
-        text = _said(way, f"{count} target lesion{'s' if count > 1 else ''} {start.whose} at baseline", "non-target and")
-    made = _assessment(way, past, total, total, None, text, start.targets)
-    return replace(made, category=category)
+        text = _said(way, f"{count} target lesion{'s' if count > 1 else ''} {start.whose} at baseline")
+    return _assessment(way, past, total, category, text, start.targets)
 
 
 def _of_all(
@@ -145,12 +145,76 @@ def _of_all(
     elif old != list(now.lesions) and way.category(past.with_now(old)) != category:
         new = [lesion for lesion in now.lesions if lesion.tracking_uid not in known]
         reason = f"{Standing.CANDIDATE_NEW} {_labels(new)} decides it"
-    text = _without(way, reason) if reason else _said(way, "total of all lesions", "the meaning of")
-    made = _assessment(way, past, total, None if gone else total, None, text, ())
-    return made if reason else replace(made, category=category)
+    if reason:
+        return _assessment(way, past, None if gone else total, None, _without(way, reason))
+    return _assessment(way, past, total, category, _said(way, "total of all lesions"))
 
 
 def _assessment(
-    way: Criterion, past: History, total: float | None, held: float | None, _category: None, text: str, targets: tuple[str, ...]
+    way: Criterion, past: History, total: float | None, category: Code | None, text: str, targets: tuple[str, ...] = ()
 ) -> Assessment:
-    ...
+    baseline_, nadir = past.baseline, past.nadir
+    return Assessment(
+        criterion=way.name,
+        baseline=baseline_.value if baseline_ else None,
+        nadir=nadir.value if nadir else None,
+        now=total,
+        unit=way.unit,
+        percent_from_baseline=percent(baseline_.value, total) if baseline_ and total is not None else None,
+        percent_from_nadir=percent(nadir.value, total) if nadir and total is not None else None,
+        category=category,
+        text=text,
+        targets=targets,
+        baseline_day=baseline_.day if baseline_ else None,
+        nadir_day=nadir.day if nadir else None,
+        every_study=past.every_study,
+    )
+
+
+def _lesions(point: TimePoint, targets: Sequence[str]) -> tuple[Lesion | None, ...]:
+    by_uid = {lesion.tracking_uid: lesion for lesion in point.lesions}
+    return tuple(by_uid.get(uid) for uid in targets)
+
+
+def _reason(
+    way: Criterion,
+    points: Sequence[TimePoint],
+    targets: Sequence[str],
+    present: Sequence[Lesion | None],
+    doubts: Mapping[str, str],
+) -> str:
+    """Why there is no category; empty where there may be one."""
+    if way.why_not:
+        return way.why_not
+    if not targets:
+        return "no lesion at baseline is large enough for a target"
+    known = {lesion.tracking_uid: lesion for point in reversed(points) for lesion in point.lesions}
+    gone = [known[uid] for uid, lesion in zip(targets, present, strict=True) if lesion is None]
+    if gone:
+        return f"target lesion {_labels(gone)} {Standing.NOT_DETECTED}, which does not show that it is gone"
+    return "; ".join(dict.fromkeys(doubts[uid] for uid in targets if uid in doubts))
+
+
+def _unsure(past: History, total: float | None) -> str:
+    """Why a criterion has no answer to what was measured."""
+    if past.baseline and past.baseline.value == 0:
+        return "the sum at baseline is zero"
+    if total is None or past.baseline is None:
+        return "a lesion of the sum was not measured at both times"
+    return (
+        "baseline and nadir are of the studies at hand, and one that is not at hand may have had a smaller sum, over "
+        "which this would be a progression"
+    )
+
+
+def _without(way: Criterion, reason: str) -> str:
+    return f"{way.title}: {_NO_CATEGORY}: {reason}"
+
+
+def _said(way: Criterion, summed: str) -> str:
+    beside = "non-target and new lesions" if way.name in OF_TARGETS else "what new lesions mean"
+    return f"{way.title}, {summed}; {beside}, dates of treatment and clinical status are not part of it"
+
+
+def _labels(lesions: Sequence[Lesion]) -> str:
+    return ", ".join(lesion.label for lesion in lesions)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from dicomnode.domain.code import Code
@@ -32,6 +32,7 @@ _CONVENTIONS_OF_ONE_LEVEL = (
 )
 
 _PREFIX = "RAD"
+_HARMONISED = "RADHARM"
 _IBSI = "IBSI"
 
 #: Units of features that IBSI does not define and that are no plain numbers.
@@ -60,6 +61,14 @@ def concept(
     return codes.described(_PREFIX, f"{image}_{feature}"), known[1] if known else _UNITS.get(feature, codes.NO_UNITS)
 
 
+def on_other_scale(image: str, feature: str) -> tuple[Code, Code]:
+    """What a harmonised feature is called, and its unit: it is no longer what was measured of this image.
+
+    ComBat moves and stretches values, so that none of them is in the unit of the image or obeys IBSI's definition.
+    """
+    return codes.described(_HARMONISED, f"ComBat {image}_{feature}"), codes.NO_UNITS
+
+
 def group(image: str) -> tuple[Code, Code]:
     """Stands for all features of an image where none could be had; an empty name for all of all images."""
     return codes.described(_PREFIX, " ".join(["Radiomics features", image]).strip()), codes.NO_UNITS
@@ -72,6 +81,7 @@ def measurements(
     unit: str,
     settings: Mapping[str, Any],
     voxels: int,
+    harmonised: Collection[tuple[str, str]] = (),
 ) -> Iterator[Measurement]:
     """The values that have a code; where that is IBSI's, by its definition.
 
@@ -79,8 +89,14 @@ def measurements(
     ----------
     voxels
         Of the region whose shape is told, two or more.
+    harmonised
+        Features whose values were brought to the scale of another scanner, which no definition gives.
     """
     for (image, feature), value in named.items():
+        if (image, feature) in harmonised:
+            name, of = on_other_scale(image, feature)
+            yield Measurement(segment_number=number, name=name, value=value, unit=of)
+            continue
         coded = concept(image, feature, modality, unit, settings)
         if coded:
             told = _by_ibsi(feature, value, voxels) if coded[0].scheme == _IBSI else value

@@ -9,8 +9,8 @@ from dicomnode.domain.measuring import Harmonisation
 
 def harmonised(
     values: Mapping[str, float], harmonisation: Harmonisation | None, batch: str | None
-) -> tuple[dict[str, float], str]:
-    """The values, those of them changed for which parameters were kept, and a remark on what was done.
+) -> tuple[dict[str, float], frozenset[str], str]:
+    """The values, which of them were changed since parameters were kept for them, and a remark on what was done.
 
     Parameters
     ----------
@@ -20,16 +20,18 @@ def harmonised(
         Of the series, named as `Harmonisation.batch_by` says; None where its headers do not tell.
     """
     if harmonisation is None:
-        return dict(values), ""
+        return dict(values), frozenset(), ""
     if batch == harmonisation.reference:
-        return dict(values), f"batch {batch} is the reference of harmonisation ({harmonisation.source}): as measured"
+        told = f"batch {batch} is the reference of harmonisation ({harmonisation.source}): as measured"
+        return dict(values), frozenset(), told
     parameters = harmonisation.batches.get(batch) if batch is not None else None
     if parameters is None:
         named = "the headers do not tell" if batch is None else batch
-        return dict(values), f"not harmonised: no parameters for batch {named} ({harmonisation.source})"
+        return dict(values), frozenset(), f"not harmonised: no parameters for batch {named} ({harmonisation.source})"
     kept = [name for name in values if name in parameters and name in set(harmonisation.kept)]
     changed = {name: (values[name] - parameters[name][0]) * parameters[name][1] for name in kept}
-    return {**values, **changed}, (
+    told = (
         f"{len(kept)} of {len(values)} features harmonised from batch {batch} to {harmonisation.reference} "
         f"({harmonisation.source})"
     )
+    return {**values, **changed}, frozenset(kept), told

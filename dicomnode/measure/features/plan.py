@@ -15,6 +15,7 @@ from dicomnode.domain.measuring import RadiomicsSpec
 from dicomnode.measure import codes
 from dicomnode.measure.features import standard
 from dicomnode.measure.features.frame import Frame, framed, resegmented, trimmed
+from dicomnode.measure.mesh import at_border, thin
 
 #: Between voxels of a mask that is coarsened where the bundle does not resample: no value beyond those of the image.
 _COARSENING_INTERPOLATOR = "sitkLinear"
@@ -34,12 +35,15 @@ class Plan:
         pyradiomics' settings with which it is computed.
     at_border
         Whether the region touches the edge of the image, so that a part of it may lie outside.
+    thin
+        Why its mesh says nothing for its extent, in the image or on the grid; "" where it does.
     """
 
     shape: Frame = field(repr=False)
     intensity: Frame = field(repr=False)
     settings: Mapping[str, Any] = field(repr=False)
     at_border: bool
+    thin: str = ""
     remarks: tuple[str, ...] = ()
 
 
@@ -91,14 +95,15 @@ def plan(frame: Frame, spec: RadiomicsSpec, settings: Mapping[str, Any]) -> Plan
             remarks.append(
                 "its shape is that of the whole region, where pyradiomics cuts it to the box of those voxels"
             )
-    at_border = _at_border(frame)
-    if at_border:
+    cut_off = at_border(frame.box, frame.array.shape)
+    if cut_off:
         remarks.append("touches the edge of the image: a part of it may lie outside, so its shape is not told")
     return Plan(
         shape=intensity if settings.get("resegmentShape") else whole,
         intensity=intensity,
         settings=settings,
-        at_border=at_border,
+        at_border=cut_off,
+        thin=thin(frame.mask) or thin(whole.mask),
         remarks=tuple(remarks),
     )
 
@@ -167,10 +172,3 @@ def _coarsened(frame: Frame, settings: Mapping[str, Any], times: float) -> dict[
     resampled = settings.get("resampledPixelSpacing") is not None and settings.get("interpolator") is not None
     interpolator = settings["interpolator"] if resampled else _COARSENING_INTERPOLATOR
     return {**settings, "resampledPixelSpacing": spacing[::-1].tolist(), "interpolator": interpolator}
-
-
-def _at_border(frame: Frame) -> bool:
-    return any(
-        (side.start == 0 or side.stop == length) and length > 1
-        for side, length in zip(frame.box, frame.array.shape, strict=True)
-    )

@@ -16,8 +16,18 @@ from dicomnode.measure.features import coded
 from dicomnode.measure.features.classes import Computed
 from dicomnode.measure.features.harmonised import harmonised
 from dicomnode.measure.features.plan import Plan, Refusal
+from dicomnode.measure.mesh import CUT_OFF
 
 _SHAPE = "shape_"
+
+#: What the mesh tells; volume by voxels and lengths of axes come from the voxels.
+_OF_MESH = frozenset(
+    f"shape_{name}"
+    for name in (
+        "MeshVolume", "SurfaceArea", "SurfaceVolumeRatio", "Sphericity", "Maximum3DDiameter", "Maximum2DDiameterSlice",
+        "Maximum2DDiameterRow", "Maximum2DDiameterColumn",
+    )
+)  # fmt: skip
 
 
 @dataclass(slots=True, kw_only=True)
@@ -79,27 +89,27 @@ def feature_set(
     """
     plain = gathered.values()
     named = {_name(key): key for key in plain}
-    values, remark = harmonised(
+    values, moved, remark = harmonised(
         {_name(key): value for key, value in plain.items()}, context.spec.harmonisation, context.batch
     )
-    absent = list(_absences(number, plan, gathered, context))
-    untold = {row.name for row in absent}
+    untold = _untold(plan, gathered)
     measured = coded.measurements(
         number,
-        {named[name]: value for name, value in values.items()},
+        {named[name]: value for name, value in values.items() if named[name] not in untold},
         context.modality,
         context.unit,
         plan.settings,
         voxels=int(plan.shape.mask.sum()),
+        harmonised={named[name] for name in moved},
     )
     change = _contour_change(plain, changed)
     return FeatureSet(
         segment_number=number,
-        measurements=tuple(row for row in measured if row.name not in untold),
+        measurements=tuple(measured),
         software=_software(),
         settings=context.settings_text,
         values=values,
-        absent=tuple(absent),
+        absent=tuple(_absences(number, plan, gathered, untold, context)),
         remarks=tuple(
             text for text in (*plan.remarks, *_on_images(gathered), remark, *_on_contour(context, change)) if text
         ),
@@ -119,18 +129,32 @@ def refused(number: int, refusal: Refusal, context: Context) -> FeatureSet:
     )
 
 
-def _absences(number: int, plan: Plan, gathered: Gathered, context: Context) -> list[Absent]:
-    rows = []
+def _untold(plan: Plan, gathered: Gathered) -> dict[tuple[str, str], tuple[Code, str]]:
+    """Features whose values are not told, each with the reason."""
+    found: dict[tuple[str, str], tuple[Code, str]] = {}
     for image, answers in gathered.computed.items():
         for answer in answers:
-            untold = {feature: (reason, text) for feature, reason, text in coded.undefined(answer)}
-            if plan.at_border:
-                edge = (codes.INDETERMINATE, "the region touches the edge of the image and may be cut off there")
-                untold |= {feature: edge for feature in answer.values if feature.startswith(_SHAPE)}
-            for feature, (reason, text) in untold.items():
-                concept = coded.concept(image, feature, context.modality, context.unit, plan.settings)
-                if concept:
-                    rows.append(coded.absent(number, concept, reason, text))
+            found |= {(image, feature): (reason, text) for feature, reason, text in coded.undefined(answer)}
+            for feature in answer.values:
+                if plan.at_border and feature.startswith(_SHAPE):
+                    found[image, feature] = codes.INDETERMINATE, CUT_OFF
+                elif plan.thin and feature in _OF_MESH:
+                    found[image, feature] = codes.INDETERMINATE, plan.thin
+    return found
+
+
+def _absences(
+    number: int,
+    plan: Plan,
+    gathered: Gathered,
+    untold: Mapping[tuple[str, str], tuple[Code, str]],
+    context: Context,
+) -> list[Absent]:
+    rows = []
+    for (image, feature), (reason, text) in untold.items():
+        concept = coded.concept(image, feature, context.modality, context.unit, plan.settings)
+        if concept:
+            rows.append(coded.absent(number, concept, reason, text))
     rows += [coded.absent(number, coded.group(image), *why) for image, why in gathered.missing.items()]
     return rows
 

@@ -31,6 +31,8 @@ CREATE TABLE prior_series (
     series_instance_uid TEXT NOT NULL,
     source              TEXT NOT NULL,
     asked_at            TEXT NOT NULL,
+    fetching            INTEGER NOT NULL DEFAULT 0, -- the source is being asked for it just now
+    whole               INTEGER NOT NULL DEFAULT 0, -- all that a source listed of it has come
     header              TEXT NOT NULL DEFAULT '',  -- DICOM JSON of the first instance that came
     PRIMARY KEY (study_instance_uid, series_instance_uid)
 ) STRICT;

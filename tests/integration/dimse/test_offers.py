@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from pydicom.dataset import Dataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian, SegmentationStorage
+from pydicom.uid import (
+    CTImageStorage,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    MultiFrameTrueColorSecondaryCaptureImageStorage,
+    SegmentationStorage,
+)
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind  # type: ignore[attr-defined]
 
@@ -53,6 +61,17 @@ def test_a_peer_is_asked_class_by_class_and_syntax_by_syntax(serve: Serve, timeo
     }
     assert found[SegmentationStorage, ExplicitVRLittleEndian] == 4, "transfer syntaxes not supported"
     assert {sop_class for sop_class, _ in found} == {one for classes in OFFERS.values() for one in classes}
+
+
+@pytest.mark.parametrize("deflate", [True, False])
+def test_a_peer_is_asked_about_what_it_is_sent_and_nothing_else(
+    serve: Serve, timeouts: Timeouts, deflate: bool
+) -> None:
+    syntaxes = [ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian]
+    peer = replace(serve({SegmentationStorage: syntaxes}), deflate=deflate)
+    found = ask(peer, calling_aet="NODE", timeouts=timeouts)
+    assert found.get((SegmentationStorage, DeflatedExplicitVRLittleEndian)) == (0 if deflate else None)
+    assert MultiFrameTrueColorSecondaryCaptureImageStorage not in {sop_class for sop_class, _ in found}, "never written"
 
 
 def test_a_peer_that_accepts_nothing_of_ours_has_answered_all_the_same(serve: Serve, timeouts: Timeouts) -> None:

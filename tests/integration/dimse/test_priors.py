@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from pydicom import DataElement, Dataset, dcmread
 from pydicom.config import IGNORE, settings
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, JPEGLSLossless
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, JPEGLSLossless, RTStructureSetStorage
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     StudyRootQueryRetrieveInformationModelFind as Find,
@@ -134,6 +134,36 @@ def test_a_failure_of_the_query_is_told_in_words(serve: Serve, status: int) -> N
 
     with pytest.raises(DeliveryError, match=f"C-FIND ended with {status:04X}"):
         asked(serve(find=on_find), lambda talk: find.studies(talk, "P1", FIRST, LAST))
+
+
+def test_what_an_archive_says_of_a_patient_in_its_comment_goes_no_further(serve: Serve) -> None:
+    refusal = dataset(Status=0xA900, ErrorComment="no patient P1 DOE^JANE")
+
+    def on_find(event: evt.Event) -> Iterator[tuple[Dataset, None]]:
+        yield refusal, None
+
+    def on_get(event: evt.Event) -> Iterator[Any]:
+        yield 1
+        yield refusal, None
+
+    with pytest.raises(DeliveryError, match="C-FIND ended with A900") as failed:
+        asked(serve(find=on_find), lambda talk: find.studies(talk, "P1", FIRST, LAST))
+    assert "DOE" not in str(failed.value)
+    with pytest.raises(DeliveryError, match="C-GET ended with A900") as failed:
+        got(serve(get=on_get), lambda stored: None, Path())
+    assert "DOE" not in str(failed.value)
+
+
+def test_a_series_may_be_as_long_as_it_was_announced(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    def on_find(event: evt.Event) -> Iterator[tuple[int, Dataset]]:
+        for number in range(8):
+            yield 0xFF00, dataset(SOPInstanceUID=f"1.1.1.{number}")
+
+    monkeypatch.setattr(find, "_MOST_ANSWERS", 5)
+    peer = serve(find=on_find)
+    assert len(asked(peer, lambda talk: find.instances(talk, "1.1", "1.1.1", 8))) == 8
+    with pytest.raises(DeliveryError, match="more than 5 answers"):
+        asked(peer, lambda talk: find.instances(talk, "1.1", "1.1.1"))
 
 
 def test_an_archive_that_answers_without_end_is_cut_off(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -282,6 +312,11 @@ def test_an_archive_that_dies_half_way_is_unreachable_and_what_came_stays(
     with pytest.raises(PeerUnreachable):
         got(serve(get=on_get), lambda stored: kept.append(stored.sop_instance_uid), tmp_path)
     assert len(kept) == 1
+
+
+def test_structure_sets_are_among_what_may_come_where_the_archive_names_no_classes() -> None:
+    proposed = {str(one.abstract_syntax) for one in retrieve.get_contexts([], [ExplicitVRLittleEndian])}
+    assert RTStructureSetStorage in proposed
 
 
 def test_all_proposed_contexts_fit_into_an_association() -> None:

@@ -40,3 +40,8 @@ def test_what_both_lack_vouches_for_nothing() -> None:
 
 def test_a_hospital_that_writes_no_issuer_is_one_domain() -> None:
     assert identity(issuer="").doubts(identity(issuer="")) == ()
+
+
+def test_what_a_data_set_leaves_empty_is_taken_from_its_study_and_nothing_else() -> None:
+    assert identity(birth_date="", sex="").completed(ANNE) == ANNE
+    assert identity(sex="M", issuer="").completed(ANNE).doubts(ANNE) == ("PatientSex",)

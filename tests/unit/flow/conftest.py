@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,14 +13,20 @@ from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
+from dicomnode.config import parse
 from dicomnode.domain.network import Association
 from dicomnode.flow.intake import Intake
 from dicomnode.receive.header import read_arrival
+from dicomnode.store.database import Database
 from dicomnode.store.files import Files
+from tests.conftest import Hands, MakeArrival
+from tests.toy import TOML, write_bundle
+from tests.unit.flow.estate import Estate
 
 SLICES, SIZE = 10, 32
 
 MakeStudy = Callable[..., list[Path]]
+MakeEstate = Callable[..., Estate]
 
 
 @pytest.fixture
@@ -76,3 +83,30 @@ def receive() -> Callable[[Intake, list[Path]], None]:
             )  # fmt: skip
 
     return hand
+
+
+@pytest.fixture
+def make_estate(db: Database, files: Files, clock: Hands, tmp_path: Path, make_arrival: MakeArrival) -> MakeEstate:
+    """Makes a node with the archive PACS, and further sources that are asked only by hand."""
+    write_bundle(tmp_path / "models", b"not asked for here", TOML.replace("minimum_slices = 4", "minimum_slices = 1"))
+
+    def make(priors: dict[str, Any] | None = None, **wish: Any) -> Estate:
+        rule = {
+            "name": "r", "model": "toy", "series": {"Modality": "CT"}, "destinations": ["PACS"],
+            "priors": {"from": ["store", "PACS"], "wait_seconds": 600, **wish},
+        }  # fmt: skip
+        peer = {"aet": "PACS", "host": "127.0.0.1", "port": 104, "accept_research": True}
+        document = {
+            "models": {"folder": str(tmp_path / "models")}, "rule": [rule],
+            "peer": [{**peer, "name": "PACS"}, {**peer, "name": "VNA"}],
+            "completion": {"max_study_age_days": 0}, "priors": {"leave_free_gib": 0, **(priors or {})},
+        }  # fmt: skip
+        return Estate(db, files, clock, parse(document), make_arrival)
+
+    return make
+
+
+@pytest.fixture
+def estate(make_estate: MakeEstate) -> Estate:
+    """That node with nothing special about it."""
+    return make_estate()

@@ -11,8 +11,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from highdicom.seg import Segmentation as HighdicomSegmentation
+from highdicom.seg import SegmentDescription
 from numpy.typing import NDArray
 from pydicom import dcmread
+from pydicom.sr.codedict import codes
+from pydicom.sr.coding import Code as PydicomCode
+from pydicom.uid import generate_uid
 
 from dicomnode.domain.finding import Provenance
 from dicomnode.domain.model import ModelSpec
@@ -20,9 +25,12 @@ from dicomnode.domain.prior import Prior, PriorFile, PriorKind
 from dicomnode.domain.response import Comparison, Standing
 from dicomnode.domain.uid import ResultUids
 from dicomnode.flow.analyse import Analysis, analyse
+from dicomnode.flow.compare import compare
+from dicomnode.infer.answer import Answer
 from dicomnode.infer.bundle.load import load_bundle
 from dicomnode.infer.network.session import Sessions
 from dicomnode.measure.change import criteria
+from dicomnode.report.compared import lines_of
 from tests.series import bundles, classic
 from tests.series.header import Place
 from tests.series.scan import Scan
@@ -202,8 +210,9 @@ def test_without_a_report_the_model_is_run_on_the_prior_and_growth_is_told_lesio
     recist, volume = found.assessments
     assert recist.baseline == pytest.approx(54.0, abs=6.0) and recist.now == pytest.approx(60.0, abs=6.0)
     assert recist.category == criteria.STABLE, "54 to 60 mm is 11 %"
-    # Two balls of 12 and 15 mm become 18 and 12 mm.
-    assert volume.percent_from_baseline == pytest.approx(100 * ((18**3 + 12**3) / (12**3 + 15**3) - 1), abs=12)
+    assert volume.category is None and volume.percent_from_baseline is None and "not detected" in volume.text
+    everything = sum(radius**3 for radius in (GROWS[1], SHRINKS[1], GONE[1])) * 4 / 3 * math.pi / 1000
+    assert volume.baseline == pytest.approx(everything, rel=0.15), "the total is that of all lesions"
     images = [ref.sop_instance_uid for ref in found.priors[0].references]
     assert len(images) == len(before)
 
@@ -280,3 +289,128 @@ def test_a_model_without_lesions_compares_nothing(
     body = BODY.split("[[post]]")[0] + bundles.DENSE
     plain = load_bundle(bundles.write(tmp_path, "plain", body, bundles.threshold(0.7)))
     assert run(now, plain, sessions, prior_of(before)).findings.comparison is None
+
+
+def kept(analysis: Analysis, folder: Path) -> tuple[PriorFile, ...]:
+    """Mask and report of an analysis as later ones find them."""
+    found: tuple[PriorFile, ...] = ()
+    folder.mkdir()
+    for output in analysis.outputs:
+        if not output.stands_in:
+            path = folder / f"{output.role}.dcm"
+            path.write_bytes(output.data)
+            found += files([path], PriorKind.MASK if output.kind == "seg" else PriorKind.REPORT)
+    return found
+
+
+def tracking(analysis: Analysis) -> set[str]:
+    mask = next(output.dataset for output in analysis.outputs if output.kind == "seg")
+    return {str(item.TrackingUID) for item in mask.SegmentSequence}
+
+
+def test_a_first_study_has_targets_and_their_sum(before: list[Path], model: ModelSpec, sessions: Sessions) -> None:
+    made = run(before, model, sessions, wanted=("sr",))
+    found = made.findings.comparison
+    assert found is not None and found.priors == () and found.changes == () and not found.not_comparable
+    recist, volume = found.assessments
+    assert recist.now == pytest.approx(54.0, abs=6.0) and recist.category is None and len(recist.targets) == 2
+    assert [one.target for one in found.now.lesions].count(True) == 2 and volume.targets == ()
+    assert any("2 target lesions by RECIST 1.1" in text for text in lines_of(found))
+    report = next(output.dataset for output in made.outputs if output.kind == "sr")
+    assert "SUM-DIAM" in str(report) and "112074" in str(report) and "SUM-DIAM-BASE" not in str(report)
+
+
+def test_over_three_studies_lesions_keep_their_tracking_uids_and_the_sums_are_read_back(
+    saved: Saved, model: ModelSpec, sessions: Sessions, tmp_path: Path
+) -> None:
+    middle, other = GROWS[0], SHRINKS[0]
+    # Diameters of 66, 40 and 48 mm: -27 % from the baseline, +20 % over the nadir.
+    shown = [
+        saved(f"three{number}", scan([(middle, a), (other, b)], same), day)
+        for number, (a, b, day) in enumerate(((18, 15, "20260101"), (11, 9, "20260201"), (13, 11.5, "20260301")))
+    ]
+    days = date(2026, 1, 1), date(2026, 2, 1)
+    both = ("seg", "sr")
+    second = run(shown[1], model, sessions, prior_of(shown[0], day=days[0]), wanted=both)
+    stored = kept(second, tmp_path / "second")
+    third = run(
+        shown[2], model, sessions, prior_of(shown[0], day=days[0]), prior_of(shown[1], *stored, day=days[1]),
+        wanted=both,
+    )  # fmt: skip
+    assert tracking(third) == tracking(second), "as the archived mask has them, though the baseline was run again"
+    whole = third.findings.comparison
+    assert whole is not None
+    # The baseline is not among the priors: the report on the second study tells of it.
+    alone = compared(shown[2], model, sessions, prior_of(shown[1], *stored, day=days[1]))
+    for found in (whole, alone):
+        recist = found.assessments[0]
+        assert recist.baseline == pytest.approx(66.0, abs=6.0) and recist.baseline_day == days[0]
+        assert recist.nadir == pytest.approx(40.0, abs=6.0) and recist.nadir_day == days[1]
+        assert recist.category is not None
+    assert alone.assessments[0].baseline == whole.assessments[0].baseline
+
+
+def test_an_attempt_without_earlier_studies_says_so(before: list[Path], model: ModelSpec, sessions: Sessions) -> None:
+    uid = str(dcmread(before[0], stop_before_pixels=True).StudyInstanceUID)
+    uids = ResultUids(study_instance_uid=uid, rule="r", input_digest=uid, recipe_digest="d", run=1)
+    made = run(before, model, sessions).findings
+    found = Answer(segmentation=made.segmentation, measurements=made.measurements)
+    comparison, _ = compare(
+        made.source, found, made.measurements, (), model, sessions, uids, left_out="an attempt ended without a result"
+    )
+    assert comparison is not None and comparison.not_comparable == "an attempt ended without a result"
+
+
+def test_a_study_without_a_date_is_not_compared_and_says_why(
+    saved: Saved, before: list[Path], model: ModelSpec, sessions: Sessions
+) -> None:
+    undated = saved("undated", scan([(GROWS[0], 12.0)], same), "", SeriesDate="")
+    found = compared(undated, model, sessions, prior_of(before))
+    assert "has no date" in found.not_comparable
+
+
+def mask_of(paths: list[Path], folder: Path, region: Any, *regions: tuple[Any, float]) -> PriorFile:
+    """A SEG that a person has drawn on a study: balls by middle and radius."""
+    headers = sorted((dcmread(path) for path in paths), key=lambda ds: float(ds.ImagePositionPatient[2]))
+    described, array = [], np.zeros((len(headers), headers[0].Rows, headers[0].Columns, len(regions)), np.uint8)
+    for channel, (middle, radius) in enumerate(regions):
+        for place, ds in enumerate(headers):
+            x, y, z = (float(value) for value in ds.ImagePositionPatient)
+            rows, columns = np.mgrid[: ds.Rows, : ds.Columns]
+            apart = (x + columns * ds.PixelSpacing[1] - middle[0]) ** 2 + (
+                y + rows * ds.PixelSpacing[0] - middle[1]
+            ) ** 2
+            array[place, ..., channel] = apart + (z - middle[2]) ** 2 < radius**2
+        described.append(
+            SegmentDescription(
+                channel + 1, f"Cyst {channel}", codes.SCT.MorphologicallyAbnormalStructure, codes.SCT.Lesion, "MANUAL",
+                anatomic_regions=[region] if region else None,
+            )
+        )  # fmt: skip
+    seg = HighdicomSegmentation(
+        headers, array, "BINARY", described, series_instance_uid=generate_uid(), series_number=9,
+        sop_instance_uid=generate_uid(), instance_number=1, manufacturer="m", manufacturer_model_name="n",
+        software_versions="1", device_serial_number="1",
+    )  # fmt: skip
+    path = folder / "drawn.dcm"
+    seg.save_as(path)
+    return dataclasses.replace(files([path], PriorKind.MASK)[0], own=False)
+
+
+def test_what_a_person_drew_replaces_the_lesion_that_it_lies_on_and_no_other(
+    before: list[Path], now: list[Path], model: ModelSpec, sessions: Sessions, tmp_path: Path
+) -> None:
+    stored = kept(run(before, model, sessions, wanted=("seg", "sr")), tmp_path / "first")
+    plain = compared(now, model, sessions, prior_of(before, *stored))
+    aside = mask_of(before, tmp_path, None, ((0.0, 40.0, 60.0), 8.0))
+    same_as = compared(now, model, sessions, prior_of(before, *stored, aside))
+    assert same_as.priors[0].lesions == plain.priors[0].lesions
+    assert any("Cyst 0 drawn by a person in no organ" in text for text in same_as.remarks)
+    # Another wording of the meaning is no other organ.
+    lung = PydicomCode("39607008", "SCT", "Lung structure")
+    drawn = compared(now, model, sessions, prior_of(before, *stored, mask_of(before, tmp_path, lung, (GROWS[0], 9.0))))
+    sizes = sorted(one.longest_mm or 0 for one in drawn.priors[0].lesions)
+    assert len(sizes) == len(plain.priors[0].lesions) and sizes[:2] == pytest.approx([18.0, 18.0], abs=4.0)
+    assert {one.tracking_uid for one in drawn.priors[0].lesions} == {
+        one.tracking_uid for one in plain.priors[0].lesions
+    }

@@ -193,6 +193,25 @@ def test_a_structure_set_that_comes_later_is_measured_and_nothing_else_is_done_a
     assert made == {"sr"}, "contours that somebody has drawn are not sent a second time"
 
 
+def test_a_structure_set_with_moved_points_under_its_old_uid_is_measured_again(
+    desk: Desk, ct: Any, receive: Receive, tmp_path: Path
+) -> None:
+    receive(desk.intake, ct())
+    for side in (20.0, 10.0):
+        desk.arrives(on_toy({"GTV-1": [(3, side), (4, side)]}), folder=tmp_path)
+        desk.finished()
+    again = on_toy({"GTV-1": [(3, 10.0), (4, 10.0)]})
+    again.StructureSetLabel = "renamed"
+    desk.arrives(again, folder=tmp_path)
+    assert not desk.settle.sweep(), "other bytes, same regions"
+    first, second = desk.reports("measure")
+    assert numbers(first, VOLUME)[0] == pytest.approx(2 * 100 * 16 / 1000)
+    assert numbers(second, VOLUME)[0] == pytest.approx(2 * 25 * 16 / 1000)
+    assert predecessor(second) == str(first.SOPInstanceUID)
+    assert len(desk.db.rows("SELECT * FROM event WHERE detail LIKE 'replaces%changed: ContourData'")) == 1
+    assert not desk.db.row("SELECT 1 FROM instance WHERE standing = 'conflicting'")
+
+
 def edited(original: Dataset, *, keep: bool = True, uid: str = "") -> Dataset:
     """Our SEG as a reader stores it after working on it."""
     ds = original

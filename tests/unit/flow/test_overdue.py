@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,9 @@ import pytest
 from pydicom import Dataset, dcmread
 
 from dicomnode.config import parse
+from dicomnode.domain.errors import PeerUnreachable
+from dicomnode.domain.network import Peer
+from dicomnode.domain.work import Delivery, Receipt
 from dicomnode.flow.analyse import analyse
 from dicomnode.flow.intake import Intake
 from dicomnode.flow.operate import retry
@@ -19,6 +22,7 @@ from dicomnode.flow.plan import Planner
 from dicomnode.flow.settle import Settle
 from dicomnode.flow.work import Worker
 from dicomnode.infer.network.session import Sessions
+from dicomnode.report import refusal
 from dicomnode.store.database import Database
 from dicomnode.store.files import Files
 from tests.conftest import Hands
@@ -178,3 +182,56 @@ def test_a_study_that_is_receiving_again_or_held_is_not_told_of(node: Callable[.
     assert it.overdue.sweep() == 0
     it.db.execute("UPDATE study SET held = '', state = 'receiving'")
     assert it.overdue.sweep() == 0
+
+
+def test_a_job_that_cannot_be_told_of_does_not_keep_the_others_waiting(
+    node: Callable[..., Node], ct: Any, receive: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it = node()
+    receive(it.intake, ct(study="1.2.5"))
+    it.clock.forward(6)
+    assert it.settle.sweep()
+    write = refusal.write
+
+    def odd(datasets: Any, *args: Any, **named: Any) -> Dataset:
+        if datasets[0].StudyInstanceUID == "1.2.3":
+            raise RuntimeError("DONT^LOGME")
+        return write(datasets, *args, **named)
+
+    monkeypatch.setattr("dicomnode.report.refusal.write", odd)
+    it.clock.forward(61)
+    assert it.overdue.sweep() == 2 and it.overdue.sweep() == 0
+    assert [str(ds.StudyInstanceUID) for ds in it.send()] == ["1.2.5"]
+    rows = it.db.rows("SELECT study_instance_uid, detail FROM event WHERE arrow = 'overdue' ORDER BY event_id")
+    told = {row["study_instance_uid"]: row["detail"] for row in rows}
+    assert "and no report could be written: RuntimeError in " in told["1.2.3"] and "DONT" not in told["1.2.3"]
+    assert "no report" not in told["1.2.5"]
+
+
+def test_a_missed_deadline_is_told_from_the_books_where_no_file_can_be_read(node: Callable[..., Node]) -> None:
+    it = node()
+    for row in it.db.rows("SELECT path FROM instance"):
+        it.files.path(row["path"]).unlink()
+    it.clock.forward(61)
+    assert it.overdue.sweep() == 1
+    (notice,) = it.send()
+    assert (notice.PatientID, str(notice.PatientName), notice.StudyInstanceUID) == ("P1", "DONT^LOGME", "1.2.3")
+
+
+def test_a_notice_that_was_on_its_way_when_the_result_came_goes_on_before_it(node: Callable[..., Node]) -> None:
+    it = node()
+    it.clock.forward(61)
+    it.overdue.sweep()
+
+    def send(_peer: Peer, _batch: Sequence[Delivery]) -> Generator[Receipt]:
+        assert it.worker.run_once()
+        raise PeerUnreachable("the association ended")
+        yield
+
+    it.outbox._send = send
+    it.outbox.run_once("PACS")
+    it.outbox._send = it.pacs.send
+    it.clock.forward(600)
+    notice, *results = it.send()
+    assert texts(notice)[0].startswith("Not analysed yet") and len(results) == 2
+    assert predecessor(reports(results)[0]) == notice.SOPInstanceUID

@@ -3,173 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import timedelta
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pytest
-from pydicom import Dataset
 
-from dicomnode.config import Settings, parse
 from dicomnode.domain.errors import NotAuthorised, OutOfResources, PeerUnreachable
 from dicomnode.domain.header import Header
-from dicomnode.domain.study import Arrival
-from dicomnode.domain.work import Job
-from dicomnode.flow.intake import Intake
 from dicomnode.flow.operate import cancel
-from dicomnode.flow.plan import Planner
-from dicomnode.flow.priors import Priors
-from dicomnode.flow.priors_own import OwnPriors
-from dicomnode.flow.priors_scratch import ScratchArea
-from dicomnode.flow.settle import Settle
-from dicomnode.query.find import FoundSeries, FoundStudy, fit_key
-from dicomnode.store.database import Database
-from dicomnode.store.files import Files
-from dicomnode.store.jobs import Jobs, Made
-from tests.conftest import Hands, MakeArrival
-from tests.toy import TOML, write_bundle
-
-PATIENT = {"PatientBirthDate": "19700101", "PatientSex": "F"}
-
-
-class FakeArchive:
-    """Has studies of objects, and sends what is fetched to the intake as the answer to our C-MOVE."""
-
-    def __init__(self, intake: Intake) -> None:
-        self.intake = intake
-        self.objects: list[Arrival] = []
-        self.error: Exception | None = None
-        self.withheld: set[str] = set()
-        self.questions = 0
-        self.fetched: list[str] = []
-        self.on_fetch: Callable[[], None] = lambda: None
-
-    def add(self, *arrivals: Arrival) -> None:
-        self.objects += [replace(one, move_originator="DICOMNODE") for one in arrivals]
-
-    @contextmanager
-    def asked(self) -> Iterator[FakeArchive]:
-        self.questions += 1
-        if self.error is not None:
-            raise self.error
-        yield self
-
-    def studies(self, patient_id: str, first: date, last: date) -> list[FoundStudy]:
-        fit_key(patient_id)
-        days = {one.study_instance_uid: date.fromisoformat(one.header.text("StudyDate")) for one in self.objects}
-        return [
-            FoundStudy(study_instance_uid=uid, study_date=day, modalities=frozenset())
-            for uid, day in days.items() if first <= day <= last
-        ]  # fmt: skip
-
-    def series(self, study_instance_uid: str) -> list[FoundSeries]:
-        found = {one.series_instance_uid: one for one in self.objects if one.study_instance_uid == study_instance_uid}
-        return [
-            FoundSeries(series_instance_uid=uid, instances=0, header=_answer(Modality=one.header.text("Modality")))
-            for uid, one in found.items()
-        ]
-
-    def instances(self, study_instance_uid: str, series_instance_uid: str) -> Mapping[str, str]:
-        return {one.sop_instance_uid: "" for one in self.objects if one.series_instance_uid == series_instance_uid}
-
-    def fetch(self, study_instance_uid: str, series_instance_uid: str, classes: Collection[str]) -> str:
-        self.fetched.append(series_instance_uid)
-        self.on_fetch()
-        for one in self.objects:
-            if one.series_instance_uid == series_instance_uid and one.sop_instance_uid not in self.withheld:
-                self.intake.accept(one)
-        return f"{len(self.withheld)} of its objects could not be sent" if self.withheld else ""
-
-
-def _answer(**attributes: str) -> Header:
-    ds = Dataset()
-    for keyword, value in attributes.items():
-        setattr(ds, keyword, value)
-    return Header.of(ds.to_json_dict())
-
-
-class Estate:
-    """A node with an archive beside it."""
-
-    def __init__(self, db: Database, files: Files, clock: Hands, settings: Settings, make: MakeArrival) -> None:
-        self.db, self.files, self.clock, self.make = db, files, clock, make
-        self.area = ScratchArea(db, files, settings)
-        self.intake = Intake(db, files, settings.rules, self.area)
-        self.archive = FakeArchive(self.intake)
-        planner = Planner(settings, OwnPriors(db, files, settings))
-        self.settle = Settle(db, files, settings, planner, lambda _first, _second: True)
-        self.priors = Priors(db, files, settings, "PACS", self.area, lambda _peer: self.archive)
-        self.jobs = Jobs(db, files)
-
-    def images(self, study: str, day: str, **attributes: Any) -> list[Arrival]:
-        """Two slices of a study."""
-        attributes = {**PATIENT, "StudyDate": day, **attributes}
-        return [self.make(number, study=study, series=f"{study}.1", **attributes) for number in (1, 2)]
-
-    def settled(self, study: str, day: str = "20261120", **attributes: Any) -> Job:
-        """A study that came and settled, and its newest job."""
-        for arrival in self.images(study, day, **attributes):
-            self.intake.accept(arrival)
-        self.clock.forward(6)
-        assert self.settle.sweep()
-        return self.newest(study)
-
-    def newest(self, study: str) -> Job:
-        row = self.db.row("SELECT MAX(job_id) AS job FROM job WHERE study_instance_uid = ?", study)
-        job = self.jobs.load(row["job"]) if row is not None else None
-        assert job is not None
-        return job
-
-    def finish(self, job: Job) -> None:
-        """The worker is done with a job, and nothing is owed for it any more."""
-        with self.db.transaction():
-            claimed = self.jobs.claim("w", timedelta(seconds=60))
-            assert claimed is not None and claimed.job_id == job.job_id
-            self.jobs.finish(claimed, [], "")
-
-    def run(self) -> None:
-        """All that the thread of the source has to do now."""
-        for _ in range(10):
-            if not self.priors.run_once():
-                return
-        raise AssertionError("the loop finds no end")
-
-    def states(self) -> list[tuple[str, str]]:
-        return [tuple(row) for row in self.db.rows("SELECT state, reason FROM prior_search ORDER BY search_id")]
-
-
-@pytest.fixture
-def make_estate(db: Database, files: Files, clock: Hands, tmp_path: Path, make_arrival: MakeArrival) -> Any:
-    write_bundle(tmp_path / "models", b"not asked for here", TOML.replace("minimum_slices = 4", "minimum_slices = 1"))
-
-    def make(priors: dict[str, Any] | None = None, **wish: Any) -> Estate:
-        rule = {
-            "name": "r", "model": "toy", "series": {"Modality": "CT"}, "destinations": ["PACS"],
-            "priors": {"from": ["store", "PACS"], "wait_seconds": 600, **wish},
-        }  # fmt: skip
-        peer = {"name": "PACS", "aet": "PACS", "host": "127.0.0.1", "port": 104, "accept_research": True}
-        document = {
-            "models": {"folder": str(tmp_path / "models")}, "peer": [peer], "rule": [rule],
-            "completion": {"max_study_age_days": 0}, "priors": {"leave_free_gib": 0, **(priors or {})},
-        }  # fmt: skip
-        return Estate(db, files, clock, parse(document), make_arrival)
-
-    return make
-
-
-@pytest.fixture
-def estate(make_estate: Any) -> Estate:
-    made: Estate = make_estate()
-    return made
-
-
-def studies(job: Job) -> list[str]:
-    return [one.study_instance_uid for one in job.priors]
-
+from dicomnode.store.jobs import Made
+from tests.unit.flow.estate import PATIENT, Estate, studies
 
 # ---- our own store
 
@@ -452,7 +297,9 @@ def test_priors_go_when_their_time_is_up_and_no_job_needs_them(make_estate: Any)
     estate.finish(job)
     estate.area.clean()
     assert list((estate.files.folder / "priors").iterdir()) == []
-    assert estate.newest("1.9").priors == ()
+    (gone,) = estate.newest("1.9").priors
+    assert gone.files == ()
+    assert gone.remark == "prior no longer at hand: what was fetched from PACS was cleaned up"
 
 
 def test_files_that_a_crash_left_in_the_scratch_area_go_but_not_what_is_being_written(estate: Estate) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,20 +11,26 @@ import pytest
 from pydicom import Dataset, dcmread
 
 from dicomnode.config import parse
-from dicomnode.domain.errors import DicomNodeError
+from dicomnode.domain.errors import DicomNodeError, NoAssociation, PeerUnreachable
+from dicomnode.domain.network import Peer
+from dicomnode.domain.work import Delivery, Receipt
 from dicomnode.flow.intake import Intake
-from dicomnode.flow.operate import rerun, retry
+from dicomnode.flow.operate import cancel, rerun, retry
 from dicomnode.flow.outbox import Outbox
 from dicomnode.flow.plan import Planner
 from dicomnode.flow.retract import retract
 from dicomnode.flow.settle import Settle
 from dicomnode.flow.work import Worker
 from dicomnode.infer.network.session import Sessions
+from dicomnode.node import _sweep
 from dicomnode.store.database import Database
+from dicomnode.store.deliveries import Deliveries
 from dicomnode.store.files import Files
+from dicomnode.store.jobs import Jobs
 from tests.conftest import Hands
 from tests.owing import PEER, Answers
 from tests.toy import write_bundle
+from tests.unit.report.reading import texts
 
 KOS, ENHANCED_SR, SC = "1.2.840.10008.5.1.4.1.1.88.59", "1.2.840.10008.5.1.4.1.1.88.22", "1.2.840.10008.5.1.4.1.1.7"
 WHY = "the sides are exchanged"
@@ -210,3 +217,158 @@ def test_a_retraction_needs_a_reason_and_a_known_code(
 ) -> None:
     with pytest.raises(DicomNodeError, match=needed):
         node().retract(reason, code)
+
+
+def cut_off(node: Node, error: type[PeerUnreachable]) -> list[str]:
+    """PACS is sent the first object, and the association ends before it answers; what was offered."""
+    offered: list[str] = []
+
+    def send(_peer: Peer, batch: Sequence[Delivery]) -> Generator[Receipt]:
+        offered.append(batch[0].sop_instance_uid)
+        raise error("the association ended")
+        yield
+
+    node.outbox._send = send
+    assert node.outbox.run_once("PACS")
+    node.outbox._send = node.pacs.send
+    return offered
+
+
+def test_an_object_whose_answer_was_lost_is_taken_back_and_what_came_after_it_is_not(
+    node: Callable[..., Node],
+) -> None:
+    it = node(rejection_notes=True)
+    (seg,) = cut_off(it, PeerUnreachable)
+    assert it.retract() == "study 1.2.3: 1 objects are taken back from PACS; 0 jobs, 2 deliveries cancelled"
+    it.clock.forward(3600)
+    (uid,) = it.send()
+    assert rejected(it.object(uid)) == {seg}
+    assert "nothing to take back" in it.retract("again")
+
+
+def test_what_a_peer_without_association_was_to_get_is_not_taken_back(node: Callable[..., Node]) -> None:
+    it = node(rejection_notes=True)
+    cut_off(it, NoAssociation)
+    assert "nothing to take back" in it.retract()
+    it.clock.forward(3600)
+    assert it.send() == []
+
+
+def test_what_a_sender_that_died_was_sending_is_taken_back_after_its_claims_went_back(
+    node: Callable[..., Node],
+) -> None:
+    it = node(rejection_notes=True)
+    seg = it.db.rows("SELECT sop_instance_uid FROM result WHERE role = 'seg'")[0][0]
+    it.pacs.dies_after = seg
+    with pytest.raises(KeyboardInterrupt):
+        it.outbox.run_once("PACS")
+    it.pacs.dies_after = ""
+    with it.db.transaction():
+        Deliveries(it.db, it.files).hand_back("deliver-1", "process died", counts=True)
+    it.retract()
+    (uid,) = it.send()
+    assert seg in rejected(it.object(uid))
+
+
+def test_cancelling_does_not_stop_a_retraction(node: Callable[..., Node]) -> None:
+    it = node(rejection_notes=True)
+    sent = it.send()
+    it.retract()
+    assert "0 jobs and 0 deliveries cancelled" in cancel(it.db, it.files, "1.2.3")
+    (uid,) = it.send()
+    assert rejected(it.object(uid)) == set(sent)
+
+
+@pytest.mark.parametrize(("lost", "notes"), [("one", True), ("all", False), ("inputs too", True)])
+def test_results_whose_files_are_lost_are_taken_back_by_what_the_books_say(
+    node: Callable[..., Node], lost: str, notes: bool
+) -> None:
+    it = node(rejection_notes=notes)
+    sent = it.send()
+    for row in it.db.rows("SELECT path FROM result" + (" WHERE role = 'seg'" if lost == "one" else "")):
+        it.files.path(row["path"]).unlink()
+    if lost == "inputs too":
+        for row in it.db.rows("SELECT path FROM instance"):
+            it.files.path(row["path"]).unlink()
+    assert it.retract().startswith("study 1.2.3: 2 objects are taken back from PACS")
+    told = [it.object(uid) for uid in it.send()]
+    assert len(told) == (1 if notes else 2)
+    assert all(
+        (ds.PatientID, str(ds.PatientName), ds.StudyInstanceUID, ds.AccessionNumber)
+        == ("P1", "DONT^LOGME", "1.2.3", "A1")
+        for ds in told
+    )
+    (named,) = [ds for ds in told if ds.SOPClassUID in (KOS, ENHANCED_SR)]
+    assert rejected(named) == set(sent)
+    if not notes:
+        (line,) = [text for text in texts(named) if "Segmentation Storage" in text]
+        assert " of 2026-" in line and line.startswith("Withdrawn: ")
+
+
+def test_a_study_that_is_receiving_when_it_is_retracted_is_not_analysed_again_unasked(
+    node: Callable[..., Node], ct: Any, receive: Any
+) -> None:
+    it = node(rejection_notes=True)
+    it.send()
+    receive(it.intake, ct(range(10, 11)))
+    assert "the study is receiving: when it settles, what was analysed before is not analysed again" in it.retract()
+    assert [it.object(uid).SOPClassUID for uid in it.send()] == [KOS]
+    it.analyse()
+    told = [it.object(uid) for uid in it.send()]
+    assert {str(ds.SOPClassUID) for ds in told} == {ENHANCED_SR, SC}
+    (report,) = [ds for ds in told if ds.SOPClassUID == ENHANCED_SR]
+    assert WHY in texts(report)[0] and texts(report)[0].startswith("Not analysed: an operator took the results")
+    rerun(it.db, it.files, "1.2.3")
+    it.analyse()
+    assert len(it.send()) == 2, "who asks for it gets a result"
+    receive(it.intake, ct(range(11, 12)))
+    it.analyse()
+    assert len(it.send()) == 2, "and from then on a late slice counts as ever"
+
+
+def test_what_was_taken_back_is_told_of_once_however_often_its_study_settles(node: Callable[..., Node]) -> None:
+    it = node(rejection_notes=True)
+    it.send()
+    it.retract()
+    it.send()
+    it.db.execute("UPDATE study SET state = 'receiving', revision = revision + 1")
+    it.clock.forward(6)
+    assert it.settle.sweep() and not it.worker.run_once() and it.send() == []
+
+
+def test_a_study_that_was_never_analysed_is_analysed_after_a_retraction_and_the_answer_says_so(
+    db: Database, files: Files, clock: Hands, tmp_path: Path, ct: Any, receive: Any
+) -> None:
+    it = Node(db, files, clock, tmp_path / "models")
+    receive(it.intake, ct())
+    answer = it.retract()
+    assert "nothing to take back" in answer and answer.endswith("what never was is analysed")
+    it.analyse()
+    assert len(it.send()) == 2
+
+
+def test_files_of_notices_that_no_row_names_are_swept_once_they_have_lain_for_a_while(
+    node: Callable[..., Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it = node()
+    it.send()
+
+    def crash(name: str) -> None:
+        if name == "retract.before_commit":
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("dicomnode.flow.retract.failpoint", crash)
+        with pytest.raises(KeyboardInterrupt):
+            it.retract()
+    it.clock.forward(5)
+    it.retract()
+    notices = set((it.files.folder / "notices").glob("*/*"))
+    named = {it.files.path(path) for path in Jobs(it.db, it.files).files("1.2.3")}
+    assert len(notices) == 6 and len(notices & named) == 3
+    _sweep(it.db, it.files, ["work"], 0.0)
+    assert {path for path in notices if path.exists()} == notices, "another process may be about to commit them"
+    for path in notices:
+        os.utime(path, (0, 0))
+    _sweep(it.db, it.files, ["work"], 0.0)
+    assert {path for path in notices if path.exists()} == notices & named

@@ -10,6 +10,7 @@ from threading import Event, Thread
 
 import pytest
 
+from dicomnode.flow.child import CANNOT_RUN
 from dicomnode.flow.supervise import Supervisor
 
 #: Says that it is ready, then waits for SIGTERM or for the end of its supervisor.
@@ -81,6 +82,22 @@ def test_a_child_that_dies_is_started_again_and_its_claims_count(make: Make, tmp
     run = make(then=f"p = {str(marker)!r}\nif not os.path.exists(p):\n    open(p, 'w').close(); os._exit(9)")
     assert run.died.wait(30) and run.orphans == [True]
     assert run.ready.wait(30)
+    assert run.end() == 0
+
+
+def test_a_child_that_cannot_run_ends_the_node_as_a_failure_that_systemd_tries_again(tmp_path: Path) -> None:
+    script = tmp_path / "child.py"
+    script.write_text(f"raise SystemExit({CANNOT_RUN})")
+    run = Run(lambda _role: [sys.executable, str(script)], 20.0)
+    run.thread.join(timeout=30)
+    assert run.status == 1, "2 would tell systemd that trying again is in vain"
+    assert not run.ready.is_set()
+
+
+def test_a_child_that_has_run_and_then_cannot_is_started_again_with_growing_pauses(make: Make, tmp_path: Path) -> None:
+    marker = tmp_path / "died"
+    run = make(then=f"p = {str(marker)!r}\nif not os.path.exists(p):\n    open(p, 'w').close(); os._exit({CANNOT_RUN})")
+    assert run.died.wait(30) and run.orphans == [True]
     assert run.end() == 0
 
 

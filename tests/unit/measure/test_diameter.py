@@ -141,10 +141,11 @@ def test_a_region_as_large_as_a_lung_is_measured_within_a_second() -> None:
     lung = ((z - 150) / 95) ** 2 + ((y - 128) / 62) ** 2 + ((x - 100) / 36) ** 2 < 1
     assert np.count_nonzero(lung) > 800_000
     box = lung[np.ix_(lung.any(axis=(1, 2)), lung.any(axis=(0, 2)), lung.any(axis=(0, 1)))]
-    began = time.perf_counter()
+    # Processor time: other tests share the machine.
+    began = time.process_time()
     found = axial(box, 0.7, 0.7)
     longest, _ = longest_3d(box, np.diag((1.0, 0.7, 0.7)))
-    assert time.perf_counter() - began < 1.0
+    assert time.process_time() - began < 1.0
     assert found is not None
     assert found.long_mm == pytest.approx(2 * 62 * 0.7, abs=1.0)
     assert longest == pytest.approx(2 * 95, abs=1.5)

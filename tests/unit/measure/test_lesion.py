@@ -177,7 +177,7 @@ def test_a_lesion_of_two_thick_slices_has_diameters_in_the_plane_but_no_surface(
     )
     assert one(found, codes.LONG_AXIS).value == pytest.approx(np.hypot(20, 19) * 0.6)
     assert absent(found)["Sphericity"] == "114011"
-    assert {row.text for row in found.absent} == {"the lesion spans 2 of the slices, needed 3 for a surface"}
+    assert {row.text for row in found.absent} == {"the region spans 2 of the slices, needed 3 for a surface"}
 
 
 def test_a_lesion_that_was_not_found_is_absent_as_not_attempted() -> None:

@@ -274,7 +274,9 @@ def test_values_are_harmonised_where_the_bundle_knows_the_batch_and_else_it_is_s
         for given, batch in ((None, "B"), (known, "B"), (known, "C"))
     )
     assert brought.values[mean] == (plain.values[mean] - 10.0) * 2.0
-    assert by_code(brought)["Q4LE"] == brought.values[mean]
+    assert by_code(plain)["Q4LE"] == plain.values[mean] and "Q4LE" not in by_code(brought)
+    (row,) = [row for row in brought.measurements if row.name.meaning == f"ComBat {mean}"]
+    assert (row.name.scheme, row.value, row.unit.value) == ("99DICOMNODE", brought.values[mean], "1")
     assert brought.values[other] == plain.values[other] == unknown.values[other]
     assert brought.remarks == ("1 of 18 features harmonised from batch B to A (phantom, n 30)",)
     assert unknown.remarks == ("not harmonised: no parameters for batch C (phantom, n 30)",)

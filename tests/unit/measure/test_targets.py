@@ -39,7 +39,6 @@ def test_the_largest_two_of_an_organ_are_targets_in_the_order_given() -> None:
     found = targets.select([lesion(12), lesion(30), lesion(20)], SPEC)
     assert chosen(found) == [False, True, True]
     assert [one.longest_mm for one in found] == [12, 30, 20]
-    assert targets.sum_mm(found) == 50
 
 
 def test_five_in_all_are_taken_by_falling_size() -> None:
@@ -63,7 +62,6 @@ def test_a_lesion_is_measurable_from_ten_millimetres_or_two_thick_slices_on(
 def test_nodes_count_by_short_axis_and_below_fifteen_millimetres_are_no_targets() -> None:
     found = targets.select([node(14.9), node(15.0), lesion(11, LIVER)], SPEC)
     assert chosen(found) == [False, True, True]
-    assert targets.sum_mm(found) == pytest.approx(26.0)
 
 
 def test_all_lymph_nodes_are_one_organ() -> None:
@@ -77,8 +75,24 @@ def test_a_bundle_may_ask_for_other_numbers() -> None:
     assert chosen(targets.select(found, MeasureSpec(targets=(1, 5)))) == [False, True, False]
 
 
-def test_without_targets_there_is_no_sum() -> None:
-    assert targets.sum_mm(targets.select([lesion(5)], SPEC)) is None
+def test_rano_asks_for_two_diameters_of_ten_millimetres_or_two_thick_slices_and_ranks_by_product() -> None:
+    long, round_, wide = (
+        dataclasses.replace(lesion(mm), short_mm=short) for mm, short in ((40, 9.9), (20, 19), (30, 10))
+    )
+    spec = MeasureSpec(criteria=("rano",), targets=(1, 5))
+    assert chosen(targets.select([long, round_, wide], spec)) == [False, True, False]
+    assert chosen(targets.select([long, wide], spec, 5.5)) == [False, False]
+    assert chosen(targets.select([long, round_], dataclasses.replace(spec, criteria=("who",)))) == [True, False]
+    assert chosen(targets.select([long, round_], dataclasses.replace(spec, criteria=("recist", "rano")))) == [
+        True,
+        False,
+    ]
+
+
+def test_one_organ_is_one_whatever_its_meaning_is_worded_like() -> None:
+    other = Code(value="39607008", scheme="SCT", meaning="Lung structure")
+    found = targets.select([lesion(20), lesion(21), lesion(22, other), lesion(23, other)], SPEC)
+    assert chosen(found) == [False, False, True, True]
 
 
 def test_lesions_come_from_what_was_measured_of_them() -> None:

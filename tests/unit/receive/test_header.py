@@ -66,6 +66,23 @@ def test_pixels_bulk_and_private_elements_stay_out_of_the_header(ct: Dataset, sa
     assert "00080018" in set(header)
 
 
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian])
+def test_moved_contours_are_other_content_and_transcoded_ones_are_not(
+    ct: Dataset, save: Save, read: Read, syntax: str
+) -> None:
+    digests = set()
+    for number, place in enumerate(("1.0", "1.0", "2.0")):
+        line, roi = Dataset(), Dataset()
+        line.ContourData = ["0.0", "0.0", place]
+        roi.ContourSequence = [line]
+        ct.ROIContourSequence = [roi]
+        if "PixelData" in ct:
+            del ct.PixelData
+        used = syntax if number else ExplicitVRLittleEndian
+        digests.add(read(save(ct, used, str(number)), used).pixel_digest)
+    assert len(digests) == 2 and "" not in digests
+
+
 def test_digest_is_over_the_data_set_as_sent(ct: Dataset, save: Save, read: Read) -> None:
     path = save(ct)
 

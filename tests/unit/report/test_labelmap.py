@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from io import BytesIO
 
 import highdicom
 import numpy as np
 import pytest
-from pydicom import dcmread
+from pydicom import Dataset, config, dcmread
 from pydicom.uid import ExplicitVRLittleEndian, RLELossless
+from pydicom.valuerep import DSfloat
 
 from dicomnode.domain.errors import EncodingError
 from dicomnode.domain.finding import Findings, Provenance
 from dicomnode.domain.uid import ResultUids
-from dicomnode.report import labelmap, measurements, segmentation
+from dicomnode.report import check, labelmap, measurements, segmentation
 from dicomnode.report.encode import to_bytes
 
-from .conftest import labels
+from .conftest import findings_in, labels
 from .reading import referenced_instances, reread
 
 LABELMAP = "1.2.840.10008.5.1.4.1.1.66.7"
@@ -87,3 +89,64 @@ def test_the_self_check_finds_what_differs(
     ds.save_as(buffer, enforce_file_format=True)
     with pytest.raises(EncodingError, match="label map"):
         labelmap.verify(buffer.getvalue(), any_findings)
+
+
+def _spacing(ds: Dataset) -> None:
+    ds.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].PixelSpacing = [5.0, 5.0]
+
+
+def _orientation(ds: Dataset) -> None:
+    plane = ds.SharedFunctionalGroupsSequence[0].PlaneOrientationSequence[0]
+    plane.ImageOrientationPatient = [-float(one) for one in plane.ImageOrientationPatient]
+
+
+def _frame_of_reference(ds: Dataset) -> None:
+    ds.FrameOfReferenceUID = "2.25.99"
+
+
+def _type(ds: Dataset) -> None:
+    ds.SegmentSequence[-1].SegmentedPropertyTypeCodeSequence[0].CodeValue = "10200004"
+
+
+def _patient(ds: Dataset) -> None:
+    ds.PatientID = "ANOTHER"
+
+
+def _source(ds: Dataset) -> None:
+    ds.PerFrameFunctionalGroupsSequence[0].DerivationImageSequence[0].SourceImageSequence[
+        0
+    ].ReferencedSOPInstanceUID = "2.25.77"
+
+
+@pytest.mark.parametrize("kind", ["seg", "labelmap"])
+@pytest.mark.parametrize("change", [_spacing, _orientation, _frame_of_reference, _type, _patient, _source])
+def test_a_mask_with_another_place_or_meaning_is_caught(
+    any_findings: Findings,
+    provenance: Provenance,
+    uids: ResultUids,
+    kind: str,
+    change: Callable[[Dataset], None],
+) -> None:
+    writer, verify = (segmentation, check.verify) if kind == "seg" else (labelmap, labelmap.verify)
+    made = writer.write(any_findings, provenance, uids)
+    assert made is not None
+    ds = dcmread(BytesIO(to_bytes(made)))
+    change(ds)
+    buffer = BytesIO()
+    ds.save_as(buffer, enforce_file_format=True)
+    with pytest.raises(EncodingError, match=r"found .* needed|mm off") as caught:
+        verify(buffer.getvalue(), any_findings)
+    assert "ANOTHER" not in str(caught.value)
+
+
+@pytest.mark.filterwarnings("ignore:Value exceeds the maximum length:UserWarning")
+def test_positions_with_more_digits_than_a_decimal_string_holds_are_met_all_the_same(
+    provenance: Provenance, uids: ResultUids
+) -> None:
+    findings = findings_in("oblique")
+    for ds in findings.source.datasets:
+        longer = [float(one) + 1.2345678e-11 for one in ds.ImagePositionPatient]
+        ds.ImagePositionPatient = [DSfloat(one, validation_mode=config.IGNORE) for one in longer]
+    made = labelmap.write(findings, provenance, uids)
+    assert made is not None
+    labelmap.verify(to_bytes(made), findings)

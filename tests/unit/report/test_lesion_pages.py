@@ -87,7 +87,7 @@ def test_structures_keep_their_own_table(findings: Findings) -> None:
 def test_what_could_not_be_measured_stands_below_the_picture() -> None:
     lines = lines_about(measured_lesions(), LESIONS[1])
     assert lines[:3] == ["Long axis: 2.1 mm", "Short axis: 1.6 mm", "Volume: 0.008 ml"]
-    assert "Sphericity: not measured, the lesion spans 1 of the slices, needed 3 for a surface" in lines
+    assert "Sphericity: not measured, the region spans 1 of the slices, needed 3 for a surface" in lines
     assert not any("Centroid" in line for line in lines)
 
 
@@ -114,7 +114,8 @@ def test_a_nadir_below_the_baseline_is_told(uids: ResultUids) -> None:
     first = replace(comparison.assessments[0], nadir=8.0, percent_from_nadir=14.6)
     lines = lines_of(replace(comparison, assessments=(first,)))
     assert (
-        "(−40.0 % from baseline, +14.6 % from nadir); sum of diameters 9.2 mm, 15.3 mm at baseline, 8.0 mm at nadir"
+        "(−40.0 % from baseline, +14.6 % from nadir); sum of diameters 9.2 mm, 15.3 mm at baseline (2025-10-03), "
+        "8.0 mm at nadir (2025-10-03)"
         in lines[1]
     )
 

@@ -15,7 +15,7 @@ from pydicom.uid import Comprehensive3DSRStorage
 from dicomnode.domain.errors import EncodingError
 from dicomnode.domain.finding import Findings, Provenance
 from dicomnode.domain.uid import ResultUids
-from dicomnode.report import measurements, segmentation
+from dicomnode.report import measurements, refusal, rtstruct, segmentation
 from dicomnode.report.encode import to_bytes
 from dicomnode.report.extent import extent_of
 from dicomnode.report.provenance import DISCLAIMER
@@ -157,6 +157,39 @@ def test_a_later_report_names_its_predecessor(findings: Findings, replacing: Pro
     (series,) = study.ReferencedSeriesSequence
     (instance,) = series.ReferencedSOPSequence
     assert (series.SeriesInstanceUID, instance.ReferencedSOPInstanceUID) == ("2.25.11", "2.25.12")
+
+
+def test_a_later_report_names_what_every_destination_has_in_place_of_its_predecessor(
+    findings: Findings, replacing: Provenance, uids: ResultUids
+) -> None:
+    assert replacing.predecessor is not None
+    other = replace(replacing.predecessor, series_instance_uid="2.25.21", sop_instance_uid="2.25.22")
+    prior = replace(replacing.predecessor, others=(other,))
+    ds = reread(measurements.write(findings, replace(replacing, predecessor=prior), uids, None))
+    named = [
+        str(instance.ReferencedSOPInstanceUID)
+        for study in ds.PredecessorDocumentsSequence
+        for series in study.ReferencedSeriesSequence
+        for instance in series.ReferencedSOPSequence
+    ]
+    assert named == ["2.25.12", "2.25.22"]
+
+
+def test_a_later_result_says_so_in_words_in_everything_that_a_reader_gets(
+    findings: Findings, provenance: Provenance, replacing: Provenance, uids: ResultUids
+) -> None:
+    def said(who: Provenance) -> list[str]:
+        report, notice = (
+            reread(measurements.write(findings, who, uids, None)),
+            reread(refusal.write(findings.source.datasets, "late", who, uids)),
+        )
+        seg, contours = segmentation.write(findings, who, uids), rtstruct.write(findings, who, uids)
+        assert seg is not None and contours is not None and len(seg.ContentDescription) <= 64
+        return [" ".join(texts(report)), " ".join(texts(notice)), seg.ContentDescription,
+                contours.StructureSetDescription]  # fmt: skip
+
+    assert not any("SUPERSEDES" in words for words in said(provenance))
+    assert all("SUPERSEDES" in words for words in said(replacing))
 
 
 def test_the_request_of_the_source_is_the_request_of_the_report(

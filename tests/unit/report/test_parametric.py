@@ -14,18 +14,22 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.uid import ParametricMapStorage
 
+from dicomnode.domain.code import Code
 from dicomnode.domain.errors import EncodingError
 from dicomnode.domain.finding import Findings, Provenance
 from dicomnode.domain.uid import ResultUids
 from dicomnode.report import parametric
 from dicomnode.report.encode import to_bytes
 from dicomnode.report.map_check import verify
-from dicomnode.report.parametric import NO_UNITS, PROBABILITY, SALIENCY, Stored
+from dicomnode.report.parametric import NO_UNITS, PROBABILITY
 
 from .conftest import FRAME_OF_REFERENCE, ORIENTATIONS, SEGMENTS, SERIES, SHAPE, STUDY, findings_in
 from .phantoms import SOURCES
 from .reading import referenced_instances, reread
 from .test_validators import complaints
+
+SLOPE = 1 / 65535
+OTHER = Code(value="110806", scheme="DCM", meaning="Other quantity")
 
 KINDS: dict[str, Callable[[], Findings]] = {
     **{name: (lambda name=name: findings_in(name)) for name in ORIENTATIONS},  # type: ignore[misc]
@@ -41,27 +45,21 @@ def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Fin
     return KINDS[request.param]()
 
 
-@pytest.fixture(params=list(Stored))
-def stored(request: pytest.FixtureRequest) -> Stored:
-    return Stored(request.param)
-
-
 def probabilities(findings: Findings) -> Volume:
-    """Values without symmetry, from 0 to 1."""
+    """Steps without symmetry."""
     rng = np.random.default_rng(5)
-    array = rng.random(findings.source.volume.spatial_shape, dtype=np.float32)
-    array.flat[:2] = 0.0, 1.0
+    array = rng.integers(0, 65535, findings.source.volume.spatial_shape, dtype=np.uint16, endpoint=True)
     return findings.source.volume.with_array(array)
 
 
-def shown(volume: Volume, findings: Findings) -> NDArray[np.float32]:
+def shown(volume: Volume, findings: Findings) -> NDArray[np.float64]:
     planes: Any = findings.source.on_planes(volume.array)
-    return np.asarray(planes, dtype=np.float32)
+    return np.asarray(planes * SLOPE)
 
 
 def by_plane(ds: Dataset, findings: Findings) -> NDArray[np.float64]:
-    """Real world values as highdicom (pydicom for floats) decodes them, in the order of the source's planes."""
-    image = highdicom.pm.ParametricMap.from_dataset(ds) if "PixelData" in ds else None
+    """Real world values as highdicom decodes them, in the order of the source's planes."""
+    image = highdicom.pm.ParametricMap.from_dataset(ds)
     planes = [np.array(plane.position_mm) for plane in findings.source.planes]
     values = np.full((len(planes), ds.Rows, ds.Columns), np.nan)
     for number, frame in enumerate(ds.PerFrameFunctionalGroupsSequence, start=1):
@@ -71,60 +69,38 @@ def by_plane(ds: Dataset, findings: Findings) -> NDArray[np.float64]:
         plane = findings.source.planes[index]
         assert source.ReferencedSOPInstanceUID == plane.dataset.SOPInstanceUID
         assert source.get("ReferencedFrameNumber") == plane.frame_number
-        if image is not None:
-            values[index] = image.get_frame(number, apply_real_world_transform=True)
-        else:
-            values[index] = ds.pixel_array[number - 1]
+        values[index] = image.get_frame(number, apply_real_world_transform=True)
     return values
 
 
-def test_values_return_on_the_planes_of_the_source(
-    kind: Findings, provenance: Provenance, uids: ResultUids, stored: Stored
-) -> None:
+def test_values_return_on_the_planes_of_the_source(kind: Findings, provenance: Provenance, uids: ResultUids) -> None:
     volume = probabilities(kind)
-    ds = reread(parametric.write(volume, PROBABILITY, NO_UNITS, kind, provenance, uids, stored=stored))
+    ds = reread(parametric.write(volume, PROBABILITY, NO_UNITS, kind, provenance, uids, slope=SLOPE))
     assert (ds.SOPClassUID, ds.FrameOfReferenceUID) == (ParametricMapStorage, FRAME_OF_REFERENCE)
-    found, needed = by_plane(ds, kind), shown(volume, kind)
-    if stored is Stored.FLOAT32:
-        np.testing.assert_array_equal(found.astype(np.float32), needed)
-    else:
-        assert np.abs(found - needed).max() <= 0.5 / 65535 + 1e-7
+    np.testing.assert_allclose(by_plane(ds, kind), shown(volume, kind), rtol=1e-12, atol=0)
 
 
-def test_the_self_check_passes_what_was_written(
-    kind: Findings, provenance: Provenance, uids: ResultUids, stored: Stored
-) -> None:
+def test_the_self_check_passes_what_was_written(kind: Findings, provenance: Provenance, uids: ResultUids) -> None:
     volume = probabilities(kind)
-    ds = parametric.write(volume, PROBABILITY, NO_UNITS, kind, provenance, uids, stored=stored)
-    verify(to_bytes(ds), volume, PROBABILITY, kind)
+    ds = parametric.write(volume, PROBABILITY, NO_UNITS, kind, provenance, uids, slope=SLOPE)
+    verify(to_bytes(ds), volume, PROBABILITY, kind, slope=SLOPE)
 
 
 def test_dciodvfy_finds_nothing_on_any_source(
     kind: Findings, provenance: Provenance, uids: ResultUids, tmp_path: Path
 ) -> None:
     file = tmp_path / "pm.dcm"
-    file.write_bytes(to_bytes(parametric.write(probabilities(kind), SALIENCY, NO_UNITS, kind, provenance, uids)))
+    file.write_bytes(
+        to_bytes(parametric.write(probabilities(kind), OTHER, NO_UNITS, kind, provenance, uids, slope=SLOPE))
+    )
     # highdicom's converter drops the body part, and what is left for the side is "unknown".
     assert [line for line in complaints(file) if "</Laterality" not in line] == []
 
 
-def test_dciodvfy_finds_nothing_however_values_are_stored(
-    findings: Findings, provenance: Provenance, uids: ResultUids, tmp_path: Path, stored: Stored
-) -> None:
-    file = tmp_path / "pm.dcm"
-    volume = probabilities(findings)
-    file.write_bytes(
-        to_bytes(parametric.write(volume, PROBABILITY, NO_UNITS, findings, provenance, uids, stored=stored))
-    )
-    assert complaints(file) == []
-
-
-def test_the_same_volume_gives_the_same_bytes(
-    findings: Findings, provenance: Provenance, uids: ResultUids, stored: Stored
-) -> None:
+def test_the_same_volume_gives_the_same_bytes(findings: Findings, provenance: Provenance, uids: ResultUids) -> None:
     volume = probabilities(findings)
     one, two = (
-        to_bytes(parametric.write(volume, PROBABILITY, NO_UNITS, findings, provenance, uids, stored=stored))
+        to_bytes(parametric.write(volume, PROBABILITY, NO_UNITS, findings, provenance, uids, slope=SLOPE))
         for _ in range(2)
     )
     assert one == two
@@ -132,13 +108,12 @@ def test_the_same_volume_gives_the_same_bytes(
 
 def test_quantity_unit_and_range_are_told(findings: Findings, provenance: Provenance, uids: ResultUids) -> None:
     volume = probabilities(findings)
-    ds = reread(parametric.write(volume, PROBABILITY, NO_UNITS, findings, provenance, uids, segment=SEGMENTS[2]))
-    (mapping,) = ds.SharedFunctionalGroupsSequence[0].RealWorldValueMappingSequence
-    assert (mapping.DoubleFloatRealWorldValueFirstValueMapped, mapping.DoubleFloatRealWorldValueLastValueMapped) == (
-        0.0,
-        1.0,
+    ds = reread(
+        parametric.write(volume, PROBABILITY, NO_UNITS, findings, provenance, uids, segment=SEGMENTS[2], slope=SLOPE)
     )
-    assert (mapping.RealWorldValueSlope, mapping.RealWorldValueIntercept) == (1.0, 0.0)
+    (mapping,) = ds.SharedFunctionalGroupsSequence[0].RealWorldValueMappingSequence
+    assert (mapping.RealWorldValueFirstValueMapped, mapping.RealWorldValueLastValueMapped) == (0, 65535)
+    assert (mapping.RealWorldValueSlope, mapping.RealWorldValueIntercept) == (SLOPE, 0.0)
     assert (mapping.LUTLabel, mapping.LUTExplanation) == ("Nodule", "Probability: Nodule")
     (unit,) = mapping.MeasurementUnitsCodeSequence
     (quantity,) = mapping.QuantityDefinitionSequence
@@ -151,8 +126,8 @@ def test_every_segment_has_a_map_of_its_own_in_one_series(
 ) -> None:
     volume = probabilities(findings)
     maps = [
-        reread(parametric.write(volume, concept, NO_UNITS, findings, provenance, uids, segment=segment))
-        for concept, segment in ((PROBABILITY, None), (SALIENCY, None), *((PROBABILITY, one) for one in SEGMENTS))
+        reread(parametric.write(volume, concept, NO_UNITS, findings, provenance, uids, segment=segment, slope=SLOPE))
+        for concept, segment in ((PROBABILITY, None), (OTHER, None), *((PROBABILITY, one) for one in SEGMENTS))
     ]
     assert len({ds.SOPInstanceUID for ds in maps}) == len(maps)
     assert {ds.SeriesInstanceUID for ds in maps} == {uids.series("map")}
@@ -161,7 +136,7 @@ def test_every_segment_has_a_map_of_its_own_in_one_series(
 def test_patient_study_and_references_are_those_of_the_source(
     findings: Findings, provenance: Provenance, uids: ResultUids
 ) -> None:
-    ds = reread(parametric.write(probabilities(findings), SALIENCY, NO_UNITS, findings, provenance, uids))
+    ds = reread(parametric.write(probabilities(findings), OTHER, NO_UNITS, findings, provenance, uids, slope=SLOPE))
     header = findings.source.datasets[0]
     for keyword in ("PatientName", "PatientID", "IssuerOfPatientID", "StudyDescription", "BodyPartExamined"):
         assert ds[keyword].value == header[keyword].value
@@ -169,22 +144,10 @@ def test_patient_study_and_references_are_those_of_the_source(
     assert referenced_instances(ds) == {f"{SERIES}.{index + 1}" for index in range(SHAPE[0])}
 
 
-@pytest.mark.parametrize("value", [0.25, -3.0])
-def test_one_value_everywhere_is_a_map_too(
-    findings: Findings, provenance: Provenance, uids: ResultUids, stored: Stored, value: float
-) -> None:
-    volume = findings.source.volume.with_array(np.full(SHAPE, value, dtype=np.float32))
-    ds = parametric.write(volume, SALIENCY, NO_UNITS, findings, provenance, uids, stored=stored)
-    np.testing.assert_array_equal(by_plane(reread(ds), findings), value)
-    verify(to_bytes(ds), volume, SALIENCY, findings)
-
-
-def test_values_that_are_not_finite_are_refused(findings: Findings, provenance: Provenance, uids: ResultUids) -> None:
-    array = np.zeros(SHAPE, dtype=np.float32)
-    array[1, 2, 3], array[0, 0, 0] = np.nan, np.inf
-    volume = findings.source.volume.with_array(array)
-    with pytest.raises(EncodingError, match="2 values that are not finite"):
-        parametric.write(volume, SALIENCY, NO_UNITS, findings, provenance, uids)
+def test_values_of_another_type_are_refused(findings: Findings, provenance: Provenance, uids: ResultUids) -> None:
+    volume = findings.source.volume.with_array(np.zeros(SHAPE, dtype=np.float32))
+    with pytest.raises(EncodingError, match="found values of float32, needed uint16"):
+        parametric.write(volume, PROBABILITY, NO_UNITS, findings, provenance, uids, slope=SLOPE)
 
 
 def moved(volume: Volume, by_mm: float) -> Volume:
@@ -197,7 +160,7 @@ def test_another_grid_is_refused(findings: Findings, provenance: Provenance, uid
     volume = probabilities(findings)
     for other in (moved(volume, 0.5), volume[1:]):
         with pytest.raises(EncodingError, match="needed the source's"):
-            parametric.write(other, SALIENCY, NO_UNITS, findings, provenance, uids)
+            parametric.write(other, OTHER, NO_UNITS, findings, provenance, uids, slope=SLOPE)
 
 
 def swap_frames(ds: Dataset) -> None:
@@ -227,8 +190,8 @@ def elsewhere(ds: Dataset) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (swap_frames, "value .* off in frame"),
-        (shift_frame, "0.50 mm off"),
+        (swap_frames, "found the frame of"),
+        (shift_frame, "found the frame of"),
         (rescale, "value .* off in frame"),
         (turn, "mm off"),
         (elsewhere, "frame of reference"),
@@ -238,22 +201,21 @@ def test_the_self_check_finds_what_is_wrong(
     findings: Findings,
     provenance: Provenance,
     uids: ResultUids,
-    stored: Stored,
     change: Callable[[Dataset], None],
     words: str,
 ) -> None:
     volume = probabilities(findings)
-    ds = reread(parametric.write(volume, SALIENCY, NO_UNITS, findings, provenance, uids, stored=stored))
+    ds = reread(parametric.write(volume, OTHER, NO_UNITS, findings, provenance, uids, slope=SLOPE))
     change(ds)
     with pytest.raises(EncodingError, match=words):
-        verify(to_bytes(ds), volume, SALIENCY, findings)
+        verify(to_bytes(ds), volume, OTHER, findings, slope=SLOPE)
 
 
 def test_the_self_check_finds_another_quantity(findings: Findings, provenance: Provenance, uids: ResultUids) -> None:
     volume = probabilities(findings)
-    encoded = to_bytes(parametric.write(volume, SALIENCY, NO_UNITS, findings, provenance, uids))
+    encoded = to_bytes(parametric.write(volume, OTHER, NO_UNITS, findings, provenance, uids, slope=SLOPE))
     with pytest.raises(EncodingError, match="found quantity"):
-        verify(encoded, volume, PROBABILITY, findings)
+        verify(encoded, volume, PROBABILITY, findings, slope=SLOPE)
 
 
 def test_a_source_without_body_part_has_an_unknown_side(
@@ -262,6 +224,6 @@ def test_a_source_without_body_part_has_an_unknown_side(
     for ds in findings.source.datasets:
         del ds.BodyPartExamined
     file = tmp_path / "pm.dcm"
-    ds = parametric.write(probabilities(findings), SALIENCY, NO_UNITS, findings, provenance, uids)
+    ds = parametric.write(probabilities(findings), OTHER, NO_UNITS, findings, provenance, uids, slope=SLOPE)
     file.write_bytes(to_bytes(ds))
     assert [line for line in complaints(file) if line.startswith("Error")] == []

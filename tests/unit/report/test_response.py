@@ -140,7 +140,7 @@ def test_a_number_that_could_not_be_measured_stands_in_code_with_its_reason(
     assert "Not measured of Nodule 3: Volume: the segment has no voxels" in texts(ds)
     assert (
         "Not measured of Nodule 2: Volume of Mesh, Maximum 3D Diameter of a Mesh, Surface Area of Mesh, Sphericity: "
-        "the lesion spans 1 of the slices, needed 3 for a surface" in texts(ds)
+        "the region spans 1 of the slices, needed 3 for a surface" in texts(ds)
     )
 
 

@@ -142,3 +142,18 @@ def test_research_is_marked_in_every_object_and_what_is_clinical_is_not(
     assert "(research)" in research.SeriesDescription and b"RESEARCH ONLY" in to_bytes(research)
     assert "research" not in clinical.SeriesDescription and b"RESEARCH" not in to_bytes(clinical)
     assert b"ot for primary diagnosis" in to_bytes(clinical)
+
+
+def test_a_withdrawal_names_what_is_withdrawn_by_series_kind_and_time(
+    withdrawn: list[Dataset], provenance: Provenance, uids: ResultUids
+) -> None:
+    ds = reread(refusal.withdrawal(withdrawn, WRONG_SIDE, rejection.TITLES["quality"], provenance, uids))
+    seg, sr = withdrawn
+    for one, kind in ((seg, "Segmentation Storage"), (sr, "Comprehensive 3D SR Storage")):
+        (text,) = [text for text in texts(ds) if str(one.SOPInstanceUID) in text]
+        date, time = str(one.InstanceCreationDate), str(one.InstanceCreationTime)
+        told = f"{date[:4]}-{date[4:6]}-{date[6:]} {time[:2]}:{time[2:4]}:{time[4:6]}"
+        assert text == f"Withdrawn: {one.SeriesDescription}, {kind} of {told}, object {one.SOPInstanceUID}"
+    seg.InstanceCreationDate, sr.InstanceCreationDate = "", None
+    report = reread(refusal.withdrawal(withdrawn, WRONG_SIDE, rejection.TITLES["quality"], provenance, uids))
+    assert any(f"{kind}, object" in text for text in texts(report))

@@ -182,3 +182,26 @@ def test_results_of_a_study_that_is_receiving_again_wait(db: Database, deliverie
     assert claim(db, deliveries, "A") == []
     db.execute("UPDATE study SET state = 'settled'")
     assert len(claim(db, deliveries, "A")) == 2
+
+
+@pytest.mark.parametrize("why", ["lease", "death"])
+def test_what_a_dead_sender_held_is_in_doubt_from_then_on(
+    db: Database, deliveries: Deliveries, job: Job, clock: Hands, why: str
+) -> None:
+    claim(db, deliveries, "A", "deliver-1")
+    if why == "death":
+        deliveries.hand_back("deliver-1", "process died", counts=True)
+    clock.forward(61)
+    claim(db, deliveries, "A", "deliver-2")
+    deliveries.hand_back("deliver-2", "held up", counts=False, untried=True)
+    forms = {form.role: form for form in deliveries.forms(job.job_id, "A")}
+    assert forms["seg"].in_doubt and forms["seg"].offered and not forms["sr-without-seg"].offered
+    deliveries.release("A", forms["seg"])
+    assert {form.role: form.state for form in deliveries.forms(job.job_id, "A")}["seg"] == "cancelled", "not forgotten"
+
+
+def test_what_takes_results_back_is_not_cancelled_with_the_rest(db: Database, deliveries: Deliveries, job: Job) -> None:
+    db.execute("UPDATE result SET occasion = 'withdrawal' WHERE role = 'sr'")
+    assert deliveries.cancel("1.2.3") == 2
+    rows = db.rows("SELECT DISTINCT role, state FROM delivery JOIN result USING (result_id) ORDER BY role")
+    assert [tuple(row) for row in rows] == [("seg", "cancelled"), ("sr", "waiting")]

@@ -204,6 +204,44 @@ def test_a_new_report_names_the_last_one_of_the_same_rule(
     assert jobs.predecessor(other) is None
 
 
+def _delivered(db: Database, jobs: Jobs, job: Job, *uids: str, state: str = "done") -> None:
+    """Reports of a job, each stored at a destination of its own: A, B, …"""
+    with db.transaction():
+        jobs.finish(job, [made(uid, "sr") for uid in uids], "")
+        for destination, uid in zip("ABC", uids, strict=False):
+            db.execute(
+                "INSERT INTO delivery (result_id, job_id, study_instance_uid, sop_instance_uid, destination, state,"
+                " changed_at) SELECT result_id, job_id, '1.2.3', sop_instance_uid, ?, ?, '' FROM result"
+                " WHERE sop_instance_uid = ?",
+                destination, state, uid,
+            )  # fmt: skip
+
+
+def _named(jobs: Jobs, job: Job) -> list[str]:
+    prior = jobs.predecessor(job)
+    return [one.sop_instance_uid for one in (prior, *prior.others)] if prior else []
+
+
+def test_the_predecessor_is_what_each_destination_has(
+    db: Database, jobs: Jobs, instances: tuple[Instance, ...]
+) -> None:
+    for number, digest in enumerate(("one", "two", "three", "four"), start=1):
+        jobs.add("1.2.3", number, [plan(instances, digest)], forced=False)
+        job = claim(db, jobs)
+        assert job is not None
+        if number == 1:
+            _delivered(db, jobs, job, "9.1", "9.2")
+        elif number == 2:
+            assert _named(jobs, job) == ["9.2", "9.1"]
+            _delivered(db, jobs, job, "9.3")
+        elif number == 3:
+            assert _named(jobs, job) == ["9.3", "9.2"], "B has the older one alone"
+            _delivered(db, jobs, job, "9.4", state="waiting")
+            db.execute("UPDATE job SET retracted = 'wrong side'")
+        else:
+            assert _named(jobs, job) == [], "what was taken back is continued by nothing"
+
+
 def test_inputs_refused_for_a_reason_that_is_gone_are_analysed(
     db: Database, jobs: Jobs, instances: tuple[Instance, ...]
 ) -> None:

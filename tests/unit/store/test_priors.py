@@ -142,11 +142,30 @@ def test_objects_come_back_from_the_scratch_area_with_their_headers(
         scratch.ask("9", ["9.1", "9.2"], "PACS")
         for arrival in arrivals:
             scratch.add(arrival, f"priors/9/{arrival.sop_instance_uid}")
+    assert scratch.load("9").series == (), "nobody has said that it is whole"
+    with db.transaction():
+        scratch.answered("9", "9.1", whole=True)
+        scratch.answered("9", "9.1", whole=False)
     (series,) = scratch.load("9").series
     assert [one.header.merged() for one in series.instances] == [one.header.merged() for one in arrivals]
     assert scratch.objects("9", "9.1") == {"9.1.1", "9.1.2", "9.1.3"}
     assert scratch.size_bytes() == sum(one.size_bytes for one in arrivals)
     assert scratch.asked("9", "9.2") and not scratch.asked("9", "9.3")
+
+
+def test_a_series_is_expected_only_from_the_source_that_is_being_asked_and_only_meanwhile(
+    db: Database, files: Files
+) -> None:
+    scratch = Scratch(db, files)
+    with db.transaction():
+        scratch.ask("9", ["9.1", "9.2"], "PACS")
+    assert scratch.expected("9", "9.1", "PACS") and not scratch.expected("9", "9.1", "VNA")
+    with db.transaction():
+        scratch.answered("9", "9.1", whole=False)
+    assert not scratch.expected("9", "9.1", "PACS") and scratch.asked("9", "9.1")
+    with db.transaction():
+        scratch.idle("PACS")
+    assert not scratch.expected("9", "9.2", "PACS")
 
 
 def test_what_a_search_or_a_waiting_job_needs_is_not_unneeded(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.path import Path as Outline
 
-from dicomnode.infer.contours.polygons import filled
+from dicomnode.infer.contours.polygons import filled, united
 
 
 def box(top: float, left: float, bottom: float, right: float) -> np.ndarray:
@@ -70,3 +70,24 @@ def test_the_way_round_and_the_first_point_do_not_matter() -> None:
     needed = filled([corners], (11, 11))
     assert np.array_equal(filled([corners[::-1]], (11, 11)), needed)
     assert np.array_equal(filled([np.roll(corners, 2, axis=0)], (11, 11)), needed)
+
+
+def test_contours_that_overlap_keep_what_they_share() -> None:
+    mask, overlap = united([box(0.5, 0.5, 5.5, 5.5), box(3.5, 3.5, 8.5, 8.5)], (11, 11))
+    assert mask.sum() == 25 + 25 - 4 and overlap
+
+
+def test_united_contours_have_holes_and_islands_in_them_wherever_the_image_ends() -> None:
+    rings = [box(4.5, 4.5, 5.5, 5.5), box(-3.5, -3.5, 9.5, 9.5), box(2.5, 2.5, 7.5, 7.5)]
+    mask, overlap = united(rings, (11, 8))
+    assert np.array_equal(mask, filled(rings, (11, 8))) and not overlap
+
+
+def test_a_contour_drawn_twice_with_other_points_is_no_hole() -> None:
+    mask, overlap = united([box(0.5, 0.5, 5.5, 5.5), box(0.6, 0.5, 5.5, 5.4)], (11, 11))
+    assert mask.sum() == 25 and not overlap
+
+
+def test_no_contour_has_no_pixel() -> None:
+    assert not united([], (4, 5))[0].any()
+    assert not united([box(20, 20, 30, 30), box(-9, -9, -5, -5)], (4, 5))[0].any()

@@ -65,7 +65,8 @@ def test_repeated_contours_of_a_planning_system_leave_no_hole(real_data: Path) -
     }
     # 358.5 ml is what README.md of the data states; ROI Volume of the planning system is 358.7.
     assert volumes["GTV-1"] == pytest.approx(358.5, abs=0.05)
-    assert volumes["Lung L"] == pytest.approx(1813.8, abs=0.1) and volumes["Lung R"] == pytest.approx(1885.6, abs=0.1)
+    # On five slices the left lung is drawn twice with points that differ; its slices beside those are as large.
+    assert volumes["Lung L"] == pytest.approx(1965.4, abs=0.1) and volumes["Lung R"] == pytest.approx(1885.6, abs=0.1)
     assert sum("of type ISOCENTER" in text for text in found.warnings) == 5
 
 
@@ -118,7 +119,9 @@ def test_a_mask_on_tilted_images_comes_back_pixel_for_pixel(
         source_images=datasets,
         pixel_array=mask,
         segmentation_type="BINARY",
-        segment_descriptions=[SegmentDescription.from_dataset(seg([np.ones((6, 20, 24), np.uint8)]).SegmentSequence[0])],
+        segment_descriptions=[
+            SegmentDescription.from_dataset(seg([np.ones((6, 20, 24), np.uint8)]).SegmentSequence[0])
+        ],
         series_instance_uid="1.2.3.6",
         series_number=8,
         sop_instance_uid="1.2.3.6.9",

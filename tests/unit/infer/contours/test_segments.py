@@ -14,10 +14,11 @@ from pydicom.sr.codedict import codes
 from dicomnode.domain.errors import Unsuitable
 from dicomnode.domain.finding import SourceSeries
 from dicomnode.domain.model import Subject
+from dicomnode.domain.uid import derived_uid
 from dicomnode.infer.answer import Answer
 from dicomnode.infer.contours.read import read_contours
 
-from .drawn import AXIAL, COLUMNS, FRAME, OBLIQUE, ROWS, SAGITTAL, SLICES, saved, seg, slices, source
+from .drawn import AXIAL, COLUMNS, FRAME, OBLIQUE, ROWS, SAGITTAL, SERIES, SLICES, saved, seg, slices, source
 
 SHAPE = (SLICES, ROWS, COLUMNS)
 
@@ -148,6 +149,22 @@ def test_a_finer_grid_is_resampled_and_says_so(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("times", [2, 3, 5])
+def test_slices_thinner_than_the_images_do_not_swell_a_region(times: int, tmp_path: Path) -> None:
+    images = source()
+    affine = np.asarray(images.volume.affine).copy()
+    affine[:3, 3] -= affine[:3, 0] * (0.5 - 0.5 / times)
+    affine[:3, 0] /= times
+    depth, row, column = np.mgrid[: SLICES * times, :ROWS, :COLUMNS].astype(float)
+    away_mm = [((depth + 0.5) / times - 0.5) * 3.0 - 7.5, row * 1.5 - 14.0, column * 2.0 - 22.0]
+    ball = (sum(axis**2 for axis in away_mm) < 36.0).astype(np.uint8)
+    found = read_contours([saved(on_volume(ball, affine), tmp_path)], images)
+    true_ml = ball.sum() * 9.0 / times / 1000
+    # A ball of 12 mm on slices of 3 mm: every slice sampled at its centre is within a tenth.
+    assert masks(found)[1].sum() * 9.0 / 1000 == pytest.approx(true_ml, rel=0.1)
+    assert "another grid" in found.warnings[0]
+
+
 def test_a_part_of_the_grid_upside_down_is_put_where_it_lies(tmp_path: Path) -> None:
     images = source()
     affine = np.asarray(images.volume.affine).copy()
@@ -175,6 +192,14 @@ def test_another_frame_of_reference_is_refused(tmp_path: Path) -> None:
     ds.FrameOfReferenceUID = "1.2.99"
     with pytest.raises(Unsuitable, match=r"SEG 1\.2\.3\.6\.1: SEG: frame of reference 1\.2\.99, needed that"):
         read_contours([saved(ds, tmp_path)], source())
+
+
+def test_images_without_a_frame_of_reference_take_a_seg_of_the_same_study(tmp_path: Path) -> None:
+    images = source()
+    for dataset in images.datasets:
+        dataset.FrameOfReferenceUID = derived_uid(SERIES, "frame of reference")
+    found = read_contours([saved(seg([LEFT]), tmp_path)], images)
+    assert np.array_equal(masks(found)[1], LEFT)
 
 
 def test_a_mask_that_lies_nowhere_in_the_images_is_refused(tmp_path: Path) -> None:

@@ -72,6 +72,41 @@ def test_an_inner_contour_is_a_hole(tmp_path: Path) -> None:
     assert mask_of(read({"GTV": rings}, tmp_path), "GTV").sum() == 7 * 9 - 2 * 3
 
 
+@pytest.mark.parametrize("step_mm", [1.5, 1.2, 1.0, 0.7])
+def test_contours_closer_than_the_images_fill_as_much_as_one_for_each(step_mm: float, tmp_path: Path) -> None:
+    images = source()
+    depths = np.arange(0.75, 3.3, step_mm / SLICE_MM)
+    rois = {"GTV": [contour(images, square(float(depth), 2.5, 3.5, 7.5, 9.5)) for depth in depths]}
+    found = read(rois, tmp_path)
+    assert mask_of(found, "GTV").sum(axis=(1, 2)).tolist() == [0, 30, 30, 30, 0, 0]
+    left_out = len(depths) - 3
+    assert f"GTV: contours lie closer than the images; {left_out} were left out for one nearer to its image" in (
+        found.warnings
+    )
+
+
+def test_of_contours_within_a_slice_the_nearest_counts(tmp_path: Path) -> None:
+    images = source()
+    drawn = [square(0.9, 2.5, 3.5, 7.5, 9.5), square(1.4, 1.5, 2.5, 8.5, 10.5)]
+    found = read({"GTV": [contour(images, one) for one in drawn]}, tmp_path)
+    assert mask_of(found, "GTV").sum() == 30
+
+
+def test_parts_that_overlap_are_joined_and_told(tmp_path: Path) -> None:
+    images = source()
+    drawn = [square(1, 2.5, 3.5, 7.5, 9.5), square(1, 4.5, 5.5, 11.5, 13.5)]
+    found = read({"GTV": [contour(images, one) for one in drawn]}, tmp_path)
+    assert mask_of(found, "GTV").sum() == 30 + 56 - 12
+    assert found.warnings == ("GTV: contours overlap on 1 images and were joined there",)
+
+
+def test_contours_that_say_so_are_combined_by_exclusive_or(tmp_path: Path) -> None:
+    images = source()
+    drawn = [square(1, 2.5, 3.5, 7.5, 9.5), square(1, 4.5, 5.5, 11.5, 13.5)]
+    found = read({"GTV": [contour(images, one, "CLOSEDPLANAR_XOR") for one in drawn]}, tmp_path)
+    assert mask_of(found, "GTV").sum() == 30 + 56 - 2 * 12 and not found.warnings
+
+
 def test_a_contour_belongs_to_the_image_that_it_names(tmp_path: Path) -> None:
     images = source()
     drawn = [naming(contour(images, square(2.4, 2.5, 3.5, 7.5, 9.5)), f"{SERIES}.3")]

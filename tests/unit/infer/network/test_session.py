@@ -71,7 +71,7 @@ def test_the_hash_is_checked_before_the_first_load(bundle: Make, network: Networ
 
 
 def test_bytes_that_are_no_network_are_a_model_error(bundle: Make) -> None:
-    with pytest.raises(ModelError, match="onnxruntime says"):
+    with pytest.raises(ModelError, match="needed an ONNX model"):
         Sessions().get(bundle(b"not a network"))
 
 

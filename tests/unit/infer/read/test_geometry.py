@@ -105,7 +105,7 @@ def test_any_tilted_stack_goes_upright_and_its_labels_come_back(
     found = read_series(saved([images[index] for index in order]))
     assert found.tilt is not None
     assert found.tilt.degrees == pytest.approx(tilt, abs=0.01)
-    assert f"tilted by {tilt:.1f}°" in found.warnings[0]
+    assert f"tilted by {found.tilt.degrees:.1f}°" in found.warnings[0]
     matrix = found.volume.affine[:3, :3] / np.array(found.volume.spacing)
     assert np.allclose(matrix.T @ matrix, np.eye(3), atol=1e-5)
     assert min(min(start) for start in found.tilt.starts) == pytest.approx(0)

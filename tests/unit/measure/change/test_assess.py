@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import pytest
 from pydicom.sr.codedict import codes
 
 from dicomnode.domain.measuring import MeasureSpec
-from dicomnode.domain.response import Assessment, Standing
+from dicomnode.domain.response import Assessment, Standing, SumAt, ToldSums, sums_uid
 from dicomnode.measure.change import criteria
-from dicomnode.measure.change.assess import assess, with_targets
+from dicomnode.measure.change.assess import assess, first, with_targets
 from tests.unit.measure.change.lesions import lesion, point
 
 ALL = MeasureSpec(criteria=("recist", "who", "rano", "volume"))
@@ -198,3 +199,85 @@ def test_on_one_day_there_is_a_change_but_no_rate() -> None:
 
 def test_a_prior_after_now_is_left_out() -> None:
     assert assess([point("2026-05-01", [lesion("a")])], point("2026-03-01", [lesion("a")]), RECIST) == ((), ())
+
+
+def told(*targets: str, baseline: float, nadir: float, every_study: bool = True) -> ToldSums:
+    return ToldSums(
+        criterion="recist", sums_uid=sums_uid("recist", targets), every_study=every_study,
+        baseline=SumAt(value=baseline, day=date(2025, 1, 1)), nadir=SumAt(value=nadir, day=date(2025, 6, 1)),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("now", "expected"), [(62.0, criteria.PROGRESSION), (59.0, criteria.PARTIAL)])
+def test_a_nadir_that_only_a_report_tells_of_counts(now: float, expected: Any) -> None:
+    first = point("2025-01-01", [lesion("a", 100.0)])
+    last = point("2026-01-01", [lesion("a", 58.0)], sums=(told("a", baseline=100.0, nadir=50.0),))
+    day = last.day
+    for priors in ([first, last], [last]):
+        _, (found,) = assess(priors, point("2026-03-01", [lesion("a", now)]), RECIST, missing_before=day)
+        assert (found.baseline, found.nadir, found.category) == (100.0, 50.0, expected)
+        assert (found.baseline_day, found.nadir_day) == (date(2025, 1, 1), date(2025, 6, 1)) and found.every_study
+
+
+def test_where_a_smaller_sum_may_be_missing_there_is_a_progression_or_no_category() -> None:
+    first, last = point("2025-01-01", [lesion("a", 100.0)]), point("2026-01-01", [lesion("a", 58.0)])
+    unsure = replace(last, sums=(told("a", baseline=100.0, nadir=58.0, every_study=False),))
+    others = replace(last, sums=(told("b", baseline=10.0, nadir=5.0),))
+    for newest in (last, unsure, others):
+        _, (found,) = assess([first, newest], point("2026-03-01", [lesion("a", 62.0)]), RECIST, missing_before=last.day)
+        assert found.category is None and not found.every_study and "studies at hand" in found.text
+        assert found.nadir == 58.0
+        _, (worse,) = assess([first, newest], point("2026-03-01", [lesion("a", 75.0)]), RECIST, missing_before=last.day)
+        assert worse.category == criteria.PROGRESSION
+
+
+def test_targets_come_from_the_baseline_that_a_person_drew() -> None:
+    first = point("2026-01-01", [lesion("b", 40.0, target=False), lesion("c", 8.0, target=False)], by_person=True)
+    second = point("2026-02-01", [lesion("a", 30.0), lesion("b", 30.0, target=False)])
+    now = point("2026-03-01", [lesion("a", 31.0, target=False), lesion("b", 20.0, target=False)])
+    _, (found,) = assess([first, second], now, RECIST)
+    assert found.targets == ("b",) and found.baseline == 40.0 and found.category == criteria.PARTIAL
+    assert "selected by size among those that a person drew" in found.text
+
+
+def test_targets_that_a_later_report_marks_are_those_of_an_unmarked_baseline() -> None:
+    first = point("2026-01-01", [lesion("a", 30.0, target=False), lesion("b", 60.0, target=False)])
+    second = point("2026-02-01", [lesion("a", 20.0), lesion("b", 50.0, target=False)])
+    _, (found,) = assess([second, first], point("2026-03-01", [lesion("a", 20.0), lesion("b", 50.0)]), RECIST)
+    assert found.targets == ("a",) and found.baseline == 30.0
+
+
+def test_the_volume_is_that_of_all_lesions() -> None:
+    spec = MeasureSpec(criteria=("volume",))
+    then = [
+        lesion(uid, mm, volume_ml=ml) for uid, mm, ml in (("a", 20, 4.0), ("b", 19, 3.6), ("c", 18, 3.0), ("d", 9, 0.4))
+    ]
+    before = point("2026-01-01", then)
+    volumes = (4.0, 3.6, 33.0, 8.0)
+    now = [replace(one, volume_ml=ml) for one, ml in zip(then, volumes, strict=True)]
+    _, (found,) = assess([before], point("2026-03-01", now), spec)
+    assert (found.baseline, found.now) == (pytest.approx(11.0), pytest.approx(48.6))
+    assert found.category == criteria.PROGRESSION and found.targets == ()
+    _, (gone,) = assess([before], point("2026-03-01", now[1:]), spec)
+    assert gone.category is None and gone.percent_from_baseline is None and "a not detected" in gone.text
+    _, (more,) = assess([before], point("2026-03-01", [*then, lesion("x", volume_ml=30.0)]), spec)
+    assert more.category is None and "candidate new lesion x decides it" in more.text
+    _, (same,) = assess([before], point("2026-03-01", [*then, lesion("x", volume_ml=0.1)]), spec)
+    assert same.category == criteria.STABLE
+
+
+def test_thick_slices_ask_for_larger_targets() -> None:
+    found = [lesion("a", 11.0, target=False)]
+    now = point("2026-03-01", found)
+    for slice_mm, targets in ((10.0, ()), (5.0, ("a",)), (None, ("a",))):
+        _, (one,) = assess([point("2026-01-01", found, slice_mm=slice_mm)], now, RECIST)
+        assert one.targets == targets
+
+
+def test_a_first_study_has_targets_and_sums_alone() -> None:
+    point_, (recist, volume) = first(
+        point("2026-03-01", [lesion("a", 20.0, target=False, volume_ml=2.0), lesion("b", 8.0, volume_ml=1.0)]),
+        MeasureSpec(criteria=("recist", "volume")),
+    )
+    assert [one.target for one in point_.lesions] == [True, False]
+    assert (recist.now, recist.baseline, recist.category) == (20.0, None, None) and volume.now == 3.0

@@ -8,9 +8,10 @@ import math
 import numpy as np
 import pytest
 
+from dicomnode.domain.code import Code
 from dicomnode.measure.change.match import MISS_MM, match
 from dicomnode.measure.change.track import Seen, track
-from tests.unit.measure.change.lesions import LIVER, lesion, point
+from tests.unit.measure.change.lesions import LIVER, LUNG, lesion, point
 
 
 def same(place: tuple[float, float, float]) -> tuple[float, float, float]:
@@ -93,3 +94,29 @@ def test_places_are_those_in_the_present_images() -> None:
     moved = Seen(point=first, place=lambda place: (place[0] + 498.0, place[1], place[2]))
     assert track([moved, Seen(point=now, place=same)]).renamed == {1: "a"}
     assert track([Seen(point=first, place=None), Seen(point=now, place=same)]).renamed == {}
+
+
+def test_a_place_stays_known_past_a_report_without_images() -> None:
+    here = (0.0, 0.0, 0.0)
+    first, second = point("2026-01-01", [lesion("a", centroid_mm=here)]), point("2026-02-01", [lesion("a")])
+    now = point("2026-03-01", [lesion("x", centroid_mm=(1.0, 0.0, 0.0), segment_number=1)])
+    tracks = track([Seen(point=first, place=same), Seen(point=second, place=None), Seen(point=now, place=same)])
+    assert tracks.renamed == {1: "a"}
+
+
+def test_a_tracking_uid_that_an_archived_object_bears_outranks_one_made_just_now() -> None:
+    here = (0.0, 0.0, 0.0)
+    points = [
+        point(f"2026-0{month}-01", [lesion(uid, centroid_mm=here)]) for month, uid in ((1, "a"), (2, "b"), (3, "b"))
+    ]
+    now = point("2026-04-01", [lesion("x", centroid_mm=here, segment_number=1)])
+    seen = [Seen(point=one, place=same, archived=frozenset("b" if place else "")) for place, one in enumerate(points)]
+    tracks = track([*seen, Seen(point=now, place=same)])
+    assert [[one.tracking_uid for one in each.lesions] for each in tracks.points] == [["b"]] * 4
+    assert tracks.renamed == {1: "b"} and tracks.places == {"b": here}
+
+
+def test_one_organ_with_another_meaning_is_a_match() -> None:
+    here = (0.0, 0.0, 0.0)
+    other = Code(value=LUNG.value, scheme=LUNG.scheme, meaning="Lung structure")
+    assert match([lesion("a", organ=LUNG)], [here], [lesion("b", organ=other, centroid_mm=here)]).pairs

@@ -1,0 +1,61 @@
+"""Which earlier studies may be held against the present one, and what may be missing among them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+
+from dicomnode.domain.errors import Unsuitable
+from dicomnode.domain.model import ModelSpec
+from dicomnode.domain.prior import Prior
+from dicomnode.flow.earlier import earlier
+from dicomnode.flow.placed import placed
+from dicomnode.flow.timepoint import Told
+from dicomnode.infer.network.session import Sessions
+from dicomnode.measure.change.circumstances import judge
+from dicomnode.measure.change.track import Seen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """An earlier study that may be held against the present one."""
+
+    seen: Seen
+    remarks: tuple[str, ...]
+
+
+def missing_before_of(days: Sequence[date], most: int) -> date | None:
+    """The day before which a prior may be missing: with as many as are looked for, between the first and the rest."""
+    if not most or len(days) < most:
+        return None
+    return sorted(days)[min(1, len(days) - 1)]
+
+
+def hold(prior: Prior, now: Told, model: ModelSpec, sessions: Sessions) -> Held:
+    """One prior, registered to the present study.
+
+    Raises
+    ------
+    Unsuitable
+        If nothing may be compared with it.
+    """
+    if prior.remark:
+        raise Unsuitable(prior.remark)
+    if prior.study_date > now.point.day:
+        raise Unsuitable(f"it is later than the present one of {now.point.day:%Y-%m-%d}")
+    before = earlier(prior, model, sessions)
+    remarks: tuple[str, ...] = ()
+    if before.circumstances and now.circumstances:
+        verdict = judge(before.circumstances, now.circumstances)
+        if verdict.forbids:
+            raise Unsuitable("; ".join(verdict.forbids))
+        remarks = verdict.limits
+    else:
+        remarks = ("how its images were made is not known, since only a report is at hand",)
+    seen, said = placed(before, now)
+    limits = (*remarks, *before.remarks, *said)
+    return Held(
+        seen=replace(seen, archived=before.archived),
+        remarks=tuple(f"{prior.study_date:%Y-%m-%d}: {text}" for text in limits),
+    )

@@ -1,0 +1,120 @@
+"""Holds the frames of a written object against the images that it says they lie on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import Dataset
+
+from dicomnode.domain.errors import EncodingError
+from dicomnode.domain.finding import Findings
+from dicomnode.domain.model import Segment
+from dicomnode.report.drawn_check import check_identity
+from dicomnode.report.frames import position
+
+#: Positions are written with ten digits or more, so anything beyond this is an error and not rounding.
+TOLERANCE_MM = 0.01
+
+
+def group(written: Dataset, frame: Dataset, keyword: str) -> Any:
+    """The item of a functional group, of this frame or shared."""
+    return (frame.get(keyword) or written.SharedFunctionalGroupsSequence[0].get(keyword))[0]
+
+
+def planes_of_frames(what: str, written: Dataset, findings: Findings) -> list[int]:
+    """For every frame the index of the source plane that it names; it lies there, in the source's frame of reference.
+
+    Parameters
+    ----------
+    what
+        The object, for messages.
+
+    Raises
+    ------
+    EncodingError
+        For another patient, study or frame of reference, an image that is none of the source, or another place.
+    """
+    check_identity(what, written, findings.source.datasets)
+    planes = {
+        (str(plane.dataset.SOPInstanceUID), plane.frame_number): index
+        for index, plane in enumerate(findings.source.planes)
+    }
+    frame_of_reference = str(findings.source.datasets[0].FrameOfReferenceUID)
+    if str(written.FrameOfReferenceUID) != frame_of_reference:
+        raise EncodingError(f"{what}: found frame of reference {written.FrameOfReferenceUID}, "
+                            f"needed {frame_of_reference}")  # fmt: skip
+    indices = []
+    for frame in written.PerFrameFunctionalGroupsSequence:
+        image = group(written, frame, "DerivationImageSequence").SourceImageSequence[0]
+        number = image.get("ReferencedFrameNumber")
+        index = planes.get((str(image.ReferencedSOPInstanceUID), None if number is None else int(number)))
+        named = f"{image.ReferencedSOPInstanceUID}" + ("" if number is None else f", frame {number}")
+        if index is None:
+            raise EncodingError(f"{what}: found a frame made from {named}, needed an image of the source series")
+        found = np.array(group(written, frame, "PlanePositionSequence").ImagePositionPatient, dtype=float)
+        needed = np.array(position(findings.source.planes[index]), dtype=float)
+        if np.abs(found - needed).max() > TOLERANCE_MM:
+            raise EncodingError(f"{what}: found the frame of {named} at {shown(found)} mm, needed {shown(needed)} mm")
+        indices.append(index)
+    return indices
+
+
+def check_corners(what: str, written: Dataset, indices: Sequence[int], findings: Findings, slack_mm: float) -> None:
+    """See that the corners of every frame, by its own geometry, lie where the volume has them.
+
+    Parameters
+    ----------
+    indices
+        The source plane of each frame.
+    slack_mm
+        How far the source's own headers lie from the grid of the volume.
+
+    Raises
+    ------
+    EncodingError
+        If one lies elsewhere, as with another orientation or pixel spacing.
+    """
+    volume, tilt = findings.source.volume, findings.source.tilt
+    affine = np.asarray(volume.affine)
+    corners = np.array([(i, j) for i in (0, written.Rows - 1) for j in (0, written.Columns - 1)])
+    for number, (frame, index) in enumerate(
+        zip(written.PerFrameFunctionalGroupsSequence, indices, strict=True), start=1
+    ):
+        cosines = np.array(group(written, frame, "PlaneOrientationSequence").ImageOrientationPatient, dtype=float)
+        row_mm, column_mm = (float(one) for one in group(written, frame, "PixelMeasuresSequence").PixelSpacing)
+        place = np.array(group(written, frame, "PlanePositionSequence").ImagePositionPatient, dtype=float)
+        found = place + corners @ np.stack([cosines[3:] * row_mm, cosines[:3] * column_mm])
+        start = np.array(tilt.starts[index] if tilt else (0.0, 0.0))
+        needed = affine[:3, 3] + index * affine[:3, 0] + (corners + start) @ affine[:3, [1, 2]].T
+        off_mm = float(np.abs(found - needed).max())
+        if off_mm > slack_mm + TOLERANCE_MM:
+            raise EncodingError(
+                f"{what}: found frame {number} {off_mm:.2f} mm off, needed at most {slack_mm + TOLERANCE_MM:.2f} mm"
+            )
+
+
+def check_code(item: Dataset, segment: Segment) -> None:
+    """See that a segment is of the type and side that it should be.
+
+    Raises
+    ------
+    EncodingError
+        If not.
+    """
+    kind = item.SegmentedPropertyTypeCodeSequence[0]
+    region = item.get("AnatomicRegionSequence") or [Dataset()]
+    modifiers = (
+        region[0].get("AnatomicRegionModifierSequence") or kind.get("SegmentedPropertyTypeModifierCodeSequence") or ()
+    )
+    found = (kind.CodeValue, *(modifier.CodeValue for modifier in modifiers))
+    needed = (segment.type.value, *((segment.laterality.value,) if segment.laterality else ()))
+    if found != needed:
+        raise EncodingError(f"segment {segment.number} ({segment.label}): found type and side {found}, needed {needed}")
+
+
+def shown(vector: NDArray[np.float64]) -> str:
+    """A place in words."""
+    return "(" + ", ".join(f"{number:.2f}" for number in vector) + ")"
