@@ -31,6 +31,7 @@ from dicomnode.domain.errors import DicomNodeError, OutOfResources
 from dicomnode.domain.network import Peer
 from dicomnode.domain.work import Delivery, Receipt
 from dicomnode.flow import child
+from dicomnode.flow.checkpoint import checkpoint_alone, lock_file
 from dicomnode.flow.deidentified import deidentifying
 from dicomnode.flow.dispatch import Dispatcher
 from dicomnode.flow.inquiry import asker
@@ -273,6 +274,7 @@ def run(settings: Settings, path: Path, roles: Sequence[str]) -> int:
                 for worker in workers:
                     jobs.heartbeat(worker, lease)
                     deliveries.heartbeat(worker, lease)
+            checkpoint_alone(db, settings.store.folder)
         except OutOfResources as error:
             _log.error("no heartbeat", reason=str(error))
 
@@ -348,7 +350,7 @@ def _only_one(settings: Settings, role: str, stop: Event) -> IO[str]:
     Children inherit it, so it is free only when no process of an earlier node is left that could still be writing;
     those of a node that was killed drain by themselves, and are waited for.
     """
-    lock = (settings.store.folder / f"{role}.lock").open("w")
+    lock = lock_file(settings.store.folder, role).open("w")
     deadline = time.monotonic() + settings.node.drain_seconds + _MARGIN_SECONDS
     waiting = False
     while time.monotonic() < deadline and not stop.is_set():

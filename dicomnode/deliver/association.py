@@ -11,7 +11,7 @@ from time import monotonic
 
 from pynetdicom import _config, evt
 from pynetdicom.association import Association
-from pynetdicom.pdu import A_ABORT_RQ
+from pynetdicom.pdu import A_ABORT_RQ, A_ASSOCIATE_RJ
 from pynetdicom.pdu_primitives import A_ASSOCIATE, SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext
 
@@ -52,6 +52,7 @@ class Conversation:
         self.timeouts = timeouts
         self._association: Association | None = None
         self._abort = ""
+        self._rejection = ""
 
     @property
     def association(self) -> Association:
@@ -113,9 +114,8 @@ class Conversation:
         return f"{self.peer.name} ({self.peer.aet} at {self.peer.host}:{self.peer.port})"
 
     def _no_association(self, seconds: float) -> str:
-        answer = self.association.acceptor.primitive
-        if isinstance(answer, A_ASSOCIATE) and answer.result:
-            return rejection_text(answer)
+        if self._rejection:
+            return self._rejection
         if self._abort:
             return self._abort
         connection = self.association.dul.socket
@@ -127,6 +127,10 @@ class Conversation:
         return "the peer closed the connection without answering the association request"
 
     def _on_pdu(self, event: evt.Event) -> None:
+        # pynetdicom takes a connection that the answer has ended already, before its association's thread has looked
+        # whether there is one, for a connection that never was, and drops the answer.
+        if isinstance(event.pdu, A_ASSOCIATE_RJ):
+            self._rejection = rejection_text(event.pdu.to_primitive())
         if isinstance(event.pdu, A_ABORT_RQ):
             self._abort = abort_text(event.pdu.source or 0, event.pdu.reason_diagnostic or 0)
 

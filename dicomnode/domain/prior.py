@@ -93,7 +93,8 @@ class PriorFile:
     Attributes
     ----------
     input
-        Name of the model's input that an image would feed; "" for everything else, also where the model takes contours.
+        Name of the model's input that an image would feed, or a mask or structure set where the model measures such;
+        "" for everything else.
     own
         Whether this node made the object; its masks and reports can be read back as they were meant.
     """

@@ -29,11 +29,14 @@ class _Regions:
     ----------
     series
         Series Instance UIDs of the objects with contours.
+    algorithms
+        What the segments of a mask are said to have been made by, or the models behind a report.
     """
 
     tracking_uids: frozenset[str]
     names: frozenset[str] = field(repr=False)
     series: frozenset[str]
+    algorithms: frozenset[str]
 
 
 class Predecessors:
@@ -48,7 +51,7 @@ class Predecessors:
 
         A report on contours continues the newest one, of whatever rule, that tells of a region with the same Tracking
         UID; editors that keep none are known by the series that they go on storing in, or by giving a model's segments
-        back under all of their names.
+        back under all of their names and still as that model's: "Nodule 1" is what everybody calls one.
         """
         same = self._jobs.predecessor(job)
         if same is not None:
@@ -66,7 +69,7 @@ class Predecessors:
                 continue  # what cannot be read back cannot be recognised
             if drawn.tracking_uids & told.tracking_uids:
                 return sent.report
-            given_back = sent.with_mask and drawn.names == told.names
+            given_back = sent.with_mask and drawn.names == told.names and drawn.algorithms & told.algorithms
             if likely is None and (given_back or drawn.series & told.series):
                 likely = sent.report
         return likely
@@ -93,6 +96,7 @@ def _drawn(contours: Dataset) -> _Regions:
             (*(str(item.get("SegmentLabel")) for item in items), *(str(roi.get("ROIName")) for roi in rois))
         ),
         series=frozenset({str(contours.get("SeriesInstanceUID"))}),
+        algorithms=frozenset(str(item.SegmentAlgorithmName) for item in items if item.get("SegmentAlgorithmName")),
     )
 
 
@@ -107,6 +111,9 @@ def _told(report: Dataset) -> _Regions:
             for study in evidence
             for series in study.get("ReferencedSeriesSequence") or ()
             if any(one.get("ReferencedSOPClassUID") in CLASSES for one in series.get("ReferencedSOPSequence") or ())
+        ),
+        algorithms=frozenset(
+            str(item.get("ManufacturerModelName")) for item in report.get("ContributingEquipmentSequence") or ()
         ),
     )
 

@@ -65,7 +65,8 @@ def drawn(prior: Prior, model: ModelSpec, source: SourceSeries, uids: ResultUids
     Those with lesions in the organs that the model looks at come before others.
     """
     asked = [file for file in prior.files if model.contours and file.input == model.contours]
-    masks = [file for file in prior.masks if not file.own and _by_hand(dcmread(file.path, stop_before_pixels=True))]
+    others = [file for file in (*prior.masks, *prior.contours) if not file.own and file not in asked]
+    masks = [file for file in others if _by_hand(dcmread(file.path, stop_before_pixels=True))]
     found = [one for file in (*reversed(asked), *reversed(masks)) if (one := _read(file, model, source, uids))]
     return next((one for one in found if one.lesions), next(iter(found), None))
 
@@ -141,8 +142,7 @@ def _overlap(one: Lesion, other: Lesion) -> bool:
         return True
     if one.centroid_mm is None or other.centroid_mm is None:
         return False
-    reach = max(one.longest_mm or 0.0, other.longest_mm or 0.0) / 2
-    return math.dist(one.centroid_mm, other.centroid_mm) <= reach
+    return 2 * math.dist(one.centroid_mm, other.centroid_mm) <= max(one.longest_mm or 0.0, other.longest_mm or 0.0)
 
 
 def _by_hand(mask: Dataset) -> bool:

@@ -8,7 +8,8 @@ from dicomnode.complete.policy import Abandon, Complete, Patience, progress_of_s
 from dicomnode.config import Completion
 from dicomnode.domain.header import Header
 from dicomnode.domain.study import StudyProgress
-from dicomnode.store.studies import Received
+from dicomnode.store.database import Database
+from dicomnode.store.studies import Received, Studies
 
 
 def patience(completion: Completion) -> Patience:
@@ -18,6 +19,17 @@ def patience(completion: Completion) -> Patience:
         long_quiet=timedelta(seconds=completion.long_quiet_seconds),
         give_up=timedelta(seconds=completion.give_up_seconds),
     )
+
+
+def receiving(db: Database, studies: Studies) -> list[Received]:
+    """Every study that has not settled; where the clock was set back, waiting begins anew."""
+    found = studies.receiving()
+    now = db.clock()
+    if any(one.last_arrival_at > now for one in found):
+        with db.transaction():
+            studies.quiet_from_now()
+        found = studies.receiving()
+    return found
 
 
 def progress(received: Received) -> StudyProgress:

@@ -57,7 +57,7 @@ class OwnPriors:
             earlier = self._studies.load(uid)
             if earlier is None or not earlier.series:
                 return False
-            results = self._searches.results(uid, rule.name)
+            results = self._searches.results(uid, rule.name, rule.model)
             prior = prior_of(earlier, days[uid], OWN_STORE, rule=rule, spec=spec, patient=patient, results=results)
             if prior is not None:
                 found[uid] = prior

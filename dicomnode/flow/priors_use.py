@@ -15,6 +15,7 @@ from dicomnode.flow.priors_choice import identity_of
 from dicomnode.flow.stacks import in_stacks
 from dicomnode.report.provenance import MODEL_NAME
 from dicomnode.route.contours import CLASSES
+from dicomnode.route.feed import Feed
 from dicomnode.route.inputs import feeds
 
 #: RT Structure Set Storage.
@@ -49,7 +50,9 @@ def prior_of(
     made_here
         SOP Instance UIDs of objects that this node made → whether they still stand; those that do not are left out.
     """
-    images = _images(study, rule, spec)
+    fed = _feeds(study, rule, spec)
+    images = _images(fed)
+    asked = {one.sop_instance_uid: name for feed in fed for name, of in feed.series.items() for one in of.instances}
     files = [*images, *results]
     known = {file.sop_instance_uid for file in files}
     for series in study.series:
@@ -58,7 +61,7 @@ def prior_of(
             kind = _kind(one.sop_class_uid)
             used = kind is not None and (own or kind is not PriorKind.REPORT)
             if kind and used and made_here.get(one.sop_instance_uid, True) and one.sop_instance_uid not in known:
-                files.append(_file(series, one, kind, own=own))
+                files.append(_file(series, one, kind, asked.get(one.sop_instance_uid, ""), own=own))
     if not files:
         return None
     doubts = _doubts(patient, study, images, files)
@@ -71,13 +74,17 @@ def prior_of(
     )
 
 
-def _images(study: Study, rule: Rule, spec: ModelSpec) -> list[PriorFile]:
-    """The images on which somebody has drawn where the model measures that, else those that would feed it."""
+def _feeds(study: Study, rule: Rule, spec: ModelSpec) -> list[Feed]:
+    """What feeds the model, the best first; its images alone where it measures contours and there are none."""
     anywhere, stacks = replace(rule, study=()), in_stacks(study)
     found = [one for one in feeds(anywhere, stacks, spec) if not one.lacking]
-    if spec.contours and not found:
-        pictured = replace(spec, contours="", inputs=spec.images)
-        found = [one for one in feeds(anywhere, stacks, pictured) if not one.lacking]
+    if not spec.contours or found:
+        return found
+    pictured = replace(spec, contours="", inputs=spec.images)
+    return [one for one in feeds(anywhere, stacks, pictured) if not one.lacking]
+
+
+def _images(found: Sequence[Feed]) -> list[PriorFile]:
     return [
         _file(series, one, PriorKind.IMAGE, name)
         for feed in found[:1]

@@ -15,7 +15,7 @@ from dicomnode.config import Settings
 from dicomnode.domain.errors import OutOfResources
 from dicomnode.domain.study import Study
 from dicomnode.flow.book import book
-from dicomnode.flow.evidence import patience, progress
+from dicomnode.flow.evidence import patience, progress, receiving
 from dicomnode.flow.failpoint import failpoint
 from dicomnode.flow.plan import Planner
 from dicomnode.flow.sameness import counted_keywords, disagreements
@@ -60,7 +60,7 @@ class Settle:
     def sweep(self) -> bool:
         """Judge every receiving study once; whether any settled."""
         try:
-            variants, receiving = self._studies.variants(), self._studies.receiving()
+            variants, studies = self._studies.variants(), receiving(self._db, self._studies)
         except OutOfResources as error:
             _log.error("sweep put off", reason=str(error))
             return False
@@ -69,7 +69,7 @@ class Settle:
             give_up = self._failures[key] >= _MAX_FAILURES
             self._guarded(key, partial(self._variants.conflict if give_up else self._variants.weigh, variant))
         settled = False
-        for received in receiving:
+        for received in studies:
             uid = received.study_instance_uid
             act = partial(self._judge, received)
             if self._failures[uid] >= _MAX_FAILURES:

@@ -20,6 +20,9 @@ _RESOURCE_CODES = frozenset(
      sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM}
 )  # fmt: skip
 
+#: The WAL is moved into the database when it has this many pages: SQLite's own default.
+CHECKPOINT_PAGES = 1000
+
 NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse.sshfs", "9p", "glusterfs", "ceph"})
 
 
@@ -37,7 +40,8 @@ class Database:
         Source of every time written.
     checkpoints
         Whether this connection moves the WAL into the database. Exactly one connection of a running node
-        does: SQLite before 3.51.3 can corrupt a WAL that is reset by overlapping checkpoints.
+        does: SQLite before 3.51.3 can corrupt a WAL that is reset by overlapping checkpoints. Where nothing receives,
+        `flow/checkpoint.py` asks for it.
     """
 
     def __init__(self, path: Path, *, clock: Clock = utc_now, checkpoints: bool = False) -> None:
@@ -50,7 +54,7 @@ class Database:
             self._connection.execute("PRAGMA synchronous=FULL")
             self._connection.execute("PRAGMA foreign_keys=ON")
             self._connection.execute("PRAGMA mmap_size=0")
-            self._connection.execute(f"PRAGMA wal_autocheckpoint={1000 if checkpoints else 0}")
+            self._connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES if checkpoints else 0}")
         self._migrate()
 
     def now(self) -> str:

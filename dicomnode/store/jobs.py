@@ -117,7 +117,8 @@ class Jobs:
         """Take the most urgent job that may run now, or None.
 
         A job whose lease has run out is claimed again. Nothing of a study that is receiving again is claimed,
-        since its inputs may be about to change.
+        since its inputs may be about to change. What was put off at a time that is yet to come is put off no longer:
+        the clock was set back.
         """
         now = self._db.now()
         self._db.execute(
@@ -129,7 +130,8 @@ class Jobs:
             "UPDATE job SET state = 'running', reason = 'by ' || :worker, changed_at = :now, attempts = attempts + 1,"
             " lease = :worker, lease_expires_at = :expires"
             " WHERE job_id = (SELECT job_id FROM job JOIN study USING (study_instance_uid)"
-            "  WHERE job.state = 'waiting' AND job.not_before <= :now AND study.state <> 'receiving'"
+            "  WHERE job.state = 'waiting' AND (job.not_before <= :now OR job.changed_at > :now)"
+            "  AND study.state <> 'receiving'"
             "  AND study.held = ''"
             "  ORDER BY job.priority DESC, job.job_id LIMIT 1)"
             " RETURNING job_id",
@@ -282,11 +284,13 @@ class Jobs:
         )
 
     def _supersede(self, study_instance_uid: str, plan: Plan) -> None:
-        """Fence the jobs whose inputs `plan` extends or exchanges."""
+        """Fence the jobs whose inputs `plan` extends or exchanges, and what waits to do what `plan` refuses."""
         self._db.execute(
-            "UPDATE job SET superseded = 1 WHERE study_instance_uid = ? AND rule = ? AND frame_of_reference_uid = ?"
-            " AND input_digest <> ?",
-            study_instance_uid, plan.rule, plan.frame_of_reference_uid, plan.input_digest,
+            "UPDATE job SET superseded = 1 WHERE study_instance_uid = :uid AND rule = :rule"
+            " AND frame_of_reference_uid = :frame AND (input_digest <> :inputs"
+            "  OR (state = 'waiting' AND :refusal <> '' AND refusal <> :refusal))",
+            uid=study_instance_uid, rule=plan.rule, frame=plan.frame_of_reference_uid, inputs=plan.input_digest,
+            refusal=plan.refusal,
         )  # fmt: skip
 
     def _cancel_fenced(self, study_instance_uid: str) -> None:

@@ -148,8 +148,22 @@ class Searches:
         )  # fmt: skip
         return {row["study_instance_uid"]: str(row["day"] or "") for row in rows}
 
-    def results(self, study_instance_uid: str, rule: str) -> list[PriorFile]:
-        """Masks and reports that the newest valid run of a rule has made of a study, as priors to others."""
+    def results(self, study_instance_uid: str, rule: str, model: str) -> list[PriorFile]:
+        """Masks and reports that the newest valid run of a rule has made of a study, as priors to others.
+
+        Where it made none, those of the rule that last ran the same model: rules get other names.
+        """
+        found = self._results(study_instance_uid, rule)
+        if found:
+            return found
+        last = self._db.row(
+            "SELECT rule FROM job WHERE study_instance_uid = :uid AND model = :model AND state = 'done'"
+            " AND superseded = 0 AND retracted = '' ORDER BY job_id DESC LIMIT 1",
+            uid=study_instance_uid, model=model,
+        )  # fmt: skip
+        return self._results(study_instance_uid, last["rule"]) if last else []
+
+    def _results(self, study_instance_uid: str, rule: str) -> list[PriorFile]:
         rows = self._db.rows(
             "SELECT result.* FROM result JOIN job USING (job_id) WHERE study_instance_uid = :uid AND rule = :rule"
             " AND state = 'done' AND superseded = 0 AND retracted = '' AND role = kind AND kind IN ('seg', 'sr')"

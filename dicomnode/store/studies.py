@@ -227,6 +227,14 @@ class Studies:
         """Every study that has not settled."""
         return [self._received(row) for row in self._db.rows("SELECT * FROM study WHERE state = 'receiving'")]
 
+    def quiet_from_now(self) -> None:
+        """Let the waiting begin anew for studies whose last object came at a time that is yet to come."""
+        self._db.execute(
+            "UPDATE study SET last_arrival_at = :now, first_arrival_at = MIN(first_arrival_at, :now)"
+            " WHERE state = 'receiving' AND last_arrival_at > :now",
+            now=self._db.now(),
+        )
+
     def settle(self, received: Received, reason: str, *, forced: bool = False, abandoned: bool = False) -> bool:
         """Close the study to its rules.
 

@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -20,6 +21,8 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 from pynetdicom import AE
 from pynetdicom.association import Association as Requestor
+from pynetdicom.pdu_primitives import A_ASSOCIATE
+from pynetdicom.transport import AssociationSocket
 
 from dicomnode.deliver.dimse import Outgoing, Timeouts, echo
 from dicomnode.domain.errors import PeerUnreachable
@@ -66,6 +69,23 @@ def data_set_of(path: Path) -> bytes:
     """What follows the file meta information."""
     content = path.read_bytes()
     return content[144 + int.from_bytes(content[140:144], "little") :]
+
+
+@pytest.fixture(autouse=True)
+def _sockets_that_close(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make pynetdicom's own SCU and SCP close a socket that the peer has shut first, which they leave to the collector.
+
+    It calls `close` after `shutdown`, which fails then (`AssociationSocket._shutdown_socket`).
+    """
+
+    def shut(connection: AssociationSocket) -> None:
+        taken = connection.socket
+        if taken is not None:
+            with suppress(OSError):
+                taken.shutdown(socket.SHUT_RDWR)
+            taken.close()
+
+    monkeypatch.setattr(AssociationSocket, "_shutdown_socket", shut)
 
 
 @pytest.fixture
@@ -125,6 +145,10 @@ def associate() -> Iterator[Callable[..., Requestor]]:
         ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = 20
         association = ae.associate("127.0.0.1", listener.port, ae_title=called)
         associations.append(association)
+        unread = association.dul.peek_next_pdu()
+        if isinstance(unread, A_ASSOCIATE) and unread.result:
+            # It came and ended the connection before pynetdicom had looked whether there was one.
+            association.acceptor.primitive, association.is_rejected = unread, True
         return association
 
     yield open_one

@@ -21,6 +21,7 @@ from pydicom.uid import (
 )
 from pynetdicom import AE, evt
 
+from dicomnode.deliver.dial import Dialled
 from dicomnode.deliver.dimse import Outgoing, Timeouts, echo, send
 from dicomnode.domain.errors import DeliveryError, PeerUnreachable
 from dicomnode.domain.network import Peer
@@ -318,6 +319,32 @@ def test_a_closed_port_is_told_from_a_rejection(serve: Serve, timeouts: Timeouts
     with pytest.raises(PeerUnreachable, match="rejected for now: local limit exceeded"):
         echo(busy, calling_aet="NODE", timeouts=timeouts)
     other.release()
+
+
+def test_a_rejection_is_told_as_one_although_the_connection_has_ended_before_anybody_looked(
+    listen: Start, timeouts: Timeouts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread that asked for the association may get no turn until the network thread is through with it."""
+    ended = threading.Event()
+
+    class Late(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            return super().wait(timeout) and ended.wait(20)
+
+    class Hasty(Dialled):
+        def __init__(self, *arguments: Any, **more: Any) -> None:
+            super().__init__(*arguments, **more)
+            self._ready = Late()
+
+        def close(self) -> None:
+            super().close()
+            ended.set()
+
+    monkeypatch.setattr("dicomnode.deliver.dial.Dialled", Hasty)
+    listener = listen(accept_unknown=False)
+
+    with pytest.raises(PeerUnreachable, match="rejected permanently: calling AE title not recognised"):
+        echo(peer_at_node(listener), calling_aet="STRANGER", timeouts=timeouts)
 
 
 def test_a_host_that_does_not_exist_is_unreachable(timeouts: Timeouts) -> None:

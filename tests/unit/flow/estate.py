@@ -66,8 +66,7 @@ class FakeArchive:
     def series(self, study_instance_uid: str) -> list[FoundSeries]:
         found = {one.series_instance_uid: one for one in self.objects if one.study_instance_uid == study_instance_uid}
         return [
-            FoundSeries(series_instance_uid=uid, instances=0, header=_answer(one.header))
-            for uid, one in found.items()
+            FoundSeries(series_instance_uid=uid, instances=0, header=_answer(one.header)) for uid, one in found.items()
         ]
 
     def instances(self, study_instance_uid: str, series_instance_uid: str, announced: int) -> Mapping[str, str]:

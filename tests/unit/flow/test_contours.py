@@ -264,6 +264,23 @@ def test_a_corrected_segmentation_yields_a_report_that_names_what_it_corrects(
     assert "Corrects^Berta" in texts(second)
 
 
+def test_a_persons_own_segment_of_the_same_name_corrects_nothing(
+    desk: Desk, ct: Any, receive: Receive, tmp_path: Path
+) -> None:
+    receive(desk.intake, ct())
+    desk.finished()
+    own = edited(seg_of(desk), keep=False)
+    for item in own.SegmentSequence:
+        item.SegmentAlgorithmType = "MANUAL"
+        del item.SegmentAlgorithmName
+        if "SegmentationAlgorithmIdentificationSequence" in item:
+            del item.SegmentationAlgorithmIdentificationSequence
+    desk.arrives(own, folder=tmp_path)
+    desk.finished()
+    (second,) = desk.reports("measure")
+    assert predecessor(second) is None
+
+
 def test_a_second_correction_continues_the_report_on_the_first(
     desk: Desk, ct: Any, receive: Receive, tmp_path: Path
 ) -> None:

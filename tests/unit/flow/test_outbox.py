@@ -17,7 +17,7 @@ from dicomnode.store.files import Files
 from tests.conftest import Hands
 from tests.owing import PEER, Answers, owe, states
 
-LISTED = {"outputs": ["seg", "sr", "picture"]}
+LISTED: dict[str, Any] = {"outputs": ["seg", "sr", "picture"]}
 
 
 class Failing(Answers):

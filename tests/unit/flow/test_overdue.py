@@ -225,8 +225,8 @@ def test_a_notice_that_was_on_its_way_when_the_result_came_goes_on_before_it(nod
 
     def send(_peer: Peer, _batch: Sequence[Delivery]) -> Generator[Receipt]:
         assert it.worker.run_once()
+        yield from ()
         raise PeerUnreachable("the association ended")
-        yield
 
     it.outbox._send = send
     it.outbox.run_once("PACS")

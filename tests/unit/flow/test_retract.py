@@ -225,8 +225,8 @@ def cut_off(node: Node, error: type[PeerUnreachable]) -> list[str]:
 
     def send(_peer: Peer, batch: Sequence[Delivery]) -> Generator[Receipt]:
         offered.append(batch[0].sop_instance_uid)
+        yield from ()
         raise error("the association ended")
-        yield
 
     node.outbox._send = send
     assert node.outbox.run_once("PACS")

@@ -79,6 +79,17 @@ def test_a_quiet_study_settles_with_its_job_and_says_on_what_evidence(
     assert not it.settled(), "a settled study is not judged again"
 
 
+def test_a_clock_that_is_set_back_an_hour_delays_a_study_by_no_more_than_its_quiet_time(
+    node: MakeNode, make_arrival: MakeArrival
+) -> None:
+    it = node()
+    it.intake.accept(make_arrival())
+    it.clock.forward(-3600)
+    assert not it.settle.sweep()
+    assert it.settled()
+    assert [job["revision"] for job in it.jobs()] == [1]
+
+
 def test_an_unrelated_late_object_reruns_nothing(node: MakeNode, make_arrival: MakeArrival) -> None:
     it = node()
     it.intake.accept(make_arrival())

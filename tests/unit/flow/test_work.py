@@ -548,3 +548,20 @@ def test_a_reader_is_told_from_the_books_when_the_headers_are_of_no_use(
     assert (told.PatientID, str(told.PatientName), told.AccessionNumber) == ("P1", "DONT^LOGME", "A1")
     (study,) = told.CurrentRequestedProcedureEvidenceSequence
     assert len(study.ReferencedSeriesSequence[0].ReferencedSOPSequence) == 10
+
+
+def test_objects_of_two_patients_in_one_study_are_told_to_nobody_but_the_operator(
+    node: Callable[..., Node], ct: Any, receive: Any, clock: Hands
+) -> None:
+    it = node()
+    paths = ct()
+    other = dcmread(paths[0])
+    other.PatientID = "P2"
+    other.save_as(paths[0])
+    receive(it.intake, paths)
+    for _ in range(8):
+        clock.forward(900)
+        it.settle.sweep()
+    it.work_until_idle()
+    assert it.job()["state"] == "failed" and it.results() == {}
+    assert "no report could be written: source of 10 headers: found 2 patients" in it.job()["reason"]

@@ -175,6 +175,25 @@ def test_deliveries_of_replaced_inputs_that_wait_are_cancelled_and_those_done_st
     assert states == ["done", "cancelled"]
 
 
+def test_a_refusal_cancels_what_still_waits_for_the_same_inputs(
+    db: Database, jobs: Jobs, instances: tuple[Instance, ...]
+) -> None:
+    refused = replace(plan(instances), refusal="the study was abandoned: settling failed 5 times")
+    jobs.add("1.2.3", 1, [plan(instances)], forced=False)
+    assert len(jobs.add("1.2.3", 2, [refused], forced=False)) == 1
+    assert jobs.add("1.2.3", 3, [refused], forced=False) == []
+    rows = db.rows("SELECT state, refusal <> '' AS refused FROM job ORDER BY job_id")
+    assert [tuple(row) for row in rows] == [("cancelled", 0), ("waiting", 1)]
+
+
+def test_a_clock_that_is_set_back_keeps_no_job_waiting(
+    db: Database, jobs: Jobs, clock: Hands, instances: tuple[Instance, ...]
+) -> None:
+    jobs.add("1.2.3", 1, [plan(instances)], forced=False)
+    clock.forward(-3600)
+    assert claim(db, jobs) is not None
+
+
 def test_inputs_that_come_back_after_being_replaced_are_analysed_anew(
     db: Database, jobs: Jobs, instances: tuple[Instance, ...]
 ) -> None:

@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -193,3 +194,22 @@ def test_what_a_search_or_a_waiting_job_needs_is_not_unneeded(
     with db.transaction():
         assert scratch.remove("9") == ["priors/9/x"]
     assert scratch.objects("9", "9.1") == set() and not scratch.asked("9", "9.1")
+
+
+def test_results_of_a_rule_that_has_another_name_now_are_found_by_its_model(db: Database, files: Files) -> None:
+    searches, day = Searches(db, files), db.now()
+    db.execute("PRAGMA foreign_keys = OFF")
+    columns = {row["name"]: row for row in db.rows("PRAGMA table_info(job)")}
+    needed = [row for row in columns.values() if row["notnull"] and row["dflt_value"] is None]
+    values: dict[str, Any] = {row["name"]: 0 if row["type"] == "INTEGER" else "" for row in needed}
+    values |= {"study_instance_uid": "1.7", "rule": "old", "model": "nodules", "state": "done", "created_at": day}
+    values |= {"job_id": 77, "run": 1, "revision": 1}
+    db.execute(f"INSERT INTO job ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})", *values.values())
+    columns = {row["name"]: row for row in db.rows("PRAGMA table_info(result)")}
+    needed = [row for row in columns.values() if row["notnull"] and row["dflt_value"] is None]
+    values = {row["name"]: 0 if row["type"] == "INTEGER" else "" for row in needed}
+    values |= {"job_id": 77, "kind": "sr", "role": "sr", "path": "a", "sop_instance_uid": "1.7.1", "result_id": 1}
+    db.execute(f"INSERT INTO result ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})", *values.values())
+    for rule in ("old", "new"):
+        assert [one.sop_instance_uid for one in searches.results("1.7", rule, "nodules")] == ["1.7.1"]
+    assert searches.results("1.7", "new", "another") == []
