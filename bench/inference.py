@@ -113,7 +113,7 @@ def inference_seconds(
     ensemble = Ensemble(spec, Sessions(threads=threads, device="cpu"))
     array = prepare([body(shape)], spec).array
     tiles = [cut(array, start, spec.tile)[None] for start in product(*places(array.shape[1:], spec.tile))]
-    session = Sessions(threads=threads, device="cpu").get(spec)
+    session = Sessions(threads=threads, device="cpu").load(spec, spec.weights[0])
 
     def pure() -> None:
         for tile in tiles:

@@ -175,6 +175,7 @@ def work(settings: Settings, stop: Event) -> None:
     db, files = open_store(settings)
     # What does not fit into memory goes where the disk is: /tmp may be memory itself.
     sessions = Sessions(settings.work.threads, settings.work.device, scratch=settings.store.folder)
+    sessions.radiomics_processes = settings.work.radiomics_processes
     worker = Worker(db, files, settings, sessions, child.worker_name("work"))
     child.say_ready()
     with closing(db):

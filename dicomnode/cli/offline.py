@@ -83,8 +83,8 @@ def send(
 @app.command()
 def route(paths: PathsArgument, config_file: ConfigOption = None) -> None:
     """Which rules would match these files, clause by clause."""
-    from dicomnode.flow.offline import matches, studies_in
     from dicomnode.flow.hold import explain
+    from dicomnode.flow.offline import matches, studies_in
 
     settings = load_settings(config_file)
     studies, left_out = studies_in(paths)

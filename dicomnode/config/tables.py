@@ -117,6 +117,7 @@ class Work(Section):
     lease_seconds: float = Field(default=60, ge=5)
     retry_seconds: float = Field(default=10, ge=0)
     threads: int = Field(default=0, ge=0)
+    radiomics_processes: int = Field(default=1, ge=1)
     device: Literal["auto", "cpu", "cuda", "tensorrt"] = "auto"
 
 

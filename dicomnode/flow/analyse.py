@@ -109,7 +109,8 @@ def analyse(
         # What was unusual about a series stands among all warnings, by the name of its input, and need not stand twice.
         source, *companions = (replace(one, warnings=()) for one in sources)
         sizes = measured(sources[0], found.segmentation, model)
-        sets = described(sources[0], found.segmentation, model, asked="radiomics" in wanted)
+        workers = sessions.radiomics_processes
+        sets = described(sources[0], found.segmentation, model, asked="radiomics" in wanted, workers=workers)
         history, uids = compare(
             sources[0], found, sizes.measurements, priors, model, sessions, uids,
             most=most_priors, left_out=without_priors,

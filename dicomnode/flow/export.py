@@ -22,7 +22,7 @@ from dicomnode.infer.read.faults import READ_FAULTS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exported:
-    """What came of files that were to be de-identified: how many were written, were no DICOM, or were refused and why."""
+    """What came of files to be de-identified: how many were written, were no DICOM, or were refused and why."""
 
     written: int
     ignored: int

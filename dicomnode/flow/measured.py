@@ -23,23 +23,27 @@ def measured(source: SourceSeries, found: Segmentation, model: ModelSpec) -> Mea
     )
 
 
-def described(source: SourceSeries, found: Segmentation, model: ModelSpec, *, asked: bool) -> tuple[FeatureSet, ...]:
-    """Features where the bundle declares them, or of every segment where the rule asks."""
+def described(
+    source: SourceSeries, found: Segmentation, model: ModelSpec, *, asked: bool, workers: int = 1
+) -> tuple[FeatureSet, ...]:
+    """Features where the bundle declares them, or of every segment where the rule asks; in so many processes."""
     sets: list[FeatureSet] = []
     for layer in found.layers:
         numbers = [segment.number for segment in layer.present() if asked or segment.radiomics]
         if numbers:
-            sets += features(source, layer, numbers, model.radiomics)
+            sets += features(source, layer, numbers, model.radiomics, workers)
     return tuple(sets)
 
 
 def features(
-    source: SourceSeries, found: Segmentation, numbers: Sequence[int], spec: RadiomicsSpec
+    source: SourceSeries, found: Segmentation, numbers: Sequence[int], spec: RadiomicsSpec, workers: int = 1
 ) -> tuple[FeatureSet, ...]:
     """Features of the segments with these numbers, harmonised where the bundle can."""
     known = spec.harmonisation
     batch = batch_of(source.datasets[0], known.batch_by) if known else None
-    return radiomics.measure(source.volume, found, numbers, _modality(source), source.unit, spec=spec, batch=batch)
+    return radiomics.measure(
+        source.volume, found, numbers, _modality(source), source.unit, spec=spec, workers=workers, batch=batch
+    )
 
 
 def limits(sets: Sequence[FeatureSet], found: Segmentation) -> Iterator[str]:

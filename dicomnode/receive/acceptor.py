@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +128,8 @@ class Acceptor(RequestHandler):
         self.request.settimeout(self.ae.acse_timeout)
         secured = credentials.context().wrap_socket(self.request, server_side=True, do_handshake_on_connect=False)
         try:
-            secured.do_handshake()
+            with self.server.interruptible(secured):
+                secured.do_handshake()
         except OSError:
             secured.close()
             raise
@@ -182,6 +184,29 @@ class Server(ThreadedAssociationServer):
     on_end: Callable[[NodeAssociation], None]
     credentials: Credentials | None = None
     _turned_away = False
+    _closing = False
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        self._shaking: set[socket.socket] = set()
+        super().__init__(*arguments, **more)
+
+    @contextmanager
+    def interruptible(self, connection: socket.socket) -> Iterator[None]:
+        """Let the end of the server end what is done with `connection`, which has no association yet to be aborted."""
+        self._shaking.add(connection)
+        try:
+            if self._closing:
+                _cut(connection)
+            yield
+        finally:
+            self._shaking.discard(connection)
+
+    def server_close(self) -> None:
+        """Close the port, and wait for the threads that set up an association: none for a peer any more."""
+        self._closing = True
+        for connection in self._shaking.copy():
+            _cut(connection)
+        super().server_close()
 
     def verify_request(self, request: Any, client_address: Any) -> bool:
         """Whether there is room for one more connection; each takes two threads even before it asks for anything."""
@@ -196,3 +221,9 @@ class Server(ThreadedAssociationServer):
         """Log what socketserver would print."""
         self.census.leave(client_address[:2])
         log.exception("association_not_started", address=str(client_address[0]))
+
+
+def _cut(connection: socket.socket) -> None:
+    """Wake whoever waits for the peer; the plain method leaves the TLS object to the thread that uses it."""
+    with suppress(OSError):
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)

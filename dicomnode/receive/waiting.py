@@ -25,6 +25,10 @@ TICK_SECONDS = 0.2
 #: States in which no association has been asked for (PS3.8 9.2.1); the first lasts until the network thread begins.
 UNASKED = frozenset({"Sta1", "Sta2"})
 
+#: How long a peer may take to close the connection after the last PDU to it; an RST needs one round trip to do harm,
+#: and the longest, by satellite, take 0.6 s (ITU-T G.114 Annex A). The peer has been told by then, so it is not ARTIM.
+LINGER_SECONDS = 1.0
+
 #: Most bytes taken from the kernel at once.
 _READ_BYTES = 1 << 20
 
@@ -119,6 +123,12 @@ class WaitingSocket(AssociationSocket):
         del content[read:]
         return content
 
+    def close(self) -> None:
+        """Close the connection; the last PDU is delivered before, if one was sent (PS3.8 9.2.1, Sta13)."""
+        if self.socket is not None and self.assoc.dul.state_machine.current_state == "Sta13":
+            _let_go(self.socket)
+        super().close()
+
     def _shutdown_socket(self) -> None:
         # pynetdicom forgets to close a socket that the peer has closed first. Its network thread may forget the socket
         # at any time, also while another thread hangs up.
@@ -142,6 +152,21 @@ class WaitingSocket(AssociationSocket):
         """Give the two descriptors back; the association is over."""
         self._waker.close()
         self._woken.close()
+
+
+def _let_go(connection: socket.socket) -> None:
+    """Send no more and discard what still comes until the peer closes, at most for `LINGER_SECONDS`.
+
+    A socket that is closed with bytes unread, or gets some afterwards, resets the connection (RFC 2525 2.17), and a
+    reset may cost the peer the rejection or abort that it has not read yet. The methods of the plain socket leave a
+    TLS connection as it is.
+    """
+    until = monotonic() + LINGER_SECONDS
+    with suppress(OSError, ValueError):
+        socket.socket.shutdown(connection, socket.SHUT_WR)
+        while (left_seconds := until - monotonic()) > 0 and select.select([connection], [], [], left_seconds)[0]:
+            if not socket.socket.recv(connection, _READ_BYTES):
+                return
 
 
 class OutgoingQueue(Queue[Any]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import cast
 
 import numpy as np
 from highdicom import PlanePositionSequence, VOILUTFunctionValues, VOILUTTransformation, Volume
@@ -164,8 +165,7 @@ def on_images(volume: Volume, source: SourceSeries) -> NDArray[np.uint16]:
     if volume.dtype != np.uint16:
         raise EncodingError(f"parametric map: found values of {volume.dtype}, needed uint16")
     # Annotated for label maps, and true of every type: it moves voxels and makes none.
-    shown: NDArray[np.uint16] = source.on_planes(volume.array)
-    return shown
+    return cast("NDArray[np.uint16]", source.on_planes(volume.array))
 
 
 def _role(concept: Code, segment: Segment | None) -> str:

@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
-from time import monotonic
 
 import pytest
 
-from tests.torture.__main__ import table
-from tests.torture.ordeal import Ordeal
-
-#: The listener may die between the question whether it is there and pynetdicom's connection, whose socket then leaks.
-pytestmark = [pytest.mark.acceptance, pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")]
+pytestmark = pytest.mark.acceptance
 
 SEED = 20261121
-TORMENTS = 12
+TORMENTS = 8
+LIMIT_SECONDS = 300
 
 
 def test_a_tormented_node_loses_nothing_that_it_acknowledged_and_delivers_each_result_once(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    began = monotonic()
-    ordeal = Ordeal(tmp_path, SEED)
-    try:
-        found = ordeal.run(TORMENTS)
-    finally:
-        sys.stdout.write(f"---- seed {SEED}\n{ordeal.node.text()}")
+    log = tmp_path / "node.log"
+    # A process of its own: senders whose connections are cut leave sockets of pynetdicom unclosed.
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.torture", "--torments", str(TORMENTS), "--seed", str(SEED), "--log", str(log)],
+        cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False,
+    )  # fmt: skip
     with capsys.disabled():
-        sys.stdout.write(f"\n{table(ordeal, found, SEED, monotonic() - began)}\n")
-    assert found.faults == []
-    assert found.acknowledged == 12 * found.studies > 0
+        sys.stdout.write(f"\n{done.stdout}")
+    sys.stdout.write(log.read_text() if log.exists() else "")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.split()[:2] == ["seed", str(SEED)]

@@ -48,7 +48,7 @@ def test_its_folder_bears_its_name(spec: ModelSpec) -> None:
 
 def test_its_network_is_the_declared_one_and_fits(network: ModelSpec) -> None:
     verify(network)
-    session = Sessions(threads=1).get(network)
+    session = Sessions(threads=1).load(network, network.weights[0])
     assert [value.name for value in (*session.get_inputs(), *session.get_outputs())] == ["image", "logits"]
 
 

@@ -39,6 +39,8 @@ class Sessions:
 
     def __init__(self, threads: int = 0, device: str = "auto", scratch: Path | None = None) -> None:
         self._threads = threads
+        #: Processes that may share the work beside inference; whoever makes this object says how many.
+        self.radiomics_processes = 1
         self._warm: dict[tuple[str, bool], onnxruntime.InferenceSession] = {}
         # By the folder of a bundle, so that a network that was replaced leaves memory and card.
         self._wanted: dict[Path, frozenset[str]] = {}

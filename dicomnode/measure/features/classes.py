@@ -111,7 +111,7 @@ def _edges(ends: NDArray[Any], settings: Mapping[str, Any]) -> NDArray[Any]:
     origin = settings.get("binOrigin")
     found: NDArray[Any]
     if origin is None or settings.get("binCount") is not None:
-        found = imageoperations.getBinEdges(ends, **dict(settings))
+        found = np.asarray(imageoperations.getBinEdges(ends, **dict(settings)))
     else:
         width = settings.get("binWidth", 25)
         found = origin + width * np.arange(int((ends[1] - origin) // width) + 2)

@@ -311,3 +311,34 @@ def test_silent_connections_are_turned_away_and_take_no_association(
     until = time.monotonic() + 10
     while not raw(listener).is_accepted():
         assert time.monotonic() < until
+
+
+def test_who_still_sends_after_a_rejection_is_not_reset_before_it_can_read_it(
+    listen: Start, raw: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dicomnode.receive.waiting.LINGER_SECONDS", 20.0)
+    peer = raw(listen(accept_unknown=False))
+    peer.socket.sendall(request_bytes())
+
+    assert peer.until_closed() == [0x03]
+    for _ in range(10):
+        peer.socket.sendall(bytes(1000))
+    assert peer.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
+
+
+def test_who_does_not_close_after_a_rejection_is_closed_on(listen: Start, raw: Start) -> None:
+    listener = listen(accept_unknown=False, maximum_associations=1, maximum_associations_per_peer=1)
+    staying = [raw(listener) for _ in range(2)]
+    for peer in staying:
+        peer.socket.sendall(request_bytes())
+        assert peer.until_closed() == [0x03]
+
+    until = time.monotonic() + 20
+    kinds: list[int] = []
+    while not kinds:
+        assert time.monotonic() < until
+        late = raw(listener)
+        with suppress(ConnectionError):
+            late.socket.sendall(request_bytes())
+            kinds = late.until_closed()
+    assert kinds == [0x03]

@@ -7,6 +7,7 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -466,3 +467,13 @@ def test_many_associations_over_tls_at_once_are_all_served(
     for thread in threads:
         thread.join(30)
     assert stored == [True] * 32 and len(recorder.accepted) == 32
+
+
+def test_stopping_does_not_wait_for_a_handshake_that_never_comes(listen_secure: Start) -> None:
+    listener = listen_secure(acse_timeout_seconds=600)
+    with socket.create_connection(("127.0.0.1", listener.secure_port), timeout=20) as silent:
+        until = time.monotonic() + 20
+        while not any("process_request_thread" in thread.name for thread in threading.enumerate()):
+            assert time.monotonic() < until
+        listener.stop(0)
+        assert silent.recv(1) == b""

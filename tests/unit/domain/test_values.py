@@ -42,11 +42,17 @@ def test_whatever_changes_the_result_changes_every_uid() -> None:
 
 
 def test_what_a_segment_is_about_keeps_its_tracking_uid() -> None:
-    organ = {"lasting": {1: "liver"}}
-    again = [{"run": 2}, {"input_digest": "late slice"}, {"recipe_digest": "new version"}]
+    organ: dict[str, Any] = {"lasting": {1: "liver"}}
+    again: list[dict[str, Any]] = [{"run": 2}, {"input_digest": "late slice"}, {"recipe_digest": "new version"}]
     assert {uids(**organ, **change).tracking(1) for change in again} == {uids(**organ).tracking(1)}
     assert uids(run=2).tracking(1) == uids().tracking(1), "the same images and recipe find the same first lesion"
-    others = [{"input_digest": "j"}, {"recipe_digest": "q"}, {"study_instance_uid": "1.3"}, {"rule": "q"}, organ]
+    others: list[dict[str, Any]] = [
+        {"input_digest": "j"},
+        {"recipe_digest": "q"},
+        {"study_instance_uid": "1.3"},
+        {"rule": "q"},
+        organ,
+    ]
     found = {uids(**change).tracking(1) for change in ({}, *others)}
     assert len(found) == len(others) + 1
     assert uids(lasting={1: "spleen"}).tracking(1) != uids(**organ).tracking(1)

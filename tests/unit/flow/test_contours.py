@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from pydicom import Dataset, dcmread
-from pydicom.uid import generate_uid
+from pydicom.uid import UID, generate_uid
 
 from dicomnode.config import parse
 from dicomnode.domain.network import Association
@@ -102,7 +102,7 @@ def _desk(db: Database, files: Files, clock: Hands, tmp_path: Path, inputs: dict
 
 def on_toy(rois: dict[str, list[tuple[int, float]]], **options: str) -> Dataset:
     """A structure set on the CT of `ct`: squares of a side in mm at planes."""
-    contours = {}
+    contours: dict[str, list[Dataset]] = {}
     for name, drawn in rois.items():
         items = []
         for plane, side in drawn:
@@ -215,7 +215,7 @@ def test_a_structure_set_with_moved_points_under_its_old_uid_is_measured_again(
 def edited(original: Dataset, *, keep: bool = True, uid: str = "") -> Dataset:
     """Our SEG as a reader stores it after working on it."""
     ds = original
-    ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = uid or generate_uid()
+    ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = UID(uid or generate_uid())
     ds.SeriesInstanceUID = f"{STUDY}.88"
     ds.ContentCreatorName = "Corrects^Berta"
     pixels = ds.pixel_array.copy()

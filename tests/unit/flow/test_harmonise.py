@@ -67,11 +67,11 @@ def test_the_file_brings_a_scanner_to_the_reference(tmp_path: Path) -> None:
     assert made.kept == FEATURES
     assert "25 of A | B30f, 25 of B | B30f (features.csv); 3 of 3 features kept" in made.source
     # A new object of the size of those measured, as B would show it.
-    values, remark = harmonised({FEATURES[0]: 40 * 1.4 + 12}, made, "B | B30f")
+    values, changed, remark = harmonised({FEATURES[0]: 40 * 1.4 + 12}, made, "B | B30f")
     assert values[FEATURES[0]] == pytest.approx(40, abs=1)
-    assert remark.startswith("1 of 1 features harmonised from batch B | B30f to A | B30f")
-    _, unknown = harmonised({FEATURES[0]: 68.0}, made, "C | B30f")
-    assert unknown.startswith("not harmonised")
+    assert changed == {FEATURES[0]} and remark.startswith("1 of 1 features harmonised from batch B | B30f to A | B30f")
+    _, unchanged, unknown = harmonised({FEATURES[0]: 68.0}, made, "C | B30f")
+    assert not unchanged and unknown.startswith("not harmonised")
 
 
 def test_equal_tables_make_equal_bytes(tmp_path: Path) -> None:

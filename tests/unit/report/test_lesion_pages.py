@@ -115,8 +115,7 @@ def test_a_nadir_below_the_baseline_is_told(uids: ResultUids) -> None:
     lines = lines_of(replace(comparison, assessments=(first,)))
     assert (
         "(−40.0 % from baseline, +14.6 % from nadir); sum of diameters 9.2 mm, 15.3 mm at baseline (2025-10-03), "
-        "8.0 mm at nadir (2025-10-03)"
-        in lines[1]
+        "8.0 mm at nadir (2025-10-03)" in lines[1]
     )
 
 

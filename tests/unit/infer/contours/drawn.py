@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +70,8 @@ def source(cosines: Sequence[float] = AXIAL) -> SourceSeries:
 def points(images: SourceSeries, corners: Sequence[tuple[float, float, float]]) -> npt.NDArray[np.float64]:
     """Voxels (slice, row, column) in mm."""
     affine = np.asarray(images.volume.affine)
-    return np.array(corners, dtype=float) @ affine[:3, :3].T + affine[:3, 3]
+    places: npt.NDArray[np.float64] = np.array(corners, dtype=float) @ affine[:3, :3].T + affine[:3, 3]
+    return places
 
 
 def square(depth: float, top: float, left: float, bottom: float, right: float) -> list[tuple[float, float, float]]:
@@ -96,7 +97,7 @@ def naming(item: Dataset, image: str) -> Dataset:
     return item
 
 
-def structure_set(rois: dict[str, Sequence[Dataset]], *, frame: str = FRAME, series: str = SERIES) -> Dataset:
+def structure_set(rois: Mapping[str, Sequence[Dataset]], *, frame: str = FRAME, series: str = SERIES) -> Dataset:
     """An RT Structure Set of another device."""
     ds = Dataset()
     ds.file_meta = FileMetaDataset()

@@ -77,7 +77,7 @@ def tilted(real_data: Path) -> tuple[list[Dataset], SourceSeries]:
     files = sorted(path for path in folder.iterdir() if path.name != "DIRFILE")
     source = read_series(files)
     by_uid = {str(ds.SOPInstanceUID): ds for ds in map(dcmread, files)}
-    datasets = [by_uid[str(one.SOPInstanceUID)] for one in source.datasets]
+    datasets: list[Dataset] = [by_uid[str(one.SOPInstanceUID)] for one in source.datasets]
     for ds in datasets:
         ds.PatientName = "HEAD^"  # highdicom warns of a name of one component
     assert source.tilt is not None

@@ -39,7 +39,7 @@ def mask_of(found: Answer, label: str) -> np.ndarray:
     for layer in found.segmentation.layers:
         for segment in layer.segments:
             if segment.label == label:
-                return layer.volume.array == segment.number
+                return np.asarray(layer.volume.array == segment.number)
     raise AssertionError(f"no {label}")
 
 

@@ -47,6 +47,7 @@ def test_bound_inputs_and_outputs_give_the_same_as_plain_ones(kind: str, tmp_pat
     content = mixing([[0.5], [2.0]], [0.0, 1.0], **({"kind": HALF} if kind == "half" else {}))
     spec = bundle(tmp_path, "segment", content, tile="shape = [2, 3, 4]\noverlap = 0.0\nbatch = 3")
     session = Sessions(threads=1, device="cpu").get(spec)
+    assert session is not None
     batch = tiles(3).astype(np.float16 if kind == "half" else np.float32)
     (bound,) = run_bound(session, "cpu", {"image": batch}, ["logits"])
     assert np.array_equal(bound, session.run(["logits"], {"image": batch})[0])
