@@ -26,7 +26,7 @@ TICK_SECONDS = 0.2
 UNASKED = frozenset({"Sta1", "Sta2"})
 
 #: How long a peer may take to close the connection after the last PDU to it; an RST needs one round trip to do harm,
-#: and the longest, by satellite, take 0.6 s (ITU-T G.114 Annex A). The peer has been told by then, so it is not ARTIM.
+#: and the longest, by geostationary satellite, takes 0.52 s (ITU-T G.114 Table A.1). ARTIM would hold a slot longer.
 LINGER_SECONDS = 1.0
 
 #: Most bytes taken from the kernel at once.

@@ -80,6 +80,7 @@ def test_radiomics_settings_reach_the_model_by_the_names_of_pyradiomics(tmp_path
 classes = ["firstorder", "glcm"]
 most_voxels = 1000
 coarsen = true
+most_anisotropy = 3.5
 perturb = true
 [radiomics.image_types]
 Original = {}
@@ -103,6 +104,7 @@ original_firstorder_Mean = "ICC 0.95 (0.91 to 0.97), 32 test-retest pairs, Sieme
         "resampledPixelSpacing": [1.0, 1.0, 1.0],
         "interpolator": "sitkBSpline",
     }
+    assert spec.most_anisotropy == 3.5
     assert (spec.classes, spec.most_voxels, spec.coarsen, spec.perturb) == (("firstorder", "glcm"), 1000, True, True)
     assert spec.stability["original_firstorder_Mean"].startswith("ICC 0.95")
 
