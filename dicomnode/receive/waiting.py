@@ -139,7 +139,7 @@ class WaitingSocket(AssociationSocket):
             connection.close()
         if self.assoc.requestor.primitive is None:
             # Nobody has asked for an association, so nothing else would end the wait for one.
-            self.assoc.dul.to_user_queue.put(None)  # type: ignore[arg-type]  # as pynetdicom reads it
+            self.assoc.dul.to_user_queue.put(None)  # as pynetdicom reads it
 
     def wake(self) -> None:
         """End the present wait, from any thread."""

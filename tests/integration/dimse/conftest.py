@@ -145,7 +145,7 @@ def associate() -> Iterator[Callable[..., Requestor]]:
         ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = 20
         association = ae.associate("127.0.0.1", listener.port, ae_title=called)
         associations.append(association)
-        unread = association.dul.peek_next_pdu()
+        unread: Any = association.dul.peek_next_pdu()
         if isinstance(unread, A_ASSOCIATE) and unread.result:
             # It came and ended the connection before pynetdicom had looked whether there was one.
             association.acceptor.primitive, association.is_rejected = unread, True

@@ -60,9 +60,11 @@ def test_a_destination_whose_thread_ended_in_the_middle_is_taken_up_again(
         calls.append(len(batch))
         if len(calls) == 1:
             raise OutOfResources("database: SQLITE_FULL")
-        for delivery in batch:
-            yield Receipt(sop_instance_uid=delivery.sop_instance_uid, status=0, stored=True, final=True, text="0000")
-        answered.set()
+        try:
+            for one in batch:
+                yield Receipt(sop_instance_uid=one.sop_instance_uid, status=0, stored=True, final=True, text="0000")
+        finally:
+            answered.set()
 
     dispatcher = Dispatcher(
         lambda: Database(path), lambda connection: Outbox(connection, files, settings, send, "deliver-1"), stop
@@ -94,10 +96,12 @@ def test_a_hanging_peer_holds_up_no_other(tmp_path: Path) -> None:
         if peer.name == "slow":
             asked.set()
             release.wait(30)
-        for delivery in batch:
-            yield Receipt(sop_instance_uid=delivery.sop_instance_uid, status=0, stored=True, final=True, text="0000")
-        if peer.name == "quick":
-            answered.set()
+        try:
+            for one in batch:
+                yield Receipt(sop_instance_uid=one.sop_instance_uid, status=0, stored=True, final=True, text="0000")
+        finally:
+            if peer.name == "quick":
+                answered.set()
 
     dispatcher = Dispatcher(
         lambda: Database(path), lambda connection: Outbox(connection, files, settings, send, "deliver-1"), stop
