@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic
+from typing import Any
 
 from pynetdicom import _config, evt
 from pynetdicom.association import Association
@@ -179,6 +180,7 @@ def conversation(
     ae.network_timeout = timeouts.dimse_seconds + timeouts.acse_seconds
     talk = Conversation(peer, timeouts)
     talk.request(ae, contexts, roles, handlers)
+    leave_answers(talk.association)
     try:
         yield talk
     except PeerUnreachable:
@@ -188,6 +190,21 @@ def conversation(
     finally:
         if talk.association.is_established:
             talk.association.release()
+
+
+def leave_answers(association: Association) -> None:
+    """Leave every message of the peer to the call that waits for it.
+
+    pynetdicom's own thread looks for requests of the peer, and pauses while a call waits for an answer. It may look
+    once more after it was asked to pause, and throws away what it finds (pynetdicom 3.0, `Association._run_reactor`).
+    As requestor we get no requests but the C-STORE ones of a C-GET, for which a call waits, too.
+    """
+    wait_for = association.dimse.get_msg
+
+    def only_for_calls(block: bool = False) -> Any:
+        return wait_for(block) if block else (None, None)
+
+    association.dimse.get_msg = only_for_calls  # type: ignore[method-assign]
 
 
 def configure_pynetdicom() -> None:

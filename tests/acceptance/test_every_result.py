@@ -92,11 +92,16 @@ def test_dciodvfy_says_nothing_that_the_table_does_not_explain(case: Case) -> No
 
 def test_dcentvfy_finds_the_results_in_agreement_with_their_images(case: Case) -> None:
     study = str(case.source.datasets[0].StudyInstanceUID)
-    # What it says of the images alone is theirs; beside the results the same words stand for the same images.
-    inherited = dcentvfy(case.images)
+    # What it says of the images alone is theirs. Where these disagree among themselves, a result cannot agree with all.
+    inherited = {_without_files(line) for line in dcentvfy(case.images)}
     told = dcentvfy([*case.images, *case.files.values()])
-    left = [line for line in told if line not in inherited]
+    left = [line for line in told if _without_files(line) not in inherited]
     assert unexplained("dcentvfy", left, study=study) == []
+
+
+def _without_files(line: str) -> str:
+    """A message without the files and values that it was met in."""
+    return line.partition(" for file ")[0]
 
 
 def test_dcmtk_renders_every_report(case: Case) -> None:

@@ -9,6 +9,7 @@ from pydicom import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE
 
+from dicomnode.deliver.association import leave_answers
 from tests.acceptance.waiting import PATIENCE_SECONDS
 
 
@@ -20,6 +21,7 @@ def send(datasets: Sequence[Dataset], port: int, *, calling: str = "ORTHANC", ca
     ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = PATIENCE_SECONDS
     association = ae.associate("127.0.0.1", port, ae_title=called)
     assert association.is_established
+    leave_answers(association)
     assert association.dul.socket is not None
     assert association.dul.socket.socket is not None
     # Otherwise every message waits 40 ms for an acknowledgement on loopback.
