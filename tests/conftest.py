@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from pydicom import Dataset
 
 from dicomnode.domain.header import Header
@@ -34,6 +35,14 @@ def real_data() -> Path:
         pytest.skip("the real data sets are not here; set DICOMNODE_DATA to their folder")
     done = subprocess.run([sys.executable, str(unpack)], check=True, capture_output=True, text=True)
     return Path(done.stdout.strip().splitlines()[-1])
+
+
+@pytest.fixture(autouse=True)
+def _log_of_this_test_alone() -> Iterator[None]:
+    """A command that a test runs in this process sets up the log on a stream that ends with the test."""
+    yield
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
 
 
 class Hands:

@@ -46,6 +46,14 @@ class Occasion(StrEnum):
     WITHDRAWAL = "withdrawal"
 
 
+class Confirmation(StrEnum):
+    """By what a destination has said that it keeps an object: more than the status of its C-STORE response."""
+
+    NONE = ""
+    COMMITMENT = "commitment"
+    QUERY = "query"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backoff:
     """Waiting times that double from `first` up to `longest`, for as long as it takes.

@@ -22,7 +22,7 @@ from dicomnode.flow.retract import retract
 from dicomnode.flow.settle import Settle
 from dicomnode.flow.work import Worker
 from dicomnode.infer.network.session import Sessions
-from dicomnode.node import _sweep
+from dicomnode.node.run import sweep
 from dicomnode.store.database import Database
 from dicomnode.store.deliveries import Deliveries
 from dicomnode.store.files import Files
@@ -366,9 +366,9 @@ def test_files_of_notices_that_no_row_names_are_swept_once_they_have_lain_for_a_
     notices = set((it.files.folder / "notices").glob("*/*"))
     named = {it.files.path(path) for path in Jobs(it.db, it.files).files("1.2.3")}
     assert len(notices) == 6 and len(notices & named) == 3
-    _sweep(it.db, it.files, ["work"], 0.0)
+    sweep(it.db, it.files, ["work"], 0.0)
     assert {path for path in notices if path.exists()} == notices, "another process may be about to commit them"
     for path in notices:
         os.utime(path, (0, 0))
-    _sweep(it.db, it.files, ["work"], 0.0)
+    sweep(it.db, it.files, ["work"], 0.0)
     assert {path for path in notices if path.exists()} == notices & named

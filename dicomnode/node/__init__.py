@@ -1,0 +1,8 @@
+"""The composition root: settings in, running node out; the one package that puts rooms, store and loops together."""
+
+from __future__ import annotations
+
+from dicomnode.node.opened import open_store
+from dicomnode.node.run import ROLES, run, run_child
+
+__all__ = ["ROLES", "open_store", "run", "run_child"]

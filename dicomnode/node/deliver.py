@@ -1,0 +1,72 @@
+"""The process that sends results and fetches priors (loop 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from threading import Event
+
+from dicomnode.config import Settings
+from dicomnode.deliver import dimse
+from dicomnode.domain.network import Peer
+from dicomnode.domain.work import Delivery, Receipt
+from dicomnode.flow import child
+from dicomnode.flow.deidentified import deidentifying
+from dicomnode.flow.dispatch import Dispatcher
+from dicomnode.flow.inquiry import asker
+from dicomnode.flow.outbox import Outbox, Send
+from dicomnode.flow.priors import Priors
+from dicomnode.flow.priors_archive import DimseArchive
+from dicomnode.flow.priors_scratch import ScratchArea
+from dicomnode.flow.priors_threads import PriorThreads
+from dicomnode.node.opened import open_store
+from dicomnode.store.database import Database
+from dicomnode.store.files import Files
+
+
+def deliver(settings: Settings, stop: Event) -> None:
+    """Send results until stopped (loop 4)."""
+    files = Files(settings.store.folder)
+    name = child.worker_name("deliver")
+    send = deidentifying(sender(settings), settings)
+
+    def connect() -> Database:
+        return open_store(settings)[0]
+
+    def outbox(db: Database) -> Outbox:
+        return Outbox(db, files, settings, send, name, asker(settings))
+
+    def priors(db: Database, source: str) -> Priors:
+        area = ScratchArea(db, files, settings)
+        return Priors(
+            db, files, settings, source, area, lambda peer: DimseArchive(peer, settings, files, area), stop.is_set
+        )
+
+    def clean(db: Database) -> None:
+        ScratchArea(db, files, settings).clean()
+
+    sources = {source: None for rule in settings.rules if rule.priors for source in rule.priors.peers}
+    child.say_ready()
+    with PriorThreads(connect, priors, clean, list(sources), stop).running():
+        Dispatcher(connect, outbox, stop).run()
+
+
+def sender(settings: Settings) -> Send:
+    """What the outbox sends with: C-STORE under this node's AE title."""
+    timeouts = dimse.Timeouts(
+        connect_seconds=settings.deliver.connect_timeout_seconds,
+        dimse_seconds=settings.deliver.response_timeout_seconds,
+    )
+
+    def send(peer: Peer, batch: Sequence[Delivery]) -> Generator[Receipt]:
+        files = [
+            dimse.Outgoing(
+                sop_class_uid=one.sop_class_uid,
+                sop_instance_uid=one.sop_instance_uid,
+                transfer_syntax_uid=one.transfer_syntax_uid,
+                path=one.path,
+            )
+            for one in batch
+        ]
+        yield from dimse.send(peer, files, calling_aet=settings.node.aet, timeouts=timeouts)
+
+    return send

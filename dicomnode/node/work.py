@@ -1,0 +1,27 @@
+"""The process that runs jobs (loop 3)."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from threading import Event
+
+from dicomnode.config import Settings
+from dicomnode.flow import child
+from dicomnode.flow.loop import drive
+from dicomnode.node.opened import open_store
+
+
+def work(settings: Settings, stop: Event) -> None:
+    """Run jobs until stopped (loop 3)."""
+    # Imported here, since the other processes do well without 150 MB of inference and radiomics.
+    from dicomnode.flow.work import Worker
+    from dicomnode.infer.network.session import Sessions
+
+    db, files = open_store(settings)
+    # What does not fit into memory goes where the disk is: /tmp may be memory itself.
+    sessions = Sessions(settings.work.threads, settings.work.device, scratch=settings.store.folder)
+    sessions.radiomics_processes = settings.work.radiomics_processes
+    worker = Worker(db, files, settings, sessions, child.worker_name("work"))
+    child.say_ready()
+    with closing(db):
+        drive(worker.run_once, db, stop)
