@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: demo test acceptance lint format audit sbom clean fuzz torture
+.PHONY: demo test acceptance lint format audit sbom clean fuzz torture soak
 
 demo: .venv/installed
 	$(BIN)/dicomnode demo
@@ -26,6 +26,11 @@ fuzz: .venv/dev
 torture: N = 200
 torture: .venv/dev
 	$(BIN)/python -m tests.torture --torments $(N) --seed $(SEED)
+
+# Load for a minute, N studies through the whole node, and a C-STORE at a million instances, each with its limit.
+soak: N = 1000
+soak: .venv/dev
+	$(BIN)/python -m bench.soak --studies $(N)
 
 lint: .venv/dev
 	$(BIN)/ruff check .

@@ -7,7 +7,7 @@ import sys
 from rich.markup import escape
 
 from dicomnode import __version__
-from dicomnode.cli import deidentify, models, offline, radiomics, service, studies
+from dicomnode.cli import audit, deidentify, models, offline, radiomics, service, store, studies
 from dicomnode.cli.console import also_json, err, out, verbs
 from dicomnode.domain.errors import ConfigError, DicomNodeError
 
@@ -15,7 +15,9 @@ app = verbs("A DICOM AI node beside the PACS. Not a medical device.")
 for group in (service.app, offline.app, deidentify.app, studies.app):
     app.registered_commands += group.registered_commands
 app.add_typer(models.app, name="models")
+app.add_typer(store.app, name="store")
 app.add_typer(radiomics.app, name="radiomics")
+app.add_typer(audit.app, name="audit")
 
 
 @app.command()

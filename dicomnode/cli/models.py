@@ -1,4 +1,4 @@
-"""Verbs on model bundles: list, show, verify."""
+"""Verbs on model bundles: list, show, verify, import."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from dicomnode import config
+from dicomnode.cli import importing
 from dicomnode.cli.console import err, load_model, out, verbs, verdicts
 
-app = verbs("List, show and verify model bundles.")
+app = verbs("List, show, verify and import model bundles.")
+app.add_typer(importing.app, name="import")
 
 
 @app.command("list")

@@ -47,18 +47,24 @@ def why(study: StudyArgument, config_file: ConfigOption = None, as_json: JsonOpt
 @app.command()
 def retry(study: StudyArgument, config_file: ConfigOption = None) -> None:
     """Run the failed jobs of a study again, and send its failed deliveries again; ends a hold."""
+    from dicomnode.flow.audit_trail import tell_act
     from dicomnode.flow.operate import retry as act
 
-    db, files = store(load_settings(config_file))
+    settings = load_settings(config_file)
+    db, files = store(settings)
+    tell_act(db, settings, study, "retry: what failed is tried again, a hold ends")
     out.print(act(db, files, study))
 
 
 @app.command()
 def rerun(study: StudyArgument, config_file: ConfigOption = None) -> None:
     """Analyse a study again under new UIDs, with the rules and models as they are now."""
+    from dicomnode.flow.audit_trail import tell_act
     from dicomnode.flow.operate import rerun as act
 
-    db, files = store(load_settings(config_file))
+    settings = load_settings(config_file)
+    db, files = store(settings)
+    tell_act(db, settings, study, "rerun: analysed again")
     out.print(act(db, files, study))
 
 
@@ -70,17 +76,22 @@ def retract(
     config_file: ConfigOption = None,
 ) -> None:
     """Take back every result of a study that was sent, where it was sent, and cancel what was not."""
+    from dicomnode.flow.audit_trail import tell_act
     from dicomnode.flow.retract import retract as act
 
     settings = load_settings(config_file)
     db, files = store(settings)
+    tell_act(db, settings, study, f"retract: {reason}")
     out.print(act(db, files, settings, study, reason, code), markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command()
 def cancel(study: StudyArgument, config_file: ConfigOption = None) -> None:
     """Cancel what still waits for a study."""
+    from dicomnode.flow.audit_trail import tell_act
     from dicomnode.flow.operate import cancel as act
 
-    db, files = store(load_settings(config_file))
+    settings = load_settings(config_file)
+    db, files = store(settings)
+    tell_act(db, settings, study, "cancel: what waits is dropped")
     out.print(act(db, files, study))

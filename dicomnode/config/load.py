@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from dicomnode.config.agree import cross_faults
+from dicomnode.config.audit import audit_faults, audit_located
+from dicomnode.config.commitment import commitment_faults
 from dicomnode.config.faults import suggest, validated
 from dicomnode.config.secure import of_peers, tls_faults, tls_located
 from dicomnode.config.tables import AUTO, OUTPUTS, Models, PeerTable, RuleTable, Settings, Store
@@ -16,12 +18,13 @@ from dicomnode.domain.condition import ASSOCIATION_KEYS, parse_conditions
 from dicomnode.domain.errors import ConfigError, Fault
 from dicomnode.domain.network import Peer, Tls
 from dicomnode.domain.prior import PriorWish
+from dicomnode.domain.retention import KeepDays
 from dicomnode.domain.rule import Condition, Rule
 
 #: Where the file is looked for when no `--config` says so; the first that exists.
 SEARCH = (Path("dicomnode.toml"), Path("/etc/dicomnode/dicomnode.toml"))
 
-_TABLES = ("node", "tls", "store", "models", "limits", "completion", "work", "deliver", "priors", "deidentify", "log")
+_TABLES = tuple(name for name in Settings.model_fields if name not in ("peers", "rules"))
 
 
 def find_file(given: Path | None) -> Path:
@@ -61,6 +64,7 @@ def load(path: Path) -> Settings:
             "models": Models(folder=base / settings.models.folder),
             "tls": tls_located(settings.tls, base),
             "deidentify": settings.deidentify.below(base),
+            "audit": audit_located(settings.audit, base),
             "peers": of_peers(settings.peers, tls_located(settings.tls, base)),
         }
     )
@@ -86,6 +90,8 @@ def parse(document: Mapping[str, Any]) -> Settings:
     )
     faults += cross_faults(peers, rules)
     faults += tls_faults(tables.get("tls"), peers)
+    faults += audit_faults(tables.get("audit"), tables.get("tls"))
+    faults += commitment_faults(peers)
     if faults:
         raise ConfigError(faults)
     return Settings(**tables, peers=peers, rules=rules)
@@ -128,10 +134,11 @@ def _rule(table: Any, number: int, faults: list[Fault]) -> Rule | None:
     if not (read.study or read.series or any(read.inputs.values())):
         remedy = "name at least one condition in [rule.series] or [rule.inputs.<name>]"
         faults.append(Fault(key=where, value=read.name, remedy=remedy))
-    fields = read.model_dump(exclude={"study", "series", "inputs", "priors"})
+    fields = read.model_dump(exclude={"study", "series", "inputs", "priors", "keep_days"})
     wish = PriorWish(**read.priors.model_dump()) if read.priors else None
+    keep = KeepDays(**read.keep_days.model_dump()) if read.keep_days else KeepDays()
     computed = "radiomics" in read.outputs
-    return Rule(**fields, study=study, series=series, inputs=inputs, radiomics=computed, priors=wish)
+    return Rule(**fields, study=study, series=series, inputs=inputs, radiomics=computed, priors=wish, keep_days=keep)
 
 
 def _conditions(

@@ -51,7 +51,7 @@ def tls_located(table: TlsTable, base: Path) -> TlsTable:
         Folder of the configuration file.
     """
     names = ("certificate", "key", "ca", "users")
-    return table.model_copy(update={name: _located(getattr(table, name), base) for name in names})
+    return table.model_copy(update={name: located(getattr(table, name), base) for name in names})
 
 
 def of_peers(peers: tuple[Peer, ...], table: TlsTable) -> tuple[Peer, ...]:
@@ -65,7 +65,8 @@ def as_tls(table: TlsTable) -> Tls:
     return Tls(certificate=certificate, key=key, ca=ca, profile=table.profile)
 
 
-def _located(name: str, base: Path) -> str:
+def located(name: str, base: Path) -> str:
+    """The whole path of a file that is secret or belongs to one that is; "" for none."""
     if not name:
         return ""
     folder = os.environ.get(CREDENTIALS_DIRECTORY, "")

@@ -8,7 +8,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from dicomnode.domain.certificate import parse_names
 from dicomnode.domain.network import Peer, PeerRole, TlsProfile
@@ -146,6 +146,26 @@ class Priors(Section):
     response_timeout_seconds: float = Field(default=300, gt=0)
 
 
+class RetentionTable(Section):
+    """`[retention]`: how long files are kept, and what happens when the disk fills up."""
+
+    inputs_days: float = Field(default=30, ge=0)
+    results_days: float = Field(default=365, ge=0)
+    failed_days: float = Field(default=30, ge=0)
+    after: Literal["confirmed", "delivered"] = "confirmed"
+    unconfirmed_days: float = Field(default=0, ge=0)
+    high_percent: float = Field(default=85, ge=0, le=100)
+    low_percent: float = Field(default=75, ge=0, le=100)
+    least_hours: float = Field(default=24, ge=0)
+    reserve_percent: float = Field(default=2, ge=0, lt=100)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> RetentionTable:
+        if self.high_percent and self.low_percent > self.high_percent:
+            raise ValueError("low_percent is above high_percent; files go from the high mark down to the low one")
+        return self
+
+
 class Deidentify(Section):
     """`[deidentify]`: how objects lose their patient on the way to peers that ask for it."""
 
@@ -154,6 +174,33 @@ class Deidentify(Section):
     def below(self, folder: Path) -> Deidentify:
         """The same with paths that are relative to `folder`."""
         return self.model_copy(update={"secret_file": str(folder / self.secret_file)}) if self.secret_file else self
+
+
+class Commitment(Section):
+    """`[commitment]`: how long storage commitment is waited for, in both roles."""
+
+    answer_within_seconds: float = Field(default=3600, gt=0)
+    report_timeout_seconds: float = Field(default=3600, gt=0)
+    asks: int = Field(default=10, ge=1)
+    resends: int = Field(default=2, ge=0)
+
+
+class Audit(Section):
+    """`[audit]`: the audit trail (PS3.15 A.5), and the collector it goes to."""
+
+    enabled: bool = True
+    folder: str = ""
+    file_mib: int = Field(default=64, ge=1)
+    sync: bool = True
+    required: bool = False
+    associations: bool = False
+    source: str = ""
+    site: str = ""
+    syslog_host: str = ""
+    syslog_port: int = Field(default=6514, ge=1, le=65535)
+    syslog_ca: str = ""
+    syslog_certificate: str = ""
+    syslog_key: str = ""
 
 
 class Log(Section):
@@ -185,6 +232,9 @@ class PeerTable(Section):
     user: str = ""
     outputs: Literal["auto"] | tuple[str, ...] = AUTO
     deidentify: tuple[Keep, ...] | None = None
+    commitment: bool = False
+    verify: bool = False
+    committed_by: tuple[str, ...] = ()
 
     @field_validator("outputs")
     @classmethod
@@ -222,6 +272,13 @@ class WishTable(Section):
     wait_seconds: float = Field(default=3600, ge=0)
 
 
+class KeepTable(Section):
+    """`keep_days` of a `[[rule]]`: how long its studies keep their files, where the default does not suit."""
+
+    inputs: float | None = Field(default=None, ge=0)
+    results: float | None = Field(default=None, ge=0)
+
+
 class RuleTable(Section):
     """`[[rule]]`: what to run on which series, and who gets the results."""
 
@@ -234,6 +291,7 @@ class RuleTable(Section):
     priority: int = 0
     enabled: bool = True
     priors: WishTable | None = None
+    keep_days: KeepTable | None = None
     study: dict[str, Any] = {}
     series: dict[str, Any] = {}
     inputs: dict[str, dict[str, Any]] = {}
@@ -253,7 +311,10 @@ class Settings(Section):
     work: Work = Work()
     deliver: Deliver = Deliver()
     priors: Priors = Priors()
+    retention: RetentionTable = RetentionTable()
     deidentify: Deidentify = Deidentify()
+    commitment: Commitment = Commitment()
+    audit: Audit = Audit()
     log: Log = Log()
     peers: tuple[Peer, ...] = ()
     rules: tuple[Rule, ...] = ()

@@ -105,6 +105,8 @@ class TileSpec:
         Axes (0 slice, 1 row, 2 column) along which every combination of mirrored tiles is averaged.
     skip_below
         Tiles without a prepared value above this, in the first channel, hold no body and are not run.
+    manner
+        `plain`, or `nnunet`: what is missing to a tile lies on both sides, and weights peak at its voxel size // 2.
     """
 
     shape: tuple[int, int, int]
@@ -113,6 +115,7 @@ class TileSpec:
     neighbours: int = 0
     mirror: tuple[int, ...] = ()
     skip_below: float | None = None
+    manner: str = "plain"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +134,11 @@ class NetworkSpec:
         Boxes of a lower score are dropped.
     iou
         Of two boxes of one label that overlap more (intersection over union), the one of the lower score is dropped.
+    blend
+        What is averaged over tiles, mirrors and folds and interpolated on the way back: `probabilities` or `logits`.
+    apart_above, apart
+        Where a spacing differs between axes by more than this, its coarsest axis is interpolated on its own on the way
+        back, by `apart` (`nearest` or `linear`). None: never.
     """
 
     input: str = "image"
@@ -142,6 +150,9 @@ class NetworkSpec:
     aggregate: str = "mean"
     score_at_least: float = 0.5
     iou: float = 0.3
+    blend: str = "probabilities"
+    apart_above: float | None = None
+    apart: str = "nearest"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

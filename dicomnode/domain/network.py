@@ -88,6 +88,13 @@ class Peer:
         The user that it has to name, with the passcode, when it calls (PS3.7 D.3.3.7); empty: none.
     deidentify
         Options under which objects lose their patient before they go there (PS3.15 E.3); None sends them as they are.
+    commitment
+        Whether it is asked for storage commitment of what was delivered to it (PS3.4 J).
+    verify
+        Whether it is asked by C-FIND for what was delivered, where it does no storage commitment.
+    committed_by
+        Names of the archives, any of which has to keep an object before this peer, when it asks for storage
+        commitment, hears that it is kept; empty: its requests are refused.
     """
 
     name: str
@@ -106,6 +113,9 @@ class Peer:
     labelmap_background: bool = True
     retrieve: str = "move"
     deidentify: tuple[Keep, ...] | None = None
+    commitment: bool = False
+    verify: bool = False
+    committed_by: tuple[str, ...] = ()
     tls: Tls | None = None
     certificate_subject: str = ""
     user: str = ""
@@ -167,6 +177,27 @@ class Shown:
     secure: bool = False
     certificate: Certificate | None = None
     user: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnedAway:
+    """A caller that this node has not let in.
+
+    Attributes
+    ----------
+    calling_aet, called_aet
+        As it gave them; empty where it came no further than TLS.
+    reason
+        Why, in words for an operator.
+    times
+        How often this happened to the caller since it was last told.
+    """
+
+    address: str
+    reason: str
+    calling_aet: str = ""
+    called_aet: str = ""
+    times: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -121,6 +121,9 @@ class Prior:
     remark
         Why nothing may be compared with it automatically (it begins with `IDENTITY_UNCERTAIN` or `CLEANED_UP`);
         "" where all agrees.
+    newest_left_out
+        Day of the newest study that could have been used beside it and was not, since a rule takes no more
+        (`PriorWish.at_most`); None where there is none.
     """
 
     study_instance_uid: str
@@ -128,6 +131,7 @@ class Prior:
     source: str
     files: tuple[PriorFile, ...]
     remark: str = ""
+    newest_left_out: date | None = None
 
     @property
     def images(self) -> dict[str, list[Path]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -9,6 +10,22 @@ from enum import StrEnum
 
 from dicomnode.domain.code import Code
 from dicomnode.domain.uid import derived_uid
+
+#: As the reason why nothing is compared: the first result has not waited for it.
+COMPARED_LATER = "The comparison with earlier studies follows in a report that replaces this one"
+
+
+#: How a person names a target lesion: T01 liver, TL2, Target lesion 3, Target node. T1 may be a vertebra, and Target 1
+#: the target volume of a radiotherapy plan: these mark nothing.
+_TARGET_NAME = re.compile(
+    r"\s*(?:t0[1-9]|tl[ _-]?\d{1,2}|target[ _-]?(?:lesion|(?:lymph[ _-]?)?node|ln)[ _-]?\d{0,2})(?![a-z0-9])",
+    re.IGNORECASE,
+)
+
+
+def names_target(name: str) -> bool:
+    """Whether the name of a region (Segment Label, ROI Name) marks a target lesion that a person has chosen."""
+    return _TARGET_NAME.match(name) is not None
 
 
 class Standing(StrEnum):
@@ -45,7 +62,7 @@ class Lesion:
     target
         Whether it was chosen as a target lesion.
     lymph_node
-        Whether it is measured by its short axis (RECIST 1.1, section 3.2).
+        Whether it is measured by its short axis (RECIST 1.1, sections 3.1.1 and 4.2).
     """
 
     tracking_uid: str
@@ -114,6 +131,8 @@ class TimePoint:
         Model and version, or the person who drew the contours.
     by_person
         Whether a person drew them; such a choice of lesions outranks that of a model.
+    chosen
+        Whether a person named the targets among them (`names_target`); such a choice outranks every other.
     comparability
         What decides whether numbers may be held against each other, in words by name: slice thickness, kernel,
         contrast phase, uptake time, model.
@@ -130,6 +149,7 @@ class TimePoint:
     lesions: tuple[Lesion, ...]
     measured_by: str
     by_person: bool = False
+    chosen: bool = False
     comparability: Mapping[str, str] = field(default_factory=dict)
     references: tuple[Reference, ...] = ()
     slice_mm: float | None = None

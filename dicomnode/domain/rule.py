@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from dicomnode.domain.prior import PriorWish
+from dicomnode.domain.retention import KeepDays
 
 
 class Use(StrEnum):
@@ -78,6 +79,8 @@ class Rule:
         A reader who waits for longer after the study has settled is told so; 0 for no deadline.
     priors
         Which earlier studies to compare with; None for none.
+    keep_days
+        How long its studies keep their files; what it leaves open is as the configuration's default.
     """
 
     name: str
@@ -93,6 +96,7 @@ class Rule:
     priors: PriorWish | None = None
     use: Use = Use.RESEARCH
     deadline_seconds: float = 0.0
+    keep_days: KeepDays = field(default_factory=KeepDays)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 #: Root of all names below; a constant of this project, generated once with uuid4.
 _NAMESPACE = uuid.UUID("6f1b1f0e-6d0a-4f0e-9d0c-3f5d5d7b8f2a")
+
+#: PS3.5 9.1 with a blind eye for leading zeros in a component, which old devices write; nothing that could be a path.
+_UID = re.compile(r"[0-9]+(\.[0-9]+)*")
+LONGEST_UID = 64
+
+
+def is_uid(text: str) -> bool:
+    """Whether `text` has the form of a UID and can therefore be part of a file name."""
+    return len(text) <= LONGEST_UID and _UID.fullmatch(text) is not None
 
 
 def derived_uid(*parts: str) -> str:

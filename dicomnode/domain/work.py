@@ -27,7 +27,7 @@ TRANSITIONS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("abandoned", "reopened", "receiving"),
     ),
     "job": _WORK_ARROWS,
-    "delivery": _WORK_ARROWS,
+    "delivery": (*_WORK_ARROWS, ("done", "lost", "waiting"), ("done", "not kept", "failed")),
     "prior": (
         ("waiting", "fetched", "fetched"),
         ("waiting", "given up", "failed"),

@@ -46,7 +46,6 @@ def analyse(
     priors: Sequence[Prior] = (),
     takers: Sequence[Taker] = (),
     *,
-    most_priors: int = 0,
     without_priors: str = "",
 ) -> Analysis:
     """Run a model on its inputs and encode what it finds.
@@ -61,8 +60,8 @@ def analyse(
         Told the stage, steps done and steps in all.
     priors, takers
         Earlier studies of the same patient to compare with; the destinations.
-    most_priors, without_priors
-        As `most` and `left_out` of `compare`.
+    without_priors
+        As `left_out` of `compare`.
 
     Raises
     ------
@@ -112,9 +111,8 @@ def analyse(
         workers = sessions.radiomics_processes
         sets = described(sources[0], found.segmentation, model, asked="radiomics" in wanted, workers=workers)
         history, uids = compare(
-            sources[0], found, sizes.measurements, priors, model, sessions, uids,
-            most=most_priors, left_out=without_priors,
-        )  # fmt: skip
+            sources[0], found, sizes.measurements, priors, model, sessions, uids, left_out=without_priors
+        )
         said = (*doubts, *found.warnings, *sizes.remarks, *limits(sets, found.segmentation))
         findings = Findings(
             source=source,

@@ -36,7 +36,6 @@ def compare(
     sessions: Sessions,
     uids: ResultUids,
     *,
-    most: int = 0,
     left_out: str = "",
 ) -> tuple[Comparison | None, ResultUids]:
     """The comparison, and the UIDs of the results with the tracking UIDs that regions came with or had before.
@@ -47,9 +46,6 @@ def compare(
         Of the present study: first input, regions, numbers (`size.measure`).
     priors
         Earlier studies of the same patient, in any order.
-    most
-        How many priors are looked for: where there are so many, studies between the first two may be missing. 0 where
-        somebody chose them all.
     left_out
         Why nothing is compared; empty where priors may be looked at.
 
@@ -72,12 +68,12 @@ def compare(
         point, sums = first(now.point, model.measure)
         return Comparison(now=point, assessments=sums), uids
     if now.point.day == date.min:
-        left_out = left_out or "the present study has no date, needed one to tell before from after"
+        left_out = "the present study has no date, needed one to tell before from after"
     if left_out:
         return Comparison(now=now.point, not_comparable=left_out), uids
     held: list[Held] = []
     refused: list[str] = []
-    missing_before = missing_before_of([one.study_date for one in priors], most)
+    missing_before = missing_before_of(priors)
     for prior in sorted(priors, key=lambda one: one.study_date):
         try:
             held.append(hold(prior, now, model, sessions))

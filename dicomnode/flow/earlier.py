@@ -9,14 +9,15 @@ from dicomnode.domain.errors import Unsuitable
 from dicomnode.domain.finding import SourceSeries
 from dicomnode.domain.model import ModelSpec
 from dicomnode.domain.prior import Prior, PriorFile, PriorKind
-from dicomnode.domain.response import Lesion
+from dicomnode.domain.response import Lesion, names_target
 from dicomnode.domain.uid import ResultUids
 from dicomnode.flow.clinical import clinical
-from dicomnode.flow.drawn import Drawn, drawn, united, with_uids
+from dicomnode.flow.drawn import Drawn, drawn
 from dicomnode.flow.found import find
 from dicomnode.flow.measured import measured
 from dicomnode.flow.sources import read, subject
 from dicomnode.flow.timepoint import Told, before, lesions_of, name_of
+from dicomnode.flow.united import united, with_uids
 from dicomnode.infer.network.session import Sessions
 from dicomnode.infer.quality import gate
 from dicomnode.report.earlier import read_lesions
@@ -49,6 +50,9 @@ def earlier(prior: Prior, model: ModelSpec, sessions: Sessions) -> Told:
     elif said is not None:
         told = _together(prior, source, said, by_hand, name_of(model), (*reports, *masks), reported=True)
         archived = frozenset(one.tracking_uid for one in said) | (by_hand.archived if by_hand else frozenset())
+        # The report keeps the names of what was drawn, also where the drawing itself is not at hand.
+        named = bool(model.contours) and any(one.target and names_target(one.label) for one in said)
+        told = replace(told, point=replace(told.point, chosen=told.point.chosen or named))
     elif by_hand and by_hand.lesions:
         told, archived = _by_person(prior, source, by_hand, by_hand.lesions), by_hand.archived
     else:
@@ -90,7 +94,7 @@ def _run_again(
 
 
 def _by_person(prior: Prior, source: SourceSeries | None, by_hand: Drawn, lesions: tuple[Lesion, ...]) -> Told:
-    return before(prior, source, lesions, by_hand.author, [by_hand.file], by_person=True)
+    return before(prior, source, lesions, by_hand.author, [by_hand.file], by_person=True, chosen=by_hand.chosen)
 
 
 def _together(
@@ -111,4 +115,5 @@ def _together(
     if both.lesions == said:
         return replace(before(prior, source, said, who, files), remarks=both.remarks)
     whose = f"{who} and {by_hand.author}" if by_hand.author else who
-    return replace(before(prior, source, both.lesions, whose, [*files, by_hand.file]), remarks=both.remarks)
+    files = [*files, by_hand.file]
+    return replace(before(prior, source, both.lesions, whose, files, chosen=by_hand.chosen), remarks=both.remarks)

@@ -22,6 +22,14 @@ PRIOR_NAMES = tuple(f"{place}.{moment}_commit" for place in ("scratch", "priors"
 NOTICE_NAMES = ("overdue.before_commit", "overdue.after_commit",
                 "retract.stopped", "retract.before_commit", "retract.after_commit")  # fmt: skip
 
+#: And of what makes room: rows given up, files unlinked before their removal is struck off.
+RETENTION_NAMES = ("purge.before_commit", "purge.after_commit", "removal.before_commit", "removal.after_commit")
+
+#: And of storage commitment: what this node asks and hears (commitment), what it is asked and tells (pledge).
+COMMITMENT_NAMES = ("commitment.before_request", "commitment.after_request",
+                    "commitment.before_commit", "commitment.after_commit")  # fmt: skip
+PLEDGE_NAMES = ("pledge.before_commit", "pledge.after_commit", "pledge.before_report", "pledge.after_report")
+
 
 def failpoint(name: str) -> None:
     """Die here by SIGKILL if the environment says so and it has not happened yet."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 
 from dicomnode.domain.errors import Unsuitable
 from dicomnode.domain.model import ModelSpec
@@ -25,11 +25,10 @@ class Held:
     remarks: tuple[str, ...]
 
 
-def missing_before_of(days: Sequence[date], most: int) -> date | None:
-    """The day before which a prior may be missing: with as many as are looked for, between the first and the rest."""
-    if not most or len(days) < most:
-        return None
-    return sorted(days)[min(1, len(days) - 1)]
+def missing_before_of(priors: Sequence[Prior]) -> date | None:
+    """The day before which a study is missing that a rule left out; None where it left out none."""
+    newest = max((one.newest_left_out for one in priors if one.newest_left_out), default=None)
+    return newest + timedelta(days=1) if newest else None
 
 
 def hold(prior: Prior, now: Told, model: ModelSpec, sessions: Sessions) -> Held:

@@ -28,7 +28,7 @@ def identified(db: Database, files: Files, job: Job) -> list[Dataset]:
     EncodingError
         If the books know none of them, or an identity that makes no sense.
     """
-    study = Studies(db, files).load(job.study_instance_uid)
+    study = Studies(db, files).load(job.study_instance_uid, removed=True)
     wanted = {one.sop_instance_uid for one in job.inputs}
     instances = [one for series in study.series for one in series.instances] if study else []
     found = [_named(one.header) for one in instances if one.sop_instance_uid in wanted]

@@ -13,7 +13,7 @@ from dicomnode.domain.network import Association
 from dicomnode.domain.rule import Rule
 from dicomnode.domain.study import Arrival
 from dicomnode.flow.failpoint import failpoint
-from dicomnode.flow.pressure import Pressure, Room
+from dicomnode.flow.pressure import Pressure, Room, require_file
 from dicomnode.flow.priors_scratch import ScratchArea
 from dicomnode.flow.sameness import changes, counted_keywords
 from dicomnode.store.database import Database
@@ -110,6 +110,7 @@ class Intake:
             # Asked again: another association may have brought the same object meanwhile.
             known = self._studies.known(arrival)
             if known is None:
+                require_file(self._files, path)
                 self._add(arrival, path)
                 self._pressure.added(arrival.study_instance_uid)
             elif known is Standing.REPLACED:

@@ -3,30 +3,42 @@
 from __future__ import annotations
 
 from dicomnode.domain.errors import DicomNodeError
+from dicomnode.flow.retention_return import require_objects
+from dicomnode.store.commitments import Commitments
 from dicomnode.store.database import Database
 from dicomnode.store.deliveries import Deliveries
 from dicomnode.store.files import Files
 from dicomnode.store.jobs import Jobs
 from dicomnode.store.priors import Searches
+from dicomnode.store.returned import returned
 from dicomnode.store.story import Story
 from dicomnode.store.studies import Studies
 
 
 def retry(db: Database, files: Files, study: str) -> str:
-    """Requeue failed jobs and deliveries and end a hold; in words what was done."""
+    """Requeue failed jobs and deliveries, fetch cleaned priors again, and end a hold; in words what was done."""
     uid = find(db, study)
     with db.transaction():
         released = Studies(db, files).release(uid)
-        jobs = Jobs(db, files).requeue(uid)
+        gone = returned(db, uid).missing
+        jobs = 0 if gone else Jobs(db, files).requeue(uid)
         deliveries = Deliveries(db, files).requeue(uid)
+        searches = Searches(db, files).renew(uid) if jobs else 0
+        asked = Commitments(db).renew(uid)
+    again = f", {searches} sources are asked again for earlier studies" if searches else ""
     held = "hold ended, " if released else ""
-    hint = "" if jobs or deliveries or released else "; what was refused at settling runs again with `dicomnode rerun`"
-    return f"study {uid}: {held}{jobs} jobs and {deliveries} deliveries wait again{hint}"
+    if gone:
+        held = f"{held}{gone} of its objects were removed to make room, so that jobs need them sent again; "
+    again += f", {asked} confirmations are asked for again" if asked else ""
+    told = gone or jobs or deliveries or released or asked
+    hint = "" if told else "; what was refused at settling runs again with `dicomnode rerun`"
+    return f"study {uid}: {held}{jobs} jobs and {deliveries} deliveries wait again{again}{hint}"
 
 
 def rerun(db: Database, files: Files, study: str) -> str:
     """Force a new run of every rule; in words what was done."""
     uid = find(db, study)
+    require_objects(db, uid)
     with db.transaction():
         Studies(db, files).reopen(uid, "a new run was asked for by an operator", forced=True)
     return f"study {uid}: settles again, then every matching rule runs anew"

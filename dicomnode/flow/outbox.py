@@ -52,7 +52,7 @@ class Outbox:
 
     def destinations(self) -> list[str]:
         """Peers that something can be sent to now."""
-        return self._deliveries.destinations()
+        return self._deliveries.destinations(self._settings.deliver.backoff)
 
     def run_once(self, destination: str) -> bool:
         """Send what one job owes one destination; whether there was anything."""
@@ -80,14 +80,14 @@ class Outbox:
             # One thread sends to a destination: what is still held is a delivery whose answer could not be written.
             why = "its answer could not be written"
             self._deliveries.hand_back(self._name, why, destination=destination, counts=False)
-            job = self._deliveries.due(destination)
+            job = self._deliveries.due(destination, self._settings.deliver.backoff)
             unknown = peer is not None and self._acceptances.due(peer)
         if job is None:
             return None
         if unknown and peer is not None and self._ask is not None:
             inquire(self._db, peer, self._ask)
         with self._db.transaction():
-            job = self._deliveries.due(destination)
+            job = self._deliveries.due(destination, self._settings.deliver.backoff)
             if job is None:
                 return None
             self._choice.revise(job, destination, peer)

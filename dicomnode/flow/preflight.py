@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from fcntl import LOCK_NB, LOCK_SH, flock
 
 from dicomnode.config import Settings
+from dicomnode.flow.commitment_check import committing
+from dicomnode.flow.preflight_audit import audit_trail
 from dicomnode.flow.preflight_deident import pseudonyms
 from dicomnode.flow.preflight_models import models
 from dicomnode.flow.preflight_peers import peers
@@ -31,11 +33,13 @@ def check(settings: Settings) -> Iterator[Check]:
         remedy="" if settings.rules else "without a [[rule]] nothing is analysed",
     )
     yield _folder(settings)
+    yield from audit_trail(settings)
     yield from models(settings)
     yield from (_port(settings, number, key) for key, number in _ports(settings))
     yield from secure_transport(settings)
     yield from pseudonyms(settings)
     yield from peers(settings)
+    yield from committing(settings)
     yield from prior_sources(settings)
 
 

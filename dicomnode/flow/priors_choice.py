@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 from dicomnode.domain.header import Header
@@ -40,21 +41,25 @@ def period(day: date, wish: PriorWish) -> tuple[date, date]:
     return day - timedelta(days=wish.within_days), day - timedelta(days=1)
 
 
-def select(days: Mapping[str, date], at_most: int, fits: Callable[[str], bool]) -> list[str]:
-    """Which of several studies to use: the newest that fits, then the earliest (the baseline), then the next newest."""
+def select(days: Mapping[str, date], at_most: int, fits: Callable[[str], bool]) -> tuple[list[str], date | None]:
+    """Which of several studies to use: the newest that fits, then the earliest (the baseline), then the next newest.
+
+    Beside them the day of the newest that fits and is not among them; None where there is none.
+    """
     pool = deque(sorted(days, key=lambda uid: (days[uid], uid), reverse=True))
     chosen: list[str] = []
     while pool and len(chosen) < at_most:
         uid = pool.pop() if len(chosen) == 1 else pool.popleft()
         if fits(uid):
             chosen.append(uid)
-    return chosen
+    return chosen, next((days[uid] for uid in pool if fits(uid)), None)
 
 
 def united(priors: Iterable[Prior], at_most: int) -> tuple[Prior, ...]:
-    """The best of priors from several sources; of two of one study the first counts."""
+    """The best of priors from several sources, and what these left out; of two of one study the first counts."""
     by_uid: dict[str, Prior] = {}
     for prior in priors:
         by_uid.setdefault(prior.study_instance_uid, prior)
-    chosen = select({uid: one.study_date for uid, one in by_uid.items()}, at_most, lambda _: True)
-    return tuple(by_uid[uid] for uid in chosen)
+    chosen, left_out = select({uid: one.study_date for uid, one in by_uid.items()}, at_most, lambda _: True)
+    days = [day for one in by_uid.values() if (day := one.newest_left_out)] + ([left_out] if left_out else [])
+    return tuple(replace(by_uid[uid], newest_left_out=max(days, default=None)) for uid in chosen)

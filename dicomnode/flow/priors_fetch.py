@@ -28,8 +28,8 @@ class Fetcher:
 
     def look(
         self, patient_id: str, day: date, wish: PriorWish, known: Mapping[str, date], rule: Rule, spec: ModelSpec
-    ) -> list[Listing]:
-        """The studies to fetch, with all their objects that may be of use.
+    ) -> tuple[list[Listing], date | None]:
+        """The studies to fetch, with all their objects that may be of use, and the newest day that is left out.
 
         Parameters
         ----------
@@ -55,8 +55,9 @@ class Fetcher:
                     wanted[uid] = useful(questions.series(uid), rule, spec)
                 return uid in known or bool(wanted[uid].images)
 
-            chosen = [uid for uid in select(days, wish.at_most, fits) if uid not in known]
-        return [listed(self._archive, self._source, uid, days[uid], wanted[uid]) for uid in chosen]
+            chosen, left_out = select(days, wish.at_most, fits)
+            new = [uid for uid in chosen if uid not in known]
+        return [listed(self._archive, self._source, uid, days[uid], wanted[uid]) for uid in new], left_out
 
     def bring(self, listings: Sequence[Listing], wanted: Callable[[], bool]) -> list[Lack]:
         """Fetch what is not here yet, and tell what of it did not come; `wanted` is asked before each series.

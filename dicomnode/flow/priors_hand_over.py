@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import structlog
 
 from dicomnode.domain.model import ModelSpec
-from dicomnode.domain.prior import Prior
+from dicomnode.domain.prior import OWN_STORE, Prior
 from dicomnode.domain.rule import Rule
 from dicomnode.domain.study import Study
 from dicomnode.flow.failpoint import failpoint
@@ -42,24 +43,39 @@ class HandOver:
         A job that nobody has begun gets it at once. Where the analysis is under way or its results are, that comes
         first (`Searches.due`): the next run has to name the report that it replaces.
         """
-        new = [one for uid in search.found if (one := self._prior(uid, study, rule, spec)) is not None]
+        follows = self._source == OWN_STORE
+        found = () if follows else search.found
+        new = [
+            replace(one, newest_left_out=search.newest_left_out)
+            for uid in found
+            if (one := self._prior(uid, study, rule, spec)) is not None
+        ]
         failpoint("priors.before_commit")
         with self._db.transaction():
             # Another source may hand over to the same job, so what it has is read in here.
             if self._searches.latest(search.job_id) != latest or not (latest.untouched or latest.settled):
                 return  # something happened meanwhile; the next step judges anew
-            words = self._give(latest, study, new, rule)
+            if follows and latest.job_id != search.job_id:
+                words = f"job {latest.job_id} compares with them"
+            else:
+                words = self._give(latest, study, new, rule, follows=follows)
             self._searches.leave(search, "done", words)
         failpoint("priors.after_commit")
         log.info("priors handed over", detail=words)
 
-    def _give(self, latest: Latest, study: Study, new: Sequence[Prior], rule: Rule) -> str:
-        """Give the newest run, or the next one, what it has and what is new; in words what was done."""
+    def _give(self, latest: Latest, study: Study, new: Sequence[Prior], rule: Rule, *, follows: bool) -> str:
+        """Give the newest run, or the next one, what it has and what is new; in words what was done.
+
+        Parameters
+        ----------
+        follows
+            Whether a next run is made also with what the newest has, because that has not compared with it.
+        """
         given = self.given(latest)
         kept = [one for one in given if one.files]
         priors = united((*kept, *new), rule.priors.at_most if rule.priors else 0)
         chosen = {one.study_instance_uid for one in priors}
-        if chosen == {one.study_instance_uid for one in kept}:
+        if not follows and chosen == {one.study_instance_uid for one in kept}:
             return "no earlier study that this rule can use and does not have"
         lost = [one for one in given if not one.files and one.study_instance_uid not in chosen]
         job_id = latest.job_id
@@ -69,7 +85,7 @@ class HandOver:
             job_id = self._searches.rerun(job_id, (*priors, *lost))
         else:
             return "the study was not analysed, so there is nothing to compare"
-        words = f"{len(new)} earlier studies for job {job_id}"
+        words = f"{len(kept) if follows else len(new)} earlier studies for job {job_id}"
         if not lost or rule.priors is None:
             return words
         # What was cleaned up since the run before is fetched again; until then the report says that it lacks.

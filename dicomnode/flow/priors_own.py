@@ -63,4 +63,5 @@ class OwnPriors:
                 found[uid] = prior
             return prior is not None
 
-        return tuple(found[uid] for uid in select(days, wish.at_most, fits))
+        chosen, left_out = select(days, wish.at_most, fits)
+        return tuple(replace(found[uid], newest_left_out=left_out) for uid in chosen)

@@ -17,6 +17,7 @@ from dicomnode.domain.work import Job
 from dicomnode.flow.analyse import analyse
 from dicomnode.flow.encode import Output, encoded, refused
 from dicomnode.flow.notices import headers_of, provenance_of, result_uids, spec_of
+from dicomnode.flow.postponed import left_out, postponed
 from dicomnode.flow.recipe import recipe_digest
 from dicomnode.flow.suited import special_masks
 from dicomnode.flow.takers import Taker
@@ -25,9 +26,6 @@ from dicomnode.infer.network.session import Sessions
 
 #: A job that is outdated is made anew this often before its reader is told instead.
 _MOST_RUNS = 5
-
-#: What a reader is told of a result from the second attempt on.
-_WITHOUT = "an attempt with the earlier studies ended without a result, so this one was made without them"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,12 +40,15 @@ class Computed:
         The report that the outputs name as the one before.
     again
         The same outputs with another predecessor, for a reader who was told meanwhile that a deadline was missed.
+    compare_later
+        Whether the comparison with earlier studies was left to the next run.
     """
 
     outputs: Sequence[Output] = field(repr=False)
     words: str
     predecessor: PriorReport | None
     again: Callable[[PriorReport | None], Sequence[Output]] = field(repr=False)
+    compare_later: bool = False
 
 
 class Results:
@@ -81,19 +82,19 @@ class Results:
             raise Outdated(changed)
         provenance = provenance_of(self._settings, job, spec, started_at, predecessor)
         wanted, uids = self._wanted(job), replace(result_uids(job), lasting=lasting(job.series_instance_uid, spec))
-        # An earlier study may be what ended the attempt before this one; the present study is worth more.
-        left_out = _WITHOUT if job.attempts > 1 and job.priors else ""
         analysis = analyse(
-            _paths(job), wanted, provenance, uids, self._sessions, priors=() if left_out else job.priors, takers=takers,
-            most_priors=rule.priors.at_most if rule.priors else 0, without_priors=left_out,
+            _paths(job), wanted, provenance, uids, self._sessions, takers=takers,
+            priors=() if (without := left_out(job)) else job.priors, without_priors=without,
         )  # fmt: skip
 
         def again(newer: PriorReport | None) -> Sequence[Output]:
             return tuple(encoded(analysis.findings, wanted, replace(provenance, predecessor=newer), uids, takers))
 
         words = ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in analysis.seconds.items())
-        words = "; ".join((words, *analysis.left_out))
-        return Computed(outputs=analysis.outputs, words=words, predecessor=predecessor, again=again)
+        return Computed(
+            outputs=analysis.outputs, words="; ".join((words, *analysis.left_out)), predecessor=predecessor,
+            again=again, compare_later=postponed(analysis.findings),
+        )  # fmt: skip
 
     def refusal(
         self,

@@ -18,6 +18,7 @@ from dicomnode.flow.book import book
 from dicomnode.flow.evidence import patience, progress, receiving
 from dicomnode.flow.failpoint import failpoint
 from dicomnode.flow.plan import Planner
+from dicomnode.flow.retention_return import of_what_is_here
 from dicomnode.flow.sameness import counted_keywords, disagreements
 from dicomnode.flow.variants import Variants
 from dicomnode.store.database import Database
@@ -121,7 +122,8 @@ class Settle:
         uid = received.study_instance_uid
         refusal = f"instances of the study disagree on {', '.join(differing)}" if differing else ""
         forced = self._studies.on_demand(uid)
-        plans, considered = self._planner.plan(study, self._db.clock(), refusal=refusal, forced=forced)
+        planned = self._planner.plan(study, self._db.clock(), refusal=refusal, forced=forced)
+        plans, considered = of_what_is_here(self._db, uid, planned, forced=forced)
         reason = judgement.evidence + (f"; incomplete: {judgement.short}" if judgement.short else "")
         failpoint("settle.before_commit")
         with self._db.transaction():

@@ -15,7 +15,7 @@ from dicomnode.domain.prior import Prior, PriorFile
 from dicomnode.domain.response import Lesion, Reference, TimePoint
 from dicomnode.domain.uid import ResultUids
 from dicomnode.flow.circumstances import circumstances
-from dicomnode.measure import lesions
+from dicomnode.measure import lesions, targets
 from dicomnode.measure.change.circumstances import Circumstances
 
 
@@ -53,7 +53,13 @@ def present(
     header = source.datasets[0]
     day = _day(header) or date.min
     uid = str(header.get("StudyInstanceUID", ""))
-    return _told(source, lesions_of(found, rows, uids), uid, day, author or name_of(model), by_person=bool(author))
+    listed = lesions_of(found, rows, uids)
+    listed = targets.named(listed) if author else listed
+    return _told(source, listed, uid, day, author or name_of(model), by_person=bool(author), chosen=_any(listed))
+
+
+def _any(listed: Sequence[Lesion]) -> bool:
+    return any(one.target for one in listed)
 
 
 def _day(header: Dataset) -> date | None:
@@ -81,9 +87,10 @@ def before(
     files: Sequence[PriorFile],
     *,
     by_person: bool = False,
+    chosen: bool = False,
 ) -> Told:
-    """An earlier study; `files` are what its numbers come from."""
-    told = _told(source, found, prior.study_instance_uid, prior.study_date, who, by_person=by_person)
+    """An earlier study; `files` are what its numbers come from, `chosen` whether a person named its targets."""
+    told = _told(source, found, prior.study_instance_uid, prior.study_date, who, by_person=by_person, chosen=chosen)
     references = tuple(
         Reference(
             study_instance_uid=prior.study_instance_uid,
@@ -97,13 +104,14 @@ def before(
 
 
 def _told(
-    source: SourceSeries | None, found: tuple[Lesion, ...], study: str, day: date, who: str, *, by_person: bool = False
-) -> Told:
+    source: SourceSeries | None, found: tuple[Lesion, ...], study: str, day: date, who: str, *, by_person: bool,
+    chosen: bool,
+) -> Told:  # fmt: skip
     made = circumstances(source) if source else None
     words = {**(made.words if made else {}), "model": who}
     point = TimePoint(
-        study_instance_uid=study, day=day, lesions=found, measured_by=who, by_person=by_person, comparability=words,
-        slice_mm=_slice_mm(source, made) if source and made else None,
+        study_instance_uid=study, day=day, lesions=found, measured_by=who, by_person=by_person, chosen=chosen,
+        comparability=words, slice_mm=_slice_mm(source, made) if source and made else None,
     )  # fmt: skip
     return Told(point=point, source=source, circumstances=made)
 

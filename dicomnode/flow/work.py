@@ -23,6 +23,7 @@ from dicomnode.store.database import Database
 from dicomnode.store.deadlines import Deadlines
 from dicomnode.store.files import Files
 from dicomnode.store.jobs import Jobs, Made
+from dicomnode.store.priors import Searches
 from dicomnode.store.studies import Studies
 
 _log = structlog.get_logger(__name__)
@@ -108,6 +109,8 @@ class Worker:
             if self._jobs.predecessor(job) not in (None, computed.predecessor):
                 return False
             self._jobs.finish(job, made, computed.words)
+            if computed.compare_later:
+                Searches(self._db, self._files).follow(job)
             self._owe(job)
         failpoint("work.after_commit")
         return True

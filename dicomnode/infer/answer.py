@@ -18,6 +18,7 @@ from dicomnode.domain.finding import (
     SourceSeries,
 )
 from dicomnode.domain.model import Cascade, ModelSpec, Task
+from dicomnode.infer.certainty import certainties, rated
 from dicomnode.infer.classify import classified
 from dicomnode.infer.demand import require_memory
 from dicomnode.infer.detect import detected
@@ -49,7 +50,8 @@ class Answer:
     detections
         By falling score.
     measurements
-        The scores of a model that gives numbers; they concern the whole series (segment 0).
+        The scores of a model that gives numbers, which concern the whole series (segment 0); how certain each lesion
+        is, where the model rates them.
     warnings
         What a reader has to know: nowhere to look, pieces left out, a graphics card that failed.
     contours
@@ -140,15 +142,22 @@ def _found(
 ) -> Answer:
     """The answer to the task, inside `box` of the first source."""
     spec, volumes = ensemble.spec, [source.volume for source in sources]
-    require_memory(volumes, spec, box, maps=maps)
+    rates = bool(rated(spec))
+    require_memory(volumes, spec, box, maps=maps or rates)
     if spec.task is Task.SEGMENT:
-        kept = Maps(spec, volumes[0]) if maps else None
+        kept = Maps(spec, volumes[0]) if maps or rates else None
         labels = mask(volumes, ensemble, box, progress, kept)
         slices_mm, rows_mm, columns_mm = volumes[0].spacing
         affine = np.asarray(volumes[0].affine, dtype=np.float64)
         warnings = tidy(labels, spec.post, (slices_mm, rows_mm, columns_mm), spec.segments, affine)
         segmentation = Segmentation(volume=volumes[0].with_array(labels), segments=spec.segments)
-        return Answer(segmentation=segmentation, maps=kept.found() if kept else (), warnings=warnings)
+        found = kept.found() if kept else ()
+        return Answer(
+            segmentation=segmentation,
+            maps=found if maps else (),
+            measurements=certainties(labels, found, spec) if rates else (),
+            warnings=warnings,
+        )
     empty = _empty(sources[0], spec)
     prepared = prepare(volumes, spec, box)
     if spec.task is Task.DETECT:

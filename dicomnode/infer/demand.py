@@ -15,7 +15,7 @@ from dicomnode.infer.network.fit import label_count
 from dicomnode.infer.network.plan import available_bytes, fits
 from dicomnode.infer.prepare.grid import Box, Grid, Shape
 from dicomnode.infer.prepare.image import Image
-from dicomnode.infer.prepare.pipeline import WAY, covering
+from dicomnode.infer.prepare.pipeline import RESPACE, WAY, covering
 from dicomnode.infer.prepare.steps import GRIDS
 
 #: Answers to a batch in memory at a time: one is computed, one waits, one is their mean, and onnxruntime keeps its own.
@@ -88,8 +88,9 @@ def _preparing(grids: Sequence[Grid], spec: ModelSpec, box: Box | None) -> tuple
         for number in treated:
             now[number] = now[number] if grid is None else grid
             made = prod(now[number].shape) * _FLOAT
-            # A step on values writes over what it may.
-            most = max(most, sum(taken) + made - (taken[number] if grid is None else 0))
+            # A step on values writes over what it may; respacing holds what comes of some axes before the others.
+            beside = made if step.name == RESPACE else 0
+            most = max(most, sum(taken) + made + beside - (taken[number] if grid is None else 0))
             taken[number] = made
     whole = prod(now[0].shape) * _FLOAT
     return max(most, sum(taken) + (len(now) * whole if len(now) > 1 else 0)), now[0].shape

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from highdicom import Volume
 
 from dicomnode.infer.maps import Maps
-from dicomnode.infer.network.activation import SOFTMAX, Floats, activated
+from dicomnode.infer.network.activation import CERTAIN_LOGIT, LOGITS, NONE, SOFTMAX, Floats, activated
 from dicomnode.infer.network.blend import predict
 from dicomnode.infer.network.ensemble import Ensemble
 from dicomnode.infer.network.fit import label_count
@@ -64,9 +64,19 @@ def mask(
     prepared = replace(prepared, array=np.empty((0, 0, 0, 0), dtype=np.float32))
     step = decision_of(spec.post, label_count(spec), background)
     labels = np.zeros(prepared.source.shape, dtype=np.uint8)
+    logits = spec.network.blend == LOGITS
     # Without a channel for the background it is what the labels leave.
-    exclusive = spec.activation == SOFTMAX or not background
-    for part, found in prepared.on_source(blended, slab=slab_of(blended, prepared.source.shape), exclusive=exclusive):
+    exclusive = (spec.activation == SOFTMAX and not logits) or not background
+    for part, found in prepared.on_source(
+        blended,
+        slab=slab_of(blended, prepared.source.shape),
+        exclusive=exclusive,
+        outside=(-CERTAIN_LOGIT, CERTAIN_LOGIT) if logits else (0.0, 1.0),
+        apart=prepared.apart(spec.network),
+    ):
+        # The greatest logit is that of the greatest probability.
+        if logits and (maps is not None or step.name != "argmax"):
+            activated(found[None], spec.activation)
         if maps is not None:
             # Deciding writes over them.
             maps.take(part, found)
@@ -100,7 +110,9 @@ def probabilities(array: Floats, ensemble: Ensemble, progress: Progress | None =
     require_body(array, spec)
     labels = label_count(spec)
     background = ensemble.channels == labels + 1
-    kept = labels + (background and spec.activation != SOFTMAX)
+    logits = spec.network.blend == LOGITS
+    kept = labels + (background and (logits or spec.activation != SOFTMAX))
+    blank = (CERTAIN_LOGIT, *(-CERTAIN_LOGIT,) * labels) if logits else (1.0, *(0.0,) * labels)
     blended = room_for(spec, labels + 1, kept, array.shape[1:], ensemble.scratch)
     predict(
         array,
@@ -108,7 +120,7 @@ def probabilities(array: Floats, ensemble: Ensemble, progress: Progress | None =
         _Mean(ensemble),
         blended[labels + 1 - kept :],
         batch=ensemble.batch(lambda: cut(array, (0, 0, 0), spec.tile)),
-        blank=(1.0, *(0.0,) * labels) if kept > labels else (),
+        blank=blank if kept > labels else blank[1:],
         progress=progress,
         room=partial(sums_for, spec, ensemble.scratch),
     )
@@ -123,6 +135,8 @@ class _Mean:
 
     def __call__(self, batches: Iterable[Floats]) -> Iterator[Floats]:
         activation = self._ensemble.spec.activation
+        if self._ensemble.spec.network.blend == LOGITS:
+            activation = NONE
         total: Floats | None = None
         for reply in self._ensemble.stream(batches):
             found = activated(reply.values[0], activation)

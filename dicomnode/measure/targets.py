@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from dicomnode.domain.code import Code
 from dicomnode.domain.measuring import MeasureSpec
-from dicomnode.domain.response import Lesion
+from dicomnode.domain.response import Lesion, names_target
 
 #: RECIST 1.1, section 3.1.1: the least longest diameter of a measurable lesion by CT with slices of 5 mm at most,
 #: the slice thickness above which that is twice the thickness instead, and the least short axis of a node.
@@ -37,7 +37,7 @@ def select(lesions: Sequence[Lesion], spec: MeasureSpec, slice_mm: float = 0.0) 
     """The same lesions in the same order, those that are chosen as targets marked so.
 
     Measurable lesions are taken by falling size (the longest axial diameter, of lymph nodes the short axis) until
-    their organ or the whole has its number (RECIST 1.1, section 4.1). All lymph nodes are one organ, and so are both
+    their organ or the whole has its number (RECIST 1.1, section 4.2). All lymph nodes are one organ, and so are both
     lungs (EORTC RECIST working group, clarification "paired organs"), whose code has no side. Lesions whose organ
     nobody named count as of one organ. Where the bundle names WHO or RANO and not RECIST, size is the product of both
     axes, and nodes are lesions as all others.
@@ -63,6 +63,11 @@ def select(lesions: Sequence[Lesion], spec: MeasureSpec, slice_mm: float = 0.0) 
             taken[organ] = taken.get(organ, 0) + 1
             chosen.add(place)
     return tuple(replace(lesion, target=place in chosen) for place, lesion in enumerate(lesions))
+
+
+def named(lesions: Sequence[Lesion]) -> tuple[Lesion, ...]:
+    """Lesions that a person drew, those that their names mark as targets marked so."""
+    return tuple(replace(lesion, target=names_target(lesion.label)) for lesion in lesions)
 
 
 def measurable(lesion: Lesion, slice_mm: float = 0.0, spec: MeasureSpec | None = None) -> bool:

@@ -8,16 +8,20 @@ from threading import Event
 from dicomnode.config import Settings
 from dicomnode.deliver import dimse
 from dicomnode.domain.network import Peer
+from dicomnode.domain.prior import OWN_STORE
 from dicomnode.domain.work import Delivery, Receipt
 from dicomnode.flow import child
+from dicomnode.flow.audit_trail import forwarding
+from dicomnode.flow.commitment_threads import CommitmentThreads
 from dicomnode.flow.deidentified import deidentifying
 from dicomnode.flow.dispatch import Dispatcher
 from dicomnode.flow.inquiry import asker
 from dicomnode.flow.outbox import Outbox, Send
 from dicomnode.flow.priors import Priors
-from dicomnode.flow.priors_archive import DimseArchive
+from dicomnode.flow.priors_archive import Archive, DimseArchive
 from dicomnode.flow.priors_scratch import ScratchArea
 from dicomnode.flow.priors_threads import PriorThreads
+from dicomnode.node.audit import audited_archive, audited_send
 from dicomnode.node.opened import open_store
 from dicomnode.store.database import Database
 from dicomnode.store.files import Files
@@ -27,7 +31,7 @@ def deliver(settings: Settings, stop: Event) -> None:
     """Send results until stopped (loop 4)."""
     files = Files(settings.store.folder)
     name = child.worker_name("deliver")
-    send = deidentifying(sender(settings), settings)
+    send = audited_send(deidentifying(sender(settings), settings), settings)
 
     def connect() -> Database:
         return open_store(settings)[0]
@@ -37,16 +41,24 @@ def deliver(settings: Settings, stop: Event) -> None:
 
     def priors(db: Database, source: str) -> Priors:
         area = ScratchArea(db, files, settings)
-        return Priors(
-            db, files, settings, source, area, lambda peer: DimseArchive(peer, settings, files, area), stop.is_set
-        )
+
+        def archive(peer: Peer) -> Archive:
+            return audited_archive(DimseArchive(peer, settings, files, area), peer, settings)
+
+        return Priors(db, files, settings, source, area, archive, stop.is_set)
 
     def clean(db: Database) -> None:
         ScratchArea(db, files, settings).clean()
 
-    sources = {source: None for rule in settings.rules if rule.priors for source in rule.priors.peers}
+    # The first of them fetches nothing: it has comparisons made that a first result did not wait for.
+    sources = {source: None for rule in settings.rules if rule.priors for source in (OWN_STORE, *rule.priors.peers)}
     child.say_ready()
-    with PriorThreads(connect, priors, clean, list(sources), stop).running():
+    commitment = CommitmentThreads(connect, settings, stop)
+    with (
+        PriorThreads(connect, priors, clean, list(sources), stop).running(),
+        commitment.running(),
+        forwarding(settings),
+    ):
         Dispatcher(connect, outbox, stop).run()
 
 

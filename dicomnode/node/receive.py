@@ -17,6 +17,8 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from dicomnode.config import Settings
 from dicomnode.config.secure import as_tls
 from dicomnode.flow import child
+from dicomnode.flow.commitment_desk import CommitmentDesk
+from dicomnode.flow.commitment_threads import involved
 from dicomnode.flow.intake import Intake
 from dicomnode.flow.overdue import Overdue
 from dicomnode.flow.plan import Planner
@@ -24,8 +26,10 @@ from dicomnode.flow.preflight_tls import warn_of_expiry
 from dicomnode.flow.pressure import Room
 from dicomnode.flow.priors_own import OwnPriors
 from dicomnode.flow.priors_scratch import ScratchArea
+from dicomnode.flow.retention import MakeRoom
 from dicomnode.flow.settle import Settle
 from dicomnode.infer.read.compare import same_pixels
+from dicomnode.node.audit import audited_intake, record_interrupted
 from dicomnode.node.opened import open_store
 from dicomnode.receive.admission import Admission
 from dicomnode.receive.limits import Limits
@@ -43,16 +47,23 @@ _SWEEP_SECONDS = 0.2
 #: How often missed deadlines are looked for; deadlines are minutes.
 _DEADLINE_SECONDS = 1.0
 
+#: How often the disk is looked at: at 100 MB/s it gets 0.2 GB more in the meantime.
+_ROOM_SECONDS = 2.0
+
 
 def receive(settings: Settings, stop: Event) -> None:
     """Listen and settle until stopped (loops 1 and 2)."""
     db, files = open_store(settings, checkpoints=True)
     settle_db, _ = open_store(settings)
     overdue_db, _ = open_store(settings)
+    commitment_db, _ = open_store(settings)
+    record_interrupted(db, settings)
     with db.transaction():
         Studies(db, files).clear_associations()
     scratch_db, _ = open_store(settings)
+    room_db, _ = open_store(settings)
     intake = Intake(db, files, settings.rules, ScratchArea(scratch_db, files, settings), _room(settings))
+    recorded, turned_away = audited_intake(intake, settings)
     listener = Listener(
         aets=[settings.node.aet, *settings.node.also_called],
         on_demand_aets=settings.node.on_demand,
@@ -63,7 +74,7 @@ def receive(settings: Settings, stop: Event) -> None:
             called_aets=frozenset(settings.node.called_aets),
             accept_unknown=settings.node.accept_unknown,
         ),
-        intake=intake,
+        intake=recorded,
         incoming=files.incoming,
         limits=Limits(
             maximum_associations=settings.node.maximum_associations,
@@ -73,13 +84,17 @@ def receive(settings: Settings, stop: Event) -> None:
             network_timeout_seconds=settings.node.network_timeout_seconds,
         ),
         secure=secure(settings),
+        commitment=CommitmentDesk(commitment_db, settings) if involved(settings) else None,
+        on_turned_away=turned_away,
     )
     planner = Planner(settings, OwnPriors(settle_db, files, settings))
     with _pixels() as compare:
         settle = Settle(settle_db, files, settings, planner, compare)
         overdue = Overdue(overdue_db, files, settings)
+        room = MakeRoom(room_db, files, settings, stopped=stop.is_set)
         clock = _clock()
         clock.add_job(settle.sweep, "interval", seconds=_SWEEP_SECONDS, id="settle")
+        clock.add_job(room.sweep, "interval", seconds=_ROOM_SECONDS, id="room")
         clock.add_job(overdue.sweep, "interval", seconds=_DEADLINE_SECONDS, id="overdue")
         now = datetime.now(UTC)
         clock.add_job(warn_of_expiry, "interval", [settings], days=1, id="expiry", next_run_time=now)
@@ -90,12 +105,16 @@ def receive(settings: Settings, stop: Event) -> None:
         # Studies that are complete may still settle while the last associations drain.
         listener.stop(settings.node.drain_seconds)
         clock.shutdown(wait=True)
-    for connection in (scratch_db, overdue_db, settle_db, db):
+    for connection in (commitment_db, room_db, scratch_db, overdue_db, settle_db, db):
         connection.close()
 
 
 def _room(settings: Settings) -> Room:
-    return Room(instances_per_study=settings.limits.instances_per_study, waiting_jobs=settings.limits.waiting_jobs)
+    return Room(
+        instances_per_study=settings.limits.instances_per_study,
+        waiting_jobs=settings.limits.waiting_jobs,
+        reserve_percent=settings.retention.reserve_percent,
+    )
 
 
 def secure(settings: Settings) -> Secure | None:

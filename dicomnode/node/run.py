@@ -21,6 +21,7 @@ from dicomnode.config import Settings
 from dicomnode.domain.clock import from_text
 from dicomnode.domain.errors import DicomNodeError, OutOfResources
 from dicomnode.flow import child
+from dicomnode.flow.audit_trail import recorded
 from dicomnode.flow.checkpoint import checkpoint_alone, lock_file
 from dicomnode.flow.supervise import Supervisor
 from dicomnode.node.deliver import deliver
@@ -57,9 +58,11 @@ def run_child(settings: Settings, role: str) -> None:
     # Peers send what they send; a value that breaks a rule is judged by who needs it, and warnings would print it.
     pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
     log.configure(settings.log.level, settings.log.format, role)
+    log.catch_all()
     stop = Event()
     child.stop_with_supervisor(stop)
-    {"receive": receive, "work": work, "deliver": deliver}[role](settings, stop)
+    with recorded(settings, role):
+        {"receive": receive, "work": work, "deliver": deliver}[role](settings, stop)
     _log.info("process drained")
     # Everything of ours is committed and closed; a thread of the network library that waits for a peer which has
     # vanished must not keep the process.
@@ -79,6 +82,7 @@ def run(settings: Settings, path: Path, roles: Sequence[str]) -> int:
     """
     os.umask(_PRIVATE)
     log.configure(settings.log.level, settings.log.format, "node")
+    log.catch_all()
     if "receive" in roles:
         secure(settings)
     stop = Event()
@@ -135,7 +139,7 @@ def _recover(db: Database, files: Files, roles: Sequence[str]) -> None:
         for role in roles:
             jobs.hand_back(f"{role}-%", "the node was restarted", counts=True)
             deliveries.hand_back(f"{role}-%", "the node was restarted", counts=True)
-    row = db.row("SELECT MAX(at) AS at FROM event")
+    row = db.row("SELECT at FROM event ORDER BY event_id DESC LIMIT 1")
     last = from_text(row["at"]).timestamp() if row and row["at"] else time.time()
     sweep(db, files, roles, last - _SWEPT_SECONDS)
 

@@ -21,6 +21,7 @@ from dicomnode.receive.limits import Limits
 from dicomnode.receive.network import GuardedProvider
 from dicomnode.receive.pace import Pace
 from dicomnode.receive.spool import SpoolingProvider
+from dicomnode.receive.throttle import Throttle
 from dicomnode.receive.waiting import IndicationQueue, OutgoingQueue, WaitingSocket
 from dicomnode.tls.connection import SecureSocket, reason_of
 from dicomnode.tls.credentials import Credentials
@@ -40,6 +41,8 @@ class NodeAssociation(Association):
         What the rest of the node knows it as; None for one that was rejected.
     opened
         The same once the intake has been told, and only then to be told of the end.
+    afterwards
+        What to do in the association's own thread once the request that is being served has been answered.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class NodeAssociation(Association):
         self.dimse: SpoolingProvider = SpoolingProvider(self, folder, limits.maximum_object_bytes)
         self.admitted: network.Association | None = None
         self.opened: network.Association | None = None
+        self.afterwards: Callable[[], None] | None = None
         self._on_end = on_end
 
     def attach(self, connection: WaitingSocket, limits: Limits) -> None:
@@ -101,6 +105,9 @@ class NodeAssociation(Association):
             self.dimse.send_msg(response, context_id)
             return
         super()._serve_request(msg, context_id)
+        afterwards, self.afterwards = self.afterwards, None
+        if afterwards is not None:
+            afterwards()
 
 
 class Acceptor(RequestHandler):
@@ -117,7 +124,7 @@ class Acceptor(RequestHandler):
             try:
                 self.request = self._secured(self.server.credentials)
             except OSError as error:
-                log.warning("tls_refused", address=str(self.client_address[0]), reason=reason_of(error))
+                self.server.tls_refused(str(self.client_address[0]), reason_of(error))
                 self.server.shutdown_request(self.request)
                 self.server.census.leave(self.client_address[:2])
                 return
@@ -175,6 +182,8 @@ class Server(ThreadedAssociationServer):
         Called once when an association has ended, however it did.
     credentials
         What is shown and trusted on this port; None for plain TCP.
+    on_turned_away, throttle
+        Called for callers that were not let in, and how often.
     """
 
     request_queue_size = 128
@@ -183,6 +192,8 @@ class Server(ThreadedAssociationServer):
     census: Census
     on_end: Callable[[NodeAssociation], None]
     credentials: Credentials | None = None
+    on_turned_away: Callable[[network.TurnedAway], None]
+    throttle: Throttle
     _turned_away = False
     _closing = False
 
@@ -216,6 +227,13 @@ class Server(ThreadedAssociationServer):
             log.warning("connection_refused", address=str(client_address[0]), reason=reason)
         self._turned_away = bool(reason)
         return not reason
+
+    def tls_refused(self, address: str, reason: str) -> None:
+        """Tell that there was no agreement on TLS; whoever tries again and again is told of once in a while."""
+        times = self.throttle.times(address)
+        if times:
+            log.warning("tls_refused", address=address, reason=reason, times=times)
+            self.on_turned_away(network.TurnedAway(address=address, reason=reason, times=times))
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Log what socketserver would print."""

@@ -28,6 +28,11 @@ class Census:
         self._associated: dict[Caller, str] = {}
         self._lock = Lock()
 
+    @property
+    def most_connections(self) -> int:
+        """So many may be open, of all callers together."""
+        return self._most * _CONNECTIONS_PER_ASSOCIATION
+
     def connect(self, caller: Caller) -> str:
         """Count a connection; why it cannot be taken, or "" if it is."""
         with self._lock:

@@ -255,9 +255,13 @@ def _dictionary_vr(tag: int) -> str:
         return "UN"
 
 
-def codecs_of(defined_terms: Sequence[str | None]) -> list[str]:
-    """Python codecs of the values of Specific Character Set (PS3.3 C.12.1.1.2); unknown ones read as Latin-1."""
-    return [python_encoding.get(term or "", "latin-1") for term in defined_terms] or ["latin-1"]
+def codecs_of(defined_terms: Sequence[object]) -> list[str]:
+    """Python codecs of the values of Specific Character Set (PS3.3 C.12.1.1.2); unknown ones read as Latin-1.
+
+    A value is what its VR made of it, which may be no text at all.
+    """
+    named = [term if isinstance(term, str) else "" for term in defined_terms]
+    return [python_encoding.get(term, "latin-1") for term in named] or ["latin-1"]
 
 
 def _cut_short(tag: int, length: int, left: int) -> CannotUnderstand:

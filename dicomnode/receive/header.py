@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import mmap
-import re
 from hashlib import sha256
 from pathlib import Path
 from struct import Struct
@@ -15,6 +14,7 @@ from dicomnode.domain.errors import CannotUnderstand
 from dicomnode.domain.header import Header
 from dicomnode.domain.network import Association
 from dicomnode.domain.study import Arrival
+from dicomnode.domain.uid import LONGEST_UID, is_uid
 from dicomnode.receive.elements import Attributes, Encoding, parse
 from dicomnode.receive.inflate import inflated
 from dicomnode.receive.refusal import Contradiction, NotUnderstood
@@ -25,10 +25,6 @@ SOP_CLASS_UID, SOP_INSTANCE_UID = 0x00080016, 0x00080018
 _PREAMBLE_BYTES = 128
 _GROUP_LENGTH_END = _PREAMBLE_BYTES + 4 + 12
 _META_GROUP_LENGTH = Struct("<HH2sHL")
-
-#: PS3.5 9.1 with a blind eye for leading zeros in a component, which old devices write; nothing that could be a path.
-_UID = re.compile(r"[0-9]+(\.[0-9]+)*", re.ASCII)
-_LONGEST_UID = 64
 
 #: A deflated data set that grows beyond this is taken for an attack, not for an image.
 _MOST_INFLATED_BYTES = 4 << 30
@@ -107,18 +103,13 @@ def read_arrival(
     )
 
 
-def is_uid(text: str) -> bool:
-    """Whether `text` has the form of a UID and can therefore be part of a file name."""
-    return len(text) <= _LONGEST_UID and _UID.fullmatch(text) is not None
-
-
 def _uid(header: Header, tag: int) -> str:
     keyword = keyword_for_tag(tag)
     value = header.text(keyword)
     if not value:
         raise NotUnderstood(f"{keyword}: missing, the data set needs one", offending=tag)
     if not is_uid(value):
-        raise NotUnderstood(f"{keyword}: {value[: _LONGEST_UID + 1]!r} is not a UID (PS3.5 9.1)", offending=tag)
+        raise NotUnderstood(f"{keyword}: {value[: LONGEST_UID + 1]!r} is not a UID (PS3.5 9.1)", offending=tag)
     return value
 
 

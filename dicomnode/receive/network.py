@@ -12,7 +12,7 @@ from pynetdicom.fsm import InvalidEventError
 
 from dicomnode.receive.limits import Limits
 from dicomnode.receive.pace import Pace
-from dicomnode.receive.proposal import MOST_REQUEST_BYTES, overfull
+from dicomnode.receive.proposal import MOST_REQUEST_BYTES, fault_of
 from dicomnode.receive.waiting import UNASKED, WaitingSocket
 
 log = structlog.get_logger(__name__)
@@ -94,7 +94,7 @@ class GuardedProvider(DULServiceProvider):
             return _CLOSED
         if len(body) < length:
             return _CLOSED
-        fault = overfull(body) if kind == _ASSOCIATE_RQ else ""
+        fault = fault_of(body) if kind == _ASSOCIATE_RQ else ""
         if fault:
             log.warning("pdu_refused", reason=fault)
             return _INVALID

@@ -1,4 +1,4 @@
-"""Counts the items of an A-ASSOCIATE-RQ before anything is made of them (PS3.8 9.3.2)."""
+"""Looks through the items of an A-ASSOCIATE-RQ before anything is made of them (PS3.8 9.3.2)."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ MOST_USER_ITEMS = 3 * MOST_CONTEXTS + 8
 
 #: Protocol version, AE titles and reserved bytes stand before the items (PS3.8 Table 9-11).
 _FIXED_BYTES = 68
-_CONTEXT, _USER = 0x20, 0x50
+_CONTEXT, _ABSTRACT, _USER = 0x20, 0x30, 0x50
 _HEAD = Struct(">BxH")
 
 #: Context ID and three reserved bytes stand before the syntaxes of a context (PS3.8 Table 9-13).
 _CONTEXT_FIXED_BYTES = 4
 
 
-def overfull(body: bytes | bytearray) -> str:
-    """What there is too much of in the body of an A-ASSOCIATE-RQ; "" if nothing is."""
+def fault_of(body: bytes | bytearray) -> str:
+    """What there is too much or too little of in the body of an A-ASSOCIATE-RQ; "" if nothing is."""
     contexts = 0
     for kind, item in _items(memoryview(body)[_FIXED_BYTES:]):
         if kind == _CONTEXT:
@@ -36,6 +36,8 @@ def overfull(body: bytes | bytearray) -> str:
                 return f"more than {MOST_CONTEXTS} presentation contexts"
             if _count(item[_CONTEXT_FIXED_BYTES:]) > MOST_SYNTAXES:
                 return f"a presentation context of more than {MOST_SYNTAXES} syntaxes"
+            if not any(each == _ABSTRACT and uid for each, uid in _items(item[_CONTEXT_FIXED_BYTES:])):
+                return "a presentation context without abstract syntax (PS3.8 9.3.2.2)"
         elif kind == _USER and _count(item) > MOST_USER_ITEMS:
             return f"more than {MOST_USER_ITEMS} items of user information"
     return ""

@@ -26,11 +26,14 @@ from dicomnode.receive.acceptor import Acceptor, NodeAssociation, Server
 from dicomnode.receive.admission import NO_REASON_GIVEN, Admission, Admitted, Rejected
 from dicomnode.receive.answer import SUCCESS, answer, refusal_of_os
 from dicomnode.receive.census import Census
+from dicomnode.receive.commitment import Desk, context_for, handlers
 from dicomnode.receive.contexts import presentation_contexts
+from dicomnode.receive.descriptors import require
 from dicomnode.receive.header import SOP_CLASS_UID, read_arrival
 from dicomnode.receive.limits import Limits
 from dicomnode.receive.refusal import Contradiction, ProcessingFailure
 from dicomnode.receive.spool import Spooled
+from dicomnode.receive.throttle import Throttle
 from dicomnode.receive.users import Users
 from dicomnode.tls.credentials import Credentials
 
@@ -100,6 +103,10 @@ class Listener:
         Existing folder, on the file system of the store, for data sets under way.
     secure
         Where to listen for TLS; None for nowhere.
+    commitment
+        Takes what concerns storage commitment; None does without.
+    on_turned_away
+        Told of callers that were not let in, of one that tries again and again once in a while.
     """
 
     def __init__(
@@ -114,6 +121,8 @@ class Listener:
         incoming: Path,
         limits: Limits | None = None,
         secure: Secure | None = None,
+        commitment: Desk | None = None,
+        on_turned_away: Callable[[network.TurnedAway], None] = lambda _caller: None,
     ) -> None:
         self._on_demand = frozenset(on_demand_aets)
         self._host, self._port = host, port
@@ -124,6 +133,9 @@ class Listener:
         self._census = Census(self._limits.maximum_associations, self._limits.maximum_associations_per_peer)
         self._aet = [*aets, *on_demand_aets][0]
         self._secure = secure
+        self._commitment = commitment
+        self._on_turned_away = on_turned_away
+        self._throttle = Throttle()
         self._servers: list[Server] = []
         self._threads: list[threading.Thread] = []
 
@@ -146,6 +158,7 @@ class Listener:
             The port is taken, or the host is no address of this machine.
         """
         configure_pynetdicom()
+        require(self._census.most_connections, self._limits.maximum_associations)
         ae = AE(ae_title=self._aet)
         # The census counts better: pynetdicom takes every silent connection for an association.
         ae.maximum_associations = sys.maxsize
@@ -153,18 +166,19 @@ class Listener:
         ae.network_timeout = self._limits.network_timeout_seconds
         ae.acse_timeout = self._limits.acse_timeout_seconds
         ae.dimse_timeout = self._limits.dimse_timeout_seconds
-        handlers: list[evt.EventHandlerType] = [
+        bound: list[evt.EventHandlerType] = [
             (evt.EVT_REQUESTED, self._on_requested),
             (evt.EVT_ESTABLISHED, self._on_established),
             (evt.EVT_C_ECHO, self._on_echo),
             (evt.EVT_C_STORE, self._on_store),
+            *(handlers(self._commitment, self._attempt) if self._commitment else ()),
         ]
         secure = self._secure
         try:
             if secure is None or not secure.only:
-                self._listen(ae, handlers, "node.port", self._port, None)
+                self._listen(ae, bound, "node.port", self._port, None)
             if secure is not None:
-                self._listen(ae, handlers, "tls.port", secure.port, secure.credentials)
+                self._listen(ae, bound, "tls.port", secure.port, secure.credentials)
         except ConfigError:
             for server in self._servers:
                 server.server_close()
@@ -179,13 +193,13 @@ class Listener:
             log.info("listening", host=self._host, port=_port(server), tls=tls, aets=aets)
 
     def _listen(
-        self, ae: AE, handlers: list[evt.EventHandlerType], key: str, port: int, credentials: Credentials | None
+        self, ae: AE, bound: list[evt.EventHandlerType], key: str, port: int, credentials: Credentials | None
     ) -> None:
         try:
             server = ae.make_server(
                 (self._host, port),
                 contexts=presentation_contexts(),
-                evt_handlers=handlers,
+                evt_handlers=bound,
                 server_class=Server,
                 request_handler=Acceptor,
             )
@@ -199,6 +213,7 @@ class Listener:
         assert isinstance(server, Server)
         server.folder, server.on_end, server.credentials = self._incoming, self._on_end, credentials
         server.limits, server.census = self._limits, self._census
+        server.on_turned_away, server.throttle = self._on_turned_away, self._throttle
         ae._servers.append(server)
         self._servers.append(server)
 
@@ -241,6 +256,13 @@ class Listener:
         if isinstance(verdict, Rejected):
             log.warning("association_rejected", reason=verdict.text, admit_with=verdict.toml_lines)
             self._reject(assoc, (verdict.result, verdict.source, verdict.reason))
+            times = self._throttle.times(f"{address} {calling}")
+            if times:
+                self._on_turned_away(
+                    network.TurnedAway(
+                        address=address, reason=verdict.text, calling_aet=calling, called_aet=called, times=times
+                    )
+                )
             return
         full = self._census.associate(assoc.caller, verdict.peer or address)
         if full:
@@ -250,6 +272,9 @@ class Listener:
         assoc.admitted = network.Association(
             association_id=association_id, calling_aet=calling, called_aet=called, address=address, peer=verdict.peer
         )
+        context = context_for(self._commitment, verdict.peer) if self._commitment else None
+        if context is not None:
+            assoc.acceptor.supported_contexts = [*assoc.acceptor.supported_contexts, context]
 
     def _judge(self, assoc: NodeAssociation, calling: str, called: str, address: str) -> Admitted | Rejected:
         shown = assoc.shown

@@ -12,9 +12,10 @@ import structlog
 from pynetdicom import PYNETDICOM_IMPLEMENTATION_UID, PYNETDICOM_IMPLEMENTATION_VERSION
 from pynetdicom.association import Association
 from pynetdicom.dimse import DIMSEServiceProvider
-from pynetdicom.dimse_messages import C_STORE_RQ, DIMSEMessage
+from pynetdicom.dimse_messages import C_STORE_RQ, N_ACTION_RQ, N_EVENT_REPORT_RQ, DIMSEMessage
 from pynetdicom.pdu_primitives import P_DATA
 
+from dicomnode.domain.commitment import PUSH_MODEL
 from dicomnode.domain.errors import OutOfResources
 from dicomnode.receive.network import DECODING_FAULTS
 from dicomnode.receive.waiting import TICK_SECONDS
@@ -24,6 +25,9 @@ log = structlog.get_logger(__name__)
 #: What may come of a message outside a file: a command set has a few hundred bytes (PS3.7 Annex E), and no service of
 #: this node but Storage takes a data set.
 _MOST_COMMAND_BYTES = 65536
+
+#: Of one for storage commitment: 30 000 objects, of which each takes 140 bytes (PS3.4 Table J.3-1).
+_MOST_COMMITMENT_BYTES = 4 << 20
 
 #: Messages that may wait for their answer: without the negotiation of asynchronous operations, which this node does not
 #: take part in, a peer waits for one answer before it asks again (PS3.7 D.3.3.3); the rest is for abandoned requests.
@@ -204,9 +208,18 @@ class SpoolingProvider(DIMSEServiceProvider):
                 return f"object of more than {_FORGOTTEN_TIMES} times the limit of {self._maximum_object_bytes} bytes"
             return ""
         self._command_bytes = len(content) + (self._command_bytes if self.message is not None else 0)
-        if self._command_bytes > _MOST_COMMAND_BYTES:
-            return f"message of more than {_MOST_COMMAND_BYTES} bytes that is no object to store"
+        most = _MOST_COMMITMENT_BYTES if self._is_commitment() else _MOST_COMMAND_BYTES
+        if self._command_bytes > most:
+            return f"message of more than {most} bytes that is no object to store"
         return ""
+
+    def _is_commitment(self) -> bool:
+        """Whether what is being received is a request or report of storage commitment that was negotiated."""
+        message = self.message
+        if not isinstance(message, N_ACTION_RQ | N_EVENT_REPORT_RQ):
+            return False
+        context = self.assoc._accepted_cx.get(message.context_id or 0)
+        return context is not None and context.abstract_syntax == PUSH_MODEL
 
     def _preface(self, message: DIMSEMessage) -> bytes:
         context = self.assoc._accepted_cx.get(message.context_id or 0)

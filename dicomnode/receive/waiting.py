@@ -6,6 +6,7 @@ import errno
 import select
 import socket
 from contextlib import suppress
+from math import ceil
 from queue import Queue
 from time import monotonic
 from typing import Any
@@ -59,16 +60,14 @@ class WaitingSocket(AssociationSocket):
         if self.socket is None or not self._is_connected:
             return False
         if self.assoc.dul.state_machine.current_state == "Sta13":
-            return bool(super().ready)  # only drained before the connection is closed
+            return bool(self._arrived(0.0))  # only drained before the connection is closed
         if isinstance(self.socket, SecureSocket) and self.socket.arrived():
             return True  # decrypted already, so that the system has nothing more to tell
         # The network thread handles one event per turn: it may have more of them already.
         wait_seconds = TICK_SECONDS if self.event_queue.empty() else 0.0
         started = monotonic()
-        try:
-            readable, _, _ = select.select([self.socket, self._woken], [], [], wait_seconds)
-        except (OSError, ValueError):
-            self.event_queue.put("Evt17")  # transport connection closed (PS3.8 Table 9-7)
+        readable = self._arrived(wait_seconds, self._woken)
+        if readable is None:
             return False
         if self._is_awaited:
             self.pace.waited(monotonic() - started)
@@ -82,6 +81,15 @@ class WaitingSocket(AssociationSocket):
         if isinstance(self.socket, SecureSocket):
             return self.socket in readable and self.socket.arrived()
         return self.socket in readable
+
+    def _arrived(self, seconds: float, *others: socket.socket) -> list[socket.socket] | None:
+        """Which of the connection and the others have something to read; None when the connection is gone."""
+        try:
+            if self.socket is not None:
+                return readable_of(seconds, self.socket, *others)
+        except (OSError, ValueError):
+            self.event_queue.put("Evt17")  # transport connection closed (PS3.8 Table 9-7)
+        return None
 
     @property
     def _is_awaited(self) -> bool:
@@ -154,6 +162,23 @@ class WaitingSocket(AssociationSocket):
         self._woken.close()
 
 
+def readable_of(seconds: float, *connections: socket.socket) -> list[socket.socket]:
+    """Those that have something to read, or have ended, at the latest after `seconds`.
+
+    select(2) would do this too, but for no descriptor from 1024 on.
+
+    Raises
+    ------
+    OSError, ValueError
+        One of them is closed.
+    """
+    poll = select.poll()
+    for each in connections:
+        poll.register(each, select.POLLIN)
+    found = {descriptor for descriptor, _ in poll.poll(ceil(seconds * 1000))}
+    return [each for each in connections if each.fileno() in found]
+
+
 def _let_go(connection: socket.socket) -> None:
     """Send no more and discard what still comes until the peer closes, at most for `LINGER_SECONDS`.
 
@@ -164,7 +189,7 @@ def _let_go(connection: socket.socket) -> None:
     until = monotonic() + LINGER_SECONDS
     with suppress(OSError, ValueError):
         socket.socket.shutdown(connection, socket.SHUT_WR)
-        while (left_seconds := until - monotonic()) > 0 and select.select([connection], [], [], left_seconds)[0]:
+        while (left_seconds := until - monotonic()) > 0 and readable_of(left_seconds, connection):
             if not socket.socket.recv(connection, _READ_BYTES):
                 return
 

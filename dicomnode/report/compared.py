@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
-from dicomnode.domain.response import Assessment, Change, Comparison, Lesion, Standing, TimePoint
+from dicomnode.domain.response import (
+    COMPARED_LATER,
+    Assessment,
+    Change,
+    Comparison,
+    Lesion,
+    Standing,
+    TimePoint,
+)  # fmt: skip
 from dicomnode.report.wording import number_text, value_text
 
 #: Criterion → how people call it, and what is summed.
@@ -50,10 +58,12 @@ def lines_of(comparison: Comparison | None) -> list[str]:
     """Studies compared, the verdict on the target lesions, what is new or missing, and the limits of it all."""
     if comparison is None:
         return []
+    if comparison.not_comparable == COMPARED_LATER:
+        return [COMPARED_LATER]
     if comparison.not_comparable:
         return [f"{NOT_COMPARABLE} with earlier studies: {comparison.not_comparable}"]
     if not comparison.priors:
-        return [_first(one) for one in comparison.assessments]
+        return [_first(one, comparison.now) for one in comparison.assessments]
     last = comparison.priors[-1]
     lines = [_studies(comparison, last)]
     lines += [verdict(one) for one in comparison.assessments]
@@ -97,14 +107,15 @@ def _on(day: date | None) -> str:
     return f" ({day:%Y-%m-%d})" if day else ""
 
 
-def _first(one: Assessment) -> str:
+def _first(one: Assessment, now: TimePoint) -> str:
     """Where nothing precedes: what later studies will be held against."""
     title, summed = CRITERIA.get(one.criterion, (one.criterion, "sum"))
     total = value_text(one.now, one.unit.value) if one.now is not None else "not measured"
     if not one.targets:
         return f"All lesions: {summed} {total}; no earlier study at hand"
     count = f"{len(one.targets)} target lesion{'s' if len(one.targets) > 1 else ''}"
-    return f"{count} by {title}, selected by size: {summed} {total}; no earlier study at hand"
+    how = "chosen by a person" if now.chosen else "selected by size"
+    return f"{count} by {title}, {how}: {summed} {total}; no earlier study at hand"
 
 
 def _total(comparison: Comparison, last: TimePoint) -> list[str]:

@@ -19,6 +19,7 @@ def own_masks(db: Database, files: Files, study_instance_uid: str) -> list[Path]
     rows = db.rows(
         "SELECT result.path FROM result JOIN job USING (job_id) WHERE study_instance_uid = :uid"
         " AND state = 'done' AND superseded = 0 AND retracted = '' AND role = kind AND kind = 'seg'"
+        " AND result.purged_at = ''"
         " AND job.run = (SELECT MAX(run) FROM job AS new WHERE new.study_instance_uid = job.study_instance_uid"
         "  AND new.rule = job.rule AND new.input_digest = job.input_digest AND new.state = 'done')"
         " ORDER BY result_id",

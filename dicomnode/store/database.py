@@ -97,6 +97,21 @@ class Database:
             found: sqlite3.Row | None = self._connection.execute(sql, named or values).fetchone()
             return found
 
+    def copy_to(self, path: Path) -> None:
+        """Write a consistent copy as it is now, durably, while others go on writing; what is there is replaced."""
+        path.unlink(missing_ok=True)
+        with mapped_errors():
+            copy = sqlite3.connect(path)
+            try:
+                self._connection.backup(copy)
+            finally:
+                copy.close()
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
     def data_version(self) -> int:
         """A number that changes when another connection commits; cheaper to ask than any table."""
         row = self.row("PRAGMA data_version")

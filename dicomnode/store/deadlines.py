@@ -40,6 +40,6 @@ class Deadlines:
         self._db.execute(
             "UPDATE delivery SET state = 'cancelled', reason = 'the result is here', changed_at = ?"
             " WHERE state = 'waiting' AND job_id = ?"
-            " AND result_id IN (SELECT result_id FROM result WHERE occasion = 'overdue')",
+            " AND (SELECT occasion FROM result WHERE result.result_id = delivery.result_id) = 'overdue'",
             self._db.now(), job_id,
         )  # fmt: skip

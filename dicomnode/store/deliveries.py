@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from datetime import timedelta
 from sqlite3 import Row
 
-from dicomnode.domain.clock import to_text
+from dicomnode.domain.clock import from_text, to_text
 from dicomnode.domain.work import Backoff, Delivery, Form, Receipt
 from dicomnode.store.database import Database
 from dicomnode.store.files import Files
+
+_USUAL = Backoff()
 
 
 class Deliveries:
@@ -42,11 +44,12 @@ class Deliveries:
     def owe(self, job_id: int, destination: str, forms: Sequence[Form]) -> None:
         """Owe these objects to a destination, in this order; one that refers to others goes after the last of them."""
         for form in forms:
+            # The plus keeps SQLite from walking the whole table backwards for the greatest key.
             self._db.execute(
                 "INSERT INTO delivery (result_id, job_id, study_instance_uid, sop_instance_uid, destination,"
                 " depends_on, changed_at)"
                 " SELECT :result, job_id, study_instance_uid, :uid, :destination,"
-                "  (SELECT MAX(delivery_id) FROM delivery JOIN result USING (result_id) WHERE delivery.job_id = :job"
+                "  (SELECT MAX(+delivery_id) FROM delivery JOIN result USING (result_id) WHERE delivery.job_id = :job"
                 "   AND destination = :destination AND instr(' ' || :refers_to || ' ', ' ' || role || ' ')), :now"
                 " FROM job WHERE job_id = :job"
                 " ON CONFLICT (destination, sop_instance_uid) DO NOTHING",
@@ -79,57 +82,75 @@ class Deliveries:
         if row is not None:
             self._db.event(row["study_instance_uid"], "delivery", f"{role} to {destination}", "left out", reason)
 
-    def destinations(self) -> list[str]:
+    def destinations(self, backoff: Backoff = _USUAL) -> list[str]:
         """Peers that something waits for now, those in back-off left out.
 
         Results of a study that is about to change, or that an operator looks into, have to wait; what takes results
         back has not.
         """
-        now = self._db.now()
-        rows = self._db.rows(
-            "SELECT DISTINCT destination FROM delivery JOIN study USING (study_instance_uid)"
-            " JOIN result USING (result_id) LEFT JOIN backoff ON backoff.peer = destination"
-            " WHERE (delivery.state = 'waiting' OR (delivery.state = 'running' AND lease_expires_at < ?))"
-            " AND ((study.state <> 'receiving' AND study.held = '') OR result.occasion = 'withdrawal')"
-            " AND (next_try_at IS NULL OR next_try_at <= ?)",
-            now, now,
-        )  # fmt: skip
-        return [row["destination"] for row in rows]
+        # First the names, then of each whether anything may go: a hundred thousand may wait for a peer that is away.
+        rows = self._db.rows("SELECT DISTINCT destination FROM delivery WHERE state IN ('waiting', 'running')")
+        resting = self._resting(backoff)
+        names = sorted(row["destination"] for row in rows)
+        return [name for name in names if name not in resting and (self._next(name) or self._abandoned(name))]
 
-    def due(self, destination: str) -> int | None:
+    def due(self, destination: str, backoff: Backoff = _USUAL) -> int | None:
         """The oldest job that owes this destination something now.
 
         None for a peer that is to be left alone for a while. What dead senders held waits again, and what was made
-        from inputs that were replaced is cancelled.
+        from inputs that were replaced, or was taken back while it was being sent, is cancelled.
         """
-        now = self._db.now()
-        self._db.execute(
-            "UPDATE delivery SET state = 'waiting', reason = 'lease ran out', changed_at = ?, lease = '', in_doubt = 1"
-            " WHERE state = 'running' AND lease_expires_at < ? AND destination = ?",
-            now, now, destination,
-        )  # fmt: skip
-        self._db.execute(
-            "UPDATE delivery SET state = 'cancelled', reason = 'inputs were replaced', changed_at = ?"
-            " WHERE state = 'waiting' AND destination = ? AND job_id IN (SELECT job_id FROM job WHERE superseded = 1)"
-            " AND result_id NOT IN (SELECT result_id FROM result WHERE occasion = 'withdrawal')",
-            now, destination,
-        )  # fmt: skip
-        # What was being sent when it was taken back, and comes back for another try.
-        self._db.execute(
-            "UPDATE delivery SET state = 'cancelled', reason = 'retracted', changed_at = ?"
-            " WHERE state = 'waiting' AND destination = ? AND job_id IN (SELECT job_id FROM job WHERE retracted <> '')"
-            " AND result_id NOT IN (SELECT result_id FROM result WHERE occasion = 'withdrawal')",
-            now, destination,
-        )  # fmt: skip
-        row = self._db.row(
-            "SELECT delivery.job_id FROM delivery JOIN study USING (study_instance_uid) JOIN result USING (result_id)"
+        if self._abandoned(destination):
+            now = self._db.now()
+            self._db.execute(
+                "UPDATE delivery SET state = 'waiting', reason = 'lease ran out', changed_at = ?, lease = '',"
+                " in_doubt = 1 WHERE state = 'running' AND lease_expires_at < ? AND destination = ?",
+                now, now, destination,
+            )  # fmt: skip
+        if destination in self._resting(backoff):
+            return None
+        while row := self._next(destination):
+            job_id = int(row["job_id"])
+            why = "inputs were replaced" if row["superseded"] else "retracted" if row["retracted"] else ""
+            if not why or not self._withdraw(job_id, destination, why):
+                return job_id
+        return None
+
+    def _next(self, destination: str) -> Row | None:
+        """The oldest job of which something may go to a destination, and what has become of it."""
+        return self._db.row(
+            "SELECT delivery.job_id, superseded, retracted FROM delivery JOIN study USING (study_instance_uid)"
+            " JOIN result USING (result_id) JOIN job ON job.job_id = delivery.job_id"
             " WHERE delivery.state = 'waiting' AND destination = ?"
             " AND ((study.state <> 'receiving' AND study.held = '') OR result.occasion = 'withdrawal')"
-            " AND NOT EXISTS (SELECT 1 FROM backoff WHERE peer = destination AND next_try_at > ?)"
             " ORDER BY delivery_id LIMIT 1",
-            destination, now,
+            destination,
+        )
+
+    def _abandoned(self, destination: str) -> bool:
+        """Whether something is held by a sender that no longer lives."""
+        return (
+            self._db.row(
+                "SELECT 1 FROM delivery WHERE state = 'running' AND destination = ? AND lease_expires_at < ? LIMIT 1",
+                destination, self._db.now(),
+            )
+            is not None
         )  # fmt: skip
-        return None if row is None else int(row["job_id"])
+
+    def _withdraw(self, job_id: int, destination: str, why: str) -> int:
+        """Cancel what a job still owes a destination, but for what takes results back; how many deliveries."""
+        return self._db.execute(
+            "UPDATE delivery SET state = 'cancelled', reason = ?, changed_at = ?"
+            " WHERE state = 'waiting' AND destination = ? AND job_id = ?"
+            " AND (SELECT occasion FROM result WHERE result.result_id = delivery.result_id) <> 'withdrawal'",
+            why, self._db.now(), destination, job_id,
+        )  # fmt: skip
+
+    def _resting(self, backoff: Backoff) -> set[str]:
+        """Peers to be left alone now; not one that would be for longer than it was meant to: the clock was set back."""
+        now, rows = self._db.clock(), self._db.rows("SELECT peer, failures, next_try_at FROM backoff")
+        left = {row["peer"]: (from_text(row["next_try_at"]) - now, backoff.delay(row["failures"])) for row in rows}
+        return {peer for peer, (wait, longest) in left.items() if timedelta(0) < wait <= longest}
 
     def claim(self, job_id: int, destination: str, worker: str, lease: timedelta) -> list[Delivery]:
         """Take everything that a job owes a destination; what others refer to comes first."""
@@ -231,8 +252,9 @@ class Deliveries:
         return self._db.execute(
             "UPDATE delivery SET state = 'waiting', reason = 'by an operator', changed_at = ?, attempts = 0"
             " WHERE state = 'failed' AND study_instance_uid = ?"
-            " AND (job_id IN (SELECT job_id FROM job WHERE superseded = 0 AND retracted = '')"
-            "  OR result_id IN (SELECT result_id FROM result WHERE occasion = 'withdrawal'))",
+            " AND ((SELECT superseded = 0 AND retracted = '' FROM job WHERE job.job_id = delivery.job_id)"
+            "  OR (SELECT occasion FROM result WHERE result.result_id = delivery.result_id) = 'withdrawal')"
+            " AND (SELECT purged_at FROM result WHERE result.result_id = delivery.result_id) = ''",
             now, study_instance_uid,
         )  # fmt: skip
 
@@ -241,7 +263,7 @@ class Deliveries:
         return self._db.execute(
             "UPDATE delivery SET state = 'cancelled', reason = 'by an operator', changed_at = ?"
             " WHERE state = 'waiting' AND study_instance_uid = ?"
-            " AND result_id NOT IN (SELECT result_id FROM result WHERE occasion = 'withdrawal')",
+            " AND (SELECT occasion FROM result WHERE result.result_id = delivery.result_id) <> 'withdrawal'",
             self._db.now(), study_instance_uid,
         )  # fmt: skip
 

@@ -6,11 +6,12 @@ import errno
 import hashlib
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dicomnode.domain.errors import CannotUnderstand, OutOfResources
+from dicomnode.domain.uid import LONGEST_UID, is_uid
 
 _OUT_OF_RESOURCES = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EFBIG}
@@ -41,31 +42,66 @@ class Files:
 
         Kept under `<sop_instance_uid>.<digest>`, so that the same content is one file however often it comes
         and different content under one UID is two.
+
+        Raises
+        ------
+        OutOfResources
+            If the disk cannot take it.
+        CannotUnderstand
+            If what is to become its name is not a UID, whoever says so; nothing is written then.
         """
-        return self._keep(
-            "studies", study_instance_uid, f"{sop_instance_uid}.{digest}", lambda part: _link(source, part)
-        )
+        return self._keep("studies", study_instance_uid, sop_instance_uid, digest, lambda part: _link(source, part))
 
     def keep_result(self, study_instance_uid: str, sop_instance_uid: str, data: bytes) -> tuple[str, str]:
         """Write a result durably; its name relative to the store and its SHA-256."""
         digest = hashlib.sha256(data).hexdigest()
-        name = f"{sop_instance_uid}.{digest}"
-        return self._keep("results", study_instance_uid, name, lambda part: part.write_bytes(data)), digest
+        write = _writing(data)
+        return self._keep("results", study_instance_uid, sop_instance_uid, digest, write), digest
 
     def keep_notice(self, study_instance_uid: str, sop_instance_uid: str, data: bytes) -> tuple[str, str]:
         """As `keep_result`, for what is told beside results."""
         digest = hashlib.sha256(data).hexdigest()
-        name = f"{sop_instance_uid}.{digest}"
-        return self._keep("notices", study_instance_uid, name, lambda part: part.write_bytes(data)), digest
+        write = _writing(data)
+        return self._keep("notices", study_instance_uid, sop_instance_uid, digest, write), digest
 
     def keep_prior(self, study_instance_uid: str, sop_instance_uid: str, digest: str, source: Path) -> str:
         """Keep the finished file `source` of an earlier study; as `keep_arrival`."""
-        name = f"{sop_instance_uid}.{digest}"
-        return self._keep("priors", study_instance_uid, name, lambda part: _link(source, part))
+        return self._keep("priors", study_instance_uid, sop_instance_uid, digest, lambda part: _link(source, part))
 
     def path(self, relative: str) -> Path:
-        """Where a kept file lies."""
+        """Where a kept file lies.
+
+        Raises
+        ------
+        ValueError
+            If that is outside the store: somebody has been at the database.
+        """
+        if relative.startswith("/") or ".." in relative.split("/"):
+            raise ValueError(f"{relative[:LONGEST_UID]!r}: a row names a file outside the store")
         return self.folder / relative
+
+    def lying(self) -> Iterator[Path]:
+        """Every file below the store's folders, whatever it is."""
+        for part in ("incoming", "studies", "results", "notices", "priors"):
+            for folder, _folders, names in os.walk(self.folder / part):
+                yield from (Path(folder) / name for name in names)
+
+    def remove(self, paths: Collection[str]) -> None:
+        """Remove kept files durably, and folders in which nothing is left; what is not there is no fault.
+
+        Raises
+        ------
+        OutOfResources
+            The disk fails or is read-only.
+        """
+        with mapped_errors():
+            folders = {self.path(path).parent for path in paths}
+            for path in paths:
+                self.path(path).unlink(missing_ok=True)
+            for folder in folders:
+                with suppress(OSError):
+                    folder.rmdir()
+                sync(folder if folder.is_dir() else folder.parent)
 
     def sweep(self, kind: str, known: Callable[[str], set[str]], since: float, until: float | None = None) -> list[str]:
         """Remove what a crash left behind: files of `kind` that no row names; what was removed.
@@ -96,35 +132,54 @@ class Files:
             path.unlink()
         return sorted(str(path.relative_to(self.folder)) for path in left)
 
-    def _keep(self, kind: str, study: str, name: str, write: Callable[[Path], object]) -> str:
+    def _keep(self, kind: str, study: str, instance: str, digest: str, write: Callable[[Path], object]) -> str:
+        for uid in (study, instance):
+            if not is_uid(uid):
+                raise CannotUnderstand(f"{uid[: LONGEST_UID + 1]!r} is not a UID (PS3.5 9.1), so no file is named so")
+        if not digest.isalnum():
+            raise ValueError(f"{digest!r} is no digest")
+        name = f"{instance}.{digest}"
         folder = self.folder / kind / study
         final = folder / name
         part = folder / f".{name[:200]}.{os.getpid()}.{threading.get_ident()}{_PART}"
         with mapped_errors():
             if not folder.is_dir():
                 folder.mkdir(mode=0o700, exist_ok=True)
-                _sync(folder.parent)
+                sync(folder.parent)
             try:
                 part.unlink(missing_ok=True)
-                write(part)
-                _sync(part)
+                try:
+                    write(part)
+                except FileNotFoundError:
+                    # The folder was empty and was removed at this moment.
+                    folder.mkdir(mode=0o700, exist_ok=True)
+                    sync(folder.parent)
+                    write(part)
+                sync(part)
                 part.rename(final)
             except BaseException:
                 with suppress(OSError):
                     part.unlink(missing_ok=True)
                 raise
-            _sync(folder)
+            sync(folder)
         return f"{kind}/{study}/{name}"
+
+
+def _writing(data: bytes) -> Callable[[Path], object]:
+    return lambda part: part.write_bytes(data)
 
 
 def _link(source: Path, part: Path) -> None:
     try:
         os.link(source, part)
     except FileNotFoundError as error:
+        if source.exists():
+            raise
         raise CannotUnderstand(f"{source.name}: the received file is gone before it could be kept") from error
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Make a file, or the names in a folder, survive a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -268,8 +268,9 @@ class Jobs:
     def files(self, study_instance_uid: str) -> set[str]:
         """The files of a study's results, relative to the store."""
         rows = self._db.rows(
-            "SELECT path FROM result JOIN job USING (job_id) WHERE study_instance_uid = ?", study_instance_uid
-        )
+            "SELECT path FROM job JOIN result USING (job_id) WHERE purged_at = '' AND study_instance_uid = ?",
+            study_instance_uid,
+        )  # fmt: skip
         return {row["path"] for row in rows}
 
     # ---- inside
@@ -304,7 +305,7 @@ class Jobs:
             "UPDATE delivery SET state = 'cancelled', reason = 'inputs were replaced', changed_at = ?"
             " WHERE state = 'waiting' AND job_id IN"
             " (SELECT job_id FROM job WHERE superseded = 1 AND study_instance_uid = ?)"
-            " AND result_id NOT IN (SELECT result_id FROM result WHERE occasion = 'withdrawal')",
+            " AND (SELECT occasion FROM result WHERE result.result_id = delivery.result_id) <> 'withdrawal'",
             self._db.now(), study_instance_uid,
         )  # fmt: skip
 

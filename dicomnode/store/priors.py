@@ -9,7 +9,8 @@ from datetime import date, datetime, timedelta
 from sqlite3 import Row
 
 from dicomnode.domain.clock import from_text, to_text
-from dicomnode.domain.prior import CLEANED_UP, Prior, PriorFile, PriorKind, PriorWish
+from dicomnode.domain.prior import CLEANED_UP, OWN_STORE, Prior, PriorFile, PriorKind, PriorWish
+from dicomnode.domain.work import Job
 from dicomnode.store.database import Database
 from dicomnode.store.files import Files
 
@@ -43,6 +44,8 @@ class Search:
         Whether everything that was found has come, so that it only has to be handed over.
     found
         Study Instance UIDs that were chosen.
+    newest_left_out
+        Day of the newest study that was found and left out, since the rule takes no more.
     """
 
     search_id: int
@@ -55,6 +58,7 @@ class Search:
     reason: str
     give_up_at: datetime
     found: tuple[str, ...]
+    newest_left_out: date | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +112,16 @@ class Searches:
                 job_id, study_instance_uid, source, self._db.now(), until, self._db.now(),
             )  # fmt: skip
 
+    def follow(self, job: Job) -> None:
+        """Have the comparison with what a job was given made by the next run, once the first result has gone out."""
+        self.want(job.job_id, job.study_instance_uid, [OWN_STORE], 0.0)
+        self._db.execute(
+            "UPDATE prior_search SET state = 'fetched', found = ?, changed_at = ?,"
+            " reason = 'at hand; compared in a run of its own once the first result has gone out'"
+            " WHERE job_id = ? AND source = ?",
+            json.dumps([one.study_instance_uid for one in job.priors]), self._db.now(), job.job_id, OWN_STORE,
+        )  # fmt: skip
+
     def due(self, source: str) -> Search | None:
         """What can be worked on at a source now, the longest due first.
 
@@ -127,6 +141,7 @@ class Searches:
             reason=row["reason"],
             give_up_at=from_text(row["give_up_at"]),
             found=tuple(json.loads(row["found"])),
+            newest_left_out=_day(row["newest_left_out"]),
         )
 
     def rest(self, source: str, until: datetime) -> None:
@@ -167,6 +182,7 @@ class Searches:
         rows = self._db.rows(
             "SELECT result.* FROM result JOIN job USING (job_id) WHERE study_instance_uid = :uid AND rule = :rule"
             " AND state = 'done' AND superseded = 0 AND retracted = '' AND role = kind AND kind IN ('seg', 'sr')"
+            " AND result.purged_at = ''"
             " AND job.run = (SELECT MAX(run) FROM job AS new WHERE new.study_instance_uid = job.study_instance_uid"
             "  AND new.rule = job.rule AND new.input_digest = job.input_digest AND new.state = 'done')"
             " ORDER BY result_id",
@@ -193,11 +209,12 @@ class Searches:
         )
         return {row["sop_instance_uid"]: bool(row["stands"]) for row in rows}
 
-    def choose(self, search: Search, found: Sequence[str]) -> None:
+    def choose(self, search: Search, found: Sequence[str], newest_left_out: date | None) -> None:
         """Note which studies are being fetched, so that nothing of them is cleaned up meanwhile."""
         self._db.execute(
-            "UPDATE prior_search SET found = ? WHERE search_id = ?", json.dumps(list(found)), search.search_id
-        )
+            "UPDATE prior_search SET found = ?, newest_left_out = ? WHERE search_id = ?",
+            json.dumps(list(found)), _text(newest_left_out), search.search_id,
+        )  # fmt: skip
 
     def chosen(self, search: Search) -> tuple[str, ...]:
         """Which studies were being fetched last."""
@@ -210,6 +227,30 @@ class Searches:
             "UPDATE prior_search SET state = ?, reason = ?, changed_at = ?, next_try_at = ? WHERE search_id = ?",
             state, reason, self._db.now(), self._db.now(), search.search_id,
         )  # fmt: skip
+
+    def renew(self, study_instance_uid: str) -> int:
+        """Look again for what waiting jobs of a study were given and what was cleaned up since; how many searches.
+
+        A peer has as long for it as it had the first time.
+        """
+        lost = self._db.rows(
+            # Of the columns beside MIN, SQLite gives those of the row that holds it.
+            "SELECT job.job_id, job_prior.source, give_up_at, old.created_at, MIN(first.search_id) FROM job"
+            " JOIN job_prior USING (job_id) JOIN job AS old ON old.study_instance_uid = job.study_instance_uid"
+            "  AND old.rule = job.rule AND old.input_digest = job.input_digest"
+            " JOIN prior_search AS first ON first.job_id = old.job_id AND first.source = job_prior.source"
+            " WHERE job.study_instance_uid = ? AND job.state = 'waiting' AND job.attempts = 0"
+            " AND job_prior.source <> ?"
+            " AND NOT EXISTS (SELECT 1 FROM job_prior_file AS file WHERE file.job_id = job.job_id"
+            "  AND file.study_instance_uid = job_prior.study_instance_uid)"
+            " GROUP BY job.job_id, job_prior.source",
+            study_instance_uid, OWN_STORE,
+        )  # fmt: skip
+        for row in lost:
+            self._db.execute("DELETE FROM prior_search WHERE job_id = ? AND source = ?", row["job_id"], row["source"])
+            wait = from_text(row["give_up_at"]) - from_text(row["created_at"])
+            self.want(row["job_id"], study_instance_uid, [row["source"]], wait.total_seconds())
+        return len(lost)
 
     def cancel(self, study_instance_uid: str) -> int:
         """Look for no more priors of a study; how many searches that ended."""
@@ -253,25 +294,32 @@ class Searches:
         self._db.execute("DELETE FROM job_prior WHERE job_id = ?", job_id)
         for prior in priors:
             self._db.execute(
-                "INSERT INTO job_prior (job_id, study_instance_uid, study_date, source, remark)"
-                " VALUES (?, ?, ?, ?, ?)",
+                "INSERT INTO job_prior (job_id, study_instance_uid, study_date, source, remark, newest_left_out)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
                 job_id, prior.study_instance_uid, prior.study_date.strftime(_DATE), prior.source, prior.remark,
+                _text(prior.newest_left_out),
             )  # fmt: skip
             for position, file in enumerate(prior.files):
+                # What was chosen from our own store may have been removed since to make room.
                 self._db.execute(
-                    "INSERT INTO job_prior_file VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    job_id, prior.study_instance_uid, position, file.kind, file.input, int(file.own),
-                    file.series_instance_uid, file.sop_class_uid, file.sop_instance_uid,
-                    str(file.path.relative_to(self._files.folder)),
+                    "INSERT INTO job_prior_file SELECT :job, :study, :position, :kind, :input, :own, :series, :class,"
+                    " :uid, :path WHERE NOT EXISTS (SELECT 1 FROM instance"
+                    "  WHERE study_instance_uid = :study AND path = :path AND purged_at <> '')"
+                    " AND NOT EXISTS (SELECT 1 FROM result WHERE sop_instance_uid = :uid AND purged_at <> '')",
+                    job=job_id, study=prior.study_instance_uid, position=position, kind=file.kind, input=file.input,
+                    own=int(file.own), series=file.series_instance_uid, uid=file.sop_instance_uid,
+                    path=str(file.path.relative_to(self._files.folder)), **{"class": file.sop_class_uid},
                 )  # fmt: skip
 
     def rerun(self, job_id: int, priors: Sequence[Prior]) -> int:
         """Repeat an analysis with these priors as its next run; the new job."""
         row = self._db.row("SELECT * FROM job WHERE job_id = ?", job_id)
         assert row is not None
+        # First results of other studies go before what only adds to one.
         anew = {
-            "state": "waiting", "reason": "", "run": row["run"] + 1, "attempts": 0, "lease": "", "lease_expires_at": "",
-            "deadline_at": "", "changed_at": self._db.now(), "created_at": self._db.now(), "not_before": self._db.now(),
+            "priority": row["priority"] - 1, "state": "waiting", "reason": "", "run": row["run"] + 1, "attempts": 0,
+            "lease": "", "lease_expires_at": "", "deadline_at": "", "changed_at": self._db.now(),
+            "created_at": self._db.now(), "not_before": self._db.now(),
         }  # fmt: skip
         kept = {key: row[key] for key in row.keys() if key != "job_id"}  # noqa: SIM118 - rows of sqlite3 iterate values
         columns = {**kept, **anew}
@@ -297,9 +345,18 @@ def frozen(db: Database, files: Files, job_id: int) -> tuple[Prior, ...]:
             source=row["source"],
             files=tuple(members.get(row["study_instance_uid"], ())),
             remark=row["remark"] if row["study_instance_uid"] in members else _gone(row["source"]),
+            newest_left_out=_day(row["newest_left_out"]),
         )
         for row in rows
     )
+
+
+def _day(text: str) -> date | None:
+    return date.fromisoformat(text) if text else None
+
+
+def _text(day: date | None) -> str:
+    return day.strftime(_DATE) if day else ""
 
 
 def _gone(source: str) -> str:

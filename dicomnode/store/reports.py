@@ -38,7 +38,7 @@ class Reports:
             "  WHERE mask.job_id = job.job_id AND mask.kind IN ('seg', 'labelmap', 'rtstruct')) AS with_mask"
             " FROM result JOIN job USING (job_id)"
             " WHERE result.kind = 'sr' AND job.study_instance_uid = ? AND job.series_instance_uid = ?"
-            " AND job.job_id <> ? AND job.retracted = ''"
+            " AND job.job_id <> ? AND job.retracted = '' AND result.purged_at = ''"
             " AND EXISTS (SELECT 1 FROM delivery WHERE delivery.result_id = result.result_id AND state = 'done')"
             " ORDER BY result_id DESC",
             job.study_instance_uid, job.series_instance_uid, job.job_id,

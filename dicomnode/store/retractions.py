@@ -57,7 +57,7 @@ class Retractions:
         deliveries = self._db.execute(
             "UPDATE delivery SET state = 'cancelled', reason = 'retracted', changed_at = ?"
             " WHERE state = 'waiting' AND study_instance_uid = ?"
-            " AND result_id NOT IN (SELECT result_id FROM result WHERE occasion = 'withdrawal')",
+            " AND (SELECT occasion FROM result WHERE result.result_id = delivery.result_id) <> 'withdrawal'",
             self._db.now(), study_instance_uid,
         )  # fmt: skip
         return jobs, deliveries

@@ -91,6 +91,8 @@ class Story:
                 " SELECT 'delivery to ' || destination, study_instance_uid, reason FROM delivery WHERE state = 'failed'"
                 " UNION ALL SELECT 'delivery', study_instance_uid, 'no destination: the results are owed to nobody'"
                 " FROM job WHERE destinations = '[]' AND state IN ('done', 'failed')"
+                " UNION ALL SELECT 'commitment at ' || peer, study_instance_uid, reason FROM commitment"
+                " WHERE state = 'failed'"
             ),
             held=self._texts("SELECT study_instance_uid AS study, held AS reason FROM study WHERE held <> ''"),
             backing_off=self._texts("SELECT peer, next_try_at, reason FROM backoff"),

@@ -88,9 +88,10 @@ class Studies:
     # ---- arrivals
 
     def known(self, arrival: Arrival) -> Standing | None:
-        """The standing of exactly this content, or None if it is not stored yet."""
+        """The standing of exactly this content, or None if it is not stored yet, or no longer."""
         row = self._db.row(
-            "SELECT standing FROM instance WHERE study_instance_uid = ? AND sop_instance_uid = ? AND digest = ?",
+            "SELECT standing FROM instance WHERE study_instance_uid = ? AND sop_instance_uid = ? AND digest = ?"
+            " AND purged_at = ''",
             arrival.study_instance_uid, arrival.sop_instance_uid, arrival.digest,
         )  # fmt: skip
         return None if row is None else Standing(row["standing"])
@@ -127,7 +128,8 @@ class Studies:
     def add(self, arrival: Arrival, path: str, standing: Standing) -> None:
         """Add a stored object; a settled study reopens with the next revision if the object counts.
 
-        An object that replaces the current one (standing CURRENT under a known UID) takes its place.
+        An object that replaces the current one (standing CURRENT under a known UID) takes its place. One that was
+        removed to make room and comes back is new, in the row that it had.
         """
         self._touch(arrival, counts=standing is Standing.CURRENT)
         header = self._series_header(arrival)
@@ -140,11 +142,20 @@ class Studies:
         self._db.execute(
             "INSERT INTO instance (study_instance_uid, series_instance_uid, sop_class_uid, sop_instance_uid,"
             " transfer_syntax_uid, digest, pixel_digest, size_bytes, path, own, arrived_at, standing)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (study_instance_uid, sop_instance_uid, digest)"
+            " DO UPDATE SET path = excluded.path, size_bytes = excluded.size_bytes, own = excluded.own,"
+            "  transfer_syntax_uid = excluded.transfer_syntax_uid, arrived_at = excluded.arrived_at,"
+            "  standing = excluded.standing, purged_at = '', returned = 1 WHERE purged_at <> ''",
             arrival.study_instance_uid, arrival.series_instance_uid, arrival.sop_class_uid, arrival.sop_instance_uid,
             arrival.transfer_syntax_uid, arrival.digest, arrival.pixel_digest, arrival.size_bytes, path,
             json.dumps(differences(arrival.header.merged(), header)), self._db.now(), standing.value,
         )  # fmt: skip
+        self._db.execute("DELETE FROM removal WHERE path = ?", path)
+        if self._db.execute(
+            "UPDATE study SET purged_at = '' WHERE study_instance_uid = ? AND purged_at <> ''",
+            arrival.study_instance_uid,
+        ):
+            self._db.event(arrival.study_instance_uid, "study", "", "came back", "its objects had been removed")
 
     def demand(self, arrival: Arrival) -> None:
         """Force a run at the next settling, reopening the study if need be."""
@@ -256,8 +267,11 @@ class Studies:
         row = self._db.row("SELECT on_demand FROM study WHERE study_instance_uid = ?", study_instance_uid)
         return bool(row and row["on_demand"])
 
-    def load(self, study_instance_uid: str) -> Study | None:
-        """A study with the objects that count, series and instances in order of arrival."""
+    def load(self, study_instance_uid: str, *, removed: bool = False) -> Study | None:
+        """A study with the objects that count, series and instances in order of arrival.
+
+        With `removed` also those that were removed to make room: of these the header is known, and there is no file.
+        """
         row = self._db.row("SELECT * FROM study WHERE study_instance_uid = ?", study_instance_uid)
         if row is None:
             return None
@@ -267,9 +281,10 @@ class Studies:
         }
         instances: dict[str, list[Instance]] = {}
         for found in self._db.rows(
-            "SELECT * FROM instance WHERE study_instance_uid = ? AND standing = 'current' ORDER BY instance_id",
-            study_instance_uid,
-        ):
+            "SELECT * FROM instance WHERE study_instance_uid = ? AND (standing = 'current' OR (? AND purged_at <> ''))"
+            " ORDER BY instance_id",
+            study_instance_uid, int(removed),
+        ):  # fmt: skip
             uid = found["series_instance_uid"]
             instances.setdefault(uid, []).append(self._instance(found, headers[uid]))
         return Study(
@@ -286,7 +301,9 @@ class Studies:
         """The files of a study's stored objects, relative to the store."""
         return {
             row["path"]
-            for row in self._db.rows("SELECT path FROM instance WHERE study_instance_uid = ?", study_instance_uid)
+            for row in self._db.rows(
+                "SELECT path FROM instance WHERE study_instance_uid = ? AND purged_at = ''", study_instance_uid
+            )
         }
 
     # ---- inside

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from dicomnode.train.chest import Chest
 from dicomnode.train.draw import Draw
@@ -11,8 +12,8 @@ from dicomnode.train.shapes import Field, Grid, Space, occupancy, paint, united
 AIR_HU = -1000.0
 
 
-def body(seed: int, grid: Grid, chest: Chest, variety: float, edge_mm: float) -> Field:
-    """Attenuation in HU of everything but the lungs; (slice, row, column)."""
+def body(seed: int, grid: Grid, chest: Chest, variety: float, edge_mm: float) -> tuple[Field, npt.NDArray[np.bool_]]:
+    """Attenuation in HU of everything but the lungs, and where the body is; both (slice, row, column)."""
     draw = Draw(seed, "body", variety)
     image = np.full(grid.shape, AIR_HU, dtype=np.float32)
     if draw.chance(0.85) or variety == 0:
@@ -48,7 +49,7 @@ def body(seed: int, grid: Grid, chest: Chest, variety: float, edge_mm: float) ->
         paint(image, occupancy(arm + np.float32(draw.between(6, 20)), 6.0), muscle_hu)
         paint(image, occupancy(bone, edge_mm), draw.around(700, 350))
         paint(image, occupancy(bone + 4, edge_mm), draw.around(150, 120))
-    return image
+    return image, outline <= 0
 
 
 def _outline(draw: Draw, chest: Chest, wall_mm: float, fat_mm: float, coarse: Field) -> Field:

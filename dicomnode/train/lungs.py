@@ -31,9 +31,12 @@ class Disease:
 
 
 def fill_lungs(
-    seed: int, grid: Grid, chest: Chest, image: Field, variety: float, edge_mm: float
+    seed: int, grid: Grid, chest: Chest, image: Field, variety: float, edge_mm: float, *, masses: bool = True
 ) -> npt.NDArray[np.uint8]:
-    """Paint both lungs into the image, in place, and return the labels; both (slice, row, column)."""
+    """Paint both lungs into the image, in place, and return the labels; both (slice, row, column).
+
+    Without `masses` the lungs hold neither masses nor nodules, all else being equal.
+    """
     draw = Draw(seed, "lungs", variety)
     labels = np.zeros(grid.shape, dtype=np.uint8)
     coarse, middle = grid.smooth_field(draw.rng, 45.0), grid.smooth_field(draw.rng, 14.0)
@@ -46,7 +49,7 @@ def fill_lungs(
         paint(parenchyma, occupancy(lumen - 1.2, edge_mm), -250.0)
         paint(parenchyma, occupancy(lumen, edge_mm), -980.0)
     for label, space in ((RIGHT, chest.right_lung), (LEFT, chest.left_lung)):
-        disease = _disease(draw, chest, space, label, coarse, middle)
+        disease = _disease(draw, chest, space, label, coarse, middle, masses=masses)
         lung = space
         for shape, value in disease.solid:
             paint(image, occupancy(shape, edge_mm) * occupancy(space, edge_mm), np.float32(value) + 4 * middle)
@@ -174,7 +177,9 @@ def _rod(
     np.maximum(region, np.clip(0.5 - distance / edge_mm, 0, 1), out=region, casting="same_kind")
 
 
-def _disease(draw: Draw, chest: Chest, space: Field, label: int, coarse: Field, middle: Field) -> Disease:
+def _disease(
+    draw: Draw, chest: Chest, space: Field, label: int, coarse: Field, middle: Field, *, masses: bool
+) -> Disease:
     side = -1.0 if label == RIGHT else 1.0
     width, depth, height = chest.cage_half_mm
     solid: list[tuple[Field, float]] = []
@@ -198,8 +203,9 @@ def _disease(draw: Draw, chest: Chest, space: Field, label: int, coarse: Field, 
             across = draw.between(0.3, 0.45) if place < 0.4 else draw.between(0.35, 1.0)
             centre = (side * width * across, depth * draw.between(-0.8, 0.9), height * draw.between(-0.35, 0.45))
             stretch = (radius * draw.between(0.75, 1.2), radius * draw.between(0.75, 1.2), radius)
-            mass = chest.space.ellipsoid(centre, stretch, draw.between(-90, 90))
-            solid.append((mass + 3 * middle + 2 * coarse, draw.between(10, 110)))
+            turn, value = draw.between(-90, 90), draw.between(10, 110)
+            if masses:
+                solid.append((chest.space.ellipsoid(centre, stretch, turn) + 3 * middle + 2 * coarse, value))
     if draw.chance(0.15):  # a thick pleura
         solid.append((-space - np.float32(draw.between(1, 8)) * np.clip(0.3 + coarse, 0, 2), draw.between(20, 90)))
     if draw.chance(0.15):  # plate of collapsed lung
@@ -212,5 +218,7 @@ def _disease(draw: Draw, chest: Chest, space: Field, label: int, coarse: Field, 
             depth * draw.between(-0.9, 0.95),
             height * draw.between(-0.4, 0.45),
         )
-        nodules.append((chest.space.ellipsoid(centre, (radius, radius, radius)) + middle, draw.between(-400, 120)))
+        value = draw.between(-400, 120)
+        if masses:
+            nodules.append((chest.space.ellipsoid(centre, (radius, radius, radius)) + middle, value))
     return Disease(solid=solid, nodules=nodules)

@@ -36,6 +36,8 @@ class Convolution(nn.Module):
 
     def fold(self) -> None:
         """Multiply the normalisation into the weights (evaluation only)."""
+        if isinstance(self.normalisation, nn.Identity):
+            return
         assert isinstance(self.convolution, nn.Conv3d) and isinstance(self.normalisation, nn.BatchNorm3d)
         self.convolution = fuse_conv_bn_eval(self.convolution, self.normalisation)
         self.normalisation = nn.Identity()
@@ -62,19 +64,26 @@ class Residual(nn.Module):
 
 
 class LungNetwork(nn.Module):
-    """Logits of background, right and left lung for tiles of scaled CT.
+    """Logits of background and labels (right and left lung) for tiles of scaled CT.
 
-    In: float32 (batch, 1, slice, row, column), 0 to 1. Out: (batch, 3, slice, row, column); in training also the
+    In: float32 (batch, 1, slice, row, column), 0 to 1. Out: (batch, channel, slice, row, column); in training also the
     logits at a quarter of the in-plane resolution, which help the deep levels to learn early.
+
+    Parameters
+    ----------
+    channels : int
+        Labels with the background.
+    widths : tuple of int
+        Channels of the layers at each of the six levels.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, channels: int = 3, widths: tuple[int, ...] = WIDTHS) -> None:
         super().__init__()
-        self.stem = nn.Sequential(_plane(1, WIDTHS[0]), _plane(WIDTHS[0], WIDTHS[0]))
+        self.stem = nn.Sequential(_plane(1, widths[0]), _plane(widths[0], widths[0]))
         self.down = nn.ModuleList()
         self.up = nn.ModuleList()
         self.joined = nn.ModuleList()
-        for level, (upper, lower) in enumerate(pairwise(WIDTHS)):
+        for level, (upper, lower) in enumerate(pairwise(widths)):
             stride = (2 if DEEPENED[level] else 1, 2, 2)
             kernel = (3 if DEEPENED[level] else 1, 3, 3)
             enter = Convolution(upper, lower, kernel, stride)
@@ -93,8 +102,8 @@ class LungNetwork(nn.Module):
             self.joined.append(
                 _plane(upper, upper) if level < 2 else nn.Sequential(_plane(upper, upper), _through(upper))
             )
-        self.head = nn.Conv3d(WIDTHS[0], 3, 1)
-        self.coarse_head = nn.Conv3d(WIDTHS[2], 3, 1)
+        self.head = nn.Conv3d(widths[0], channels, 1)
+        self.coarse_head = nn.Conv3d(widths[2], channels, 1)
 
     def forward(self, image: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         features = [self.stem(image)]
@@ -117,6 +126,36 @@ def folded(network: LungNetwork) -> LungNetwork:
         if isinstance(module, Convolution):
             module.fold()
     return copied
+
+
+def continued(path: Path, channels: int) -> LungNetwork:
+    """A network without normalisation that begins with the weights of an exported one.
+
+    Channels that the exported one lacks begin with small weights and a low probability; the others are then held less
+    firmly, so that a new one can win.
+
+    Parameters
+    ----------
+    path : Path
+        What `export_onnx` has written.
+    channels : int
+        Labels with the background, at least those of the exported network.
+    """
+    network = folded(LungNetwork(channels))
+    stored = {
+        one.name.removesuffix("_half"): torch.from_numpy(onnx.numpy_helper.to_array(one).astype(np.float32))
+        for one in onnx.load(str(path)).graph.initializer
+    }
+    state = network.state_dict()
+    for name, values in stored.items():
+        state[name][: len(values)] = values
+    known = len(stored["head.bias"])
+    if known < channels:
+        state["head.weight"][:known] *= 0.5
+        state["head.bias"][:known] *= 0.5
+        state["head.bias"][known:] = state["coarse_head.bias"][known:] = -2.0
+    network.load_state_dict(state)
+    return network.requires_grad_()
 
 
 def export_onnx(network: LungNetwork, path: Path, tile: tuple[int, int, int]) -> None:

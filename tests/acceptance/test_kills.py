@@ -16,7 +16,7 @@ from tests.acceptance.conftest import MakeNode
 from tests.acceptance.peers import REFUSAL, SEG, SR, CountingPacs, data_set_of, send, send_until_acknowledged
 from tests.acceptance.phantom import Ct, make_ct
 from tests.acceptance.reading import words
-from tests.acceptance.running import Node, peer
+from tests.acceptance.running import RULE, Node, peer
 from tests.acceptance.waiting import PATIENCE_SECONDS, eventually
 from tests.toy import TOML, write_bundle
 
@@ -27,12 +27,16 @@ pytestmark = [pytest.mark.acceptance, pytest.mark.filterwarnings("ignore:unclose
 SLOW = TOML.replace("spacing_mm = [4.0, 2.0, 2.0]", "spacing_mm = [0.7, 0.7, 0.7]")
 
 
+#: Folders of the store in which every file has its row.
+KEPT = ("studies", "results", "notices")
+
+
 def assert_nothing_lost(node: Node, files: tuple[Path, ...]) -> None:
     """Every object is in the books and on the disk, byte for byte, and nothing else is."""
     kept = [node.store / path for (path,) in node.rows("SELECT path FROM instance WHERE standing = 'current'")]
     assert sorted(map(data_set_of, kept)) == sorted(map(data_set_of, files))
     rows = {node.store / path for (path,) in node.rows("SELECT path FROM instance UNION SELECT path FROM result")}
-    on_disk = {path for kind in ("studies", "results") for path in (node.store / kind).rglob("*") if path.is_file()}
+    on_disk = {path for kind in KEPT for path in (node.store / kind).rglob("*") if path.is_file()}
     assert on_disk == rows
     assert list((node.store / "incoming").iterdir()) == []
 
@@ -174,6 +178,35 @@ def test_kills_at_arbitrary_moments_of_four_studies_lose_and_double_nothing(
     for ct in studies:
         kinds = [ds.SOPClassUID for ds in pacs.of_class(SEG, SR) if ds.StudyInstanceUID == ct.study]
         assert sorted(kinds) == [SEG, SR]
+
+
+@pytest.mark.parametrize("name", ["overdue.before_commit", "overdue.after_commit"])
+def test_a_kill_while_a_missed_deadline_is_told_doubles_nothing_and_leaves_nothing(
+    make_node: MakeNode, pacs: CountingPacs, tmp_path: Path, name: str
+) -> None:
+    write_bundle(tmp_path / "slow", toml=SLOW)
+    rules = RULE.replace('model = "toy"', 'model = "toy"\ndeadline_seconds = 0.1')
+    node = make_node(models=tmp_path / "slow", peers=[peer("PACS", pacs.aet, pacs.port)], rules=rules)
+    ct = make_ct(tmp_path / "ct", announced=12)
+    marker = tmp_path / "killed"
+    node.start({VARIABLE: f"{name}={marker}"})
+    assert set(send(ct.files, node.port).values()) == {0}
+    eventually(lambda: pacs.of_class(SR), what="the result")
+    node.wait_idle()
+
+    assert marker.exists() and node.text().count("process died") == 1
+    told = len(node.rows("SELECT 1 FROM event WHERE arrow = 'overdue'"))
+    assert told == 1 or (told == 0 and name == "overdue.before_commit"), "the result may be first after the kill"
+    assert len(pacs.of_class(REFUSAL)) <= told and len(pacs.of_class(SEG)) == len(pacs.of_class(SR)) == 1
+    assert max(Counter(offer.sop_instance_uid for offer in pacs.offers).values()) == 1
+    assert node.rows("SELECT state, run FROM job") == [("done", 1)]
+
+    # What nobody committed is swept once it is old enough to have no writer any more.
+    node.stop()
+    for path in (node.store / "notices").rglob("*"):
+        os.utime(path, (1000, 1000))
+    node.start()
+    assert_nothing_lost(node, ct.files)
 
 
 def test_a_job_that_kills_its_process_three_times_ends_in_one_report_that_says_so(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,13 +16,17 @@ TORMENTS = 8
 LIMIT_SECONDS = 300
 
 
+@pytest.mark.parametrize("archive", ["counting", "orthanc"])
 def test_a_tormented_node_loses_nothing_that_it_acknowledged_and_delivers_each_result_once(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], archive: str
 ) -> None:
+    if archive == "orthanc" and not shutil.which("Orthanc", path="/usr/sbin:/usr/local/sbin:/usr/bin"):
+        pytest.skip("Orthanc is not installed; Debian package orthanc")
     log = tmp_path / "node.log"
     # A process of its own: senders whose connections are cut leave sockets of pynetdicom unclosed.
     done = subprocess.run(
-        [sys.executable, "-m", "tests.torture", "--torments", str(TORMENTS), "--seed", str(SEED), "--log", str(log)],
+        [sys.executable, "-m", "tests.torture", "--torments", str(TORMENTS), "--seed", str(SEED), "--log", str(log),
+         "--archive", archive],
         cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False,
     )  # fmt: skip
     with capsys.disabled():

@@ -11,11 +11,12 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from dicomnode.domain.errors import Refused, Unsuitable
 from dicomnode.domain.network import Association
+from dicomnode.domain.uid import is_uid
 from dicomnode.infer.read.image import read_header
 from dicomnode.infer.read.pixels import stored_values
 from dicomnode.infer.read.series import _frames
 from dicomnode.infer.read.stacks import stacks_of
-from dicomnode.receive.header import is_uid, read_arrival
+from dicomnode.receive.header import read_arrival
 from tests.fuzz import seeds
 from tests.fuzz.mutate import chosen, mutated
 

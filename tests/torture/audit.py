@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydicom import dcmread
 
-from tests.acceptance.peers import REFUSAL, SEG, SR, CountingPacs, data_set_of
+from tests.acceptance.peers import REFUSAL, SEG, SR, data_set_of
 from tests.acceptance.running import Node
+from tests.torture.archives import Archive
 
 
 @dataclass(slots=True)
@@ -34,7 +35,7 @@ class Findings:
         return [f"{kind}: {what}" for kind, found in kinds.items() for what in found]
 
 
-def audit(node: Node, pacs: CountingPacs, acknowledged: Mapping[str, set[Path]]) -> Findings:
+def audit(node: Node, archive: Archive, acknowledged: Mapping[str, set[Path]]) -> Findings:
     """Compare the books, the disk and the archive with what the senders were told.
 
     Parameters
@@ -44,7 +45,7 @@ def audit(node: Node, pacs: CountingPacs, acknowledged: Mapping[str, set[Path]])
     """
     found = Findings(studies=len(acknowledged), acknowledged=sum(map(len, acknowledged.values())))
     _inputs(node, acknowledged, found)
-    _results(node, pacs, acknowledged, found)
+    _results(node, archive, acknowledged, found)
     _disk(node, found)
     return found
 
@@ -69,27 +70,28 @@ def _same(sent: Path, kept: Path) -> bool:
     return len(digests) == 1
 
 
-def _results(node: Node, pacs: CountingPacs, studies: Mapping[str, set[Path]], found: Findings) -> None:
+def _results(node: Node, archive: Archive, studies: Mapping[str, set[Path]], found: Findings) -> None:
     """One SEG and one SR of each study; the same object may be offered again under its UID with the same bytes."""
-    contents: dict[str, set[bytes]] = defaultdict(set)
-    by_study: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for offer in pacs.offers:
-        contents[offer.sop_instance_uid].add(hashlib.sha256(offer.data).digest())
-        by_study[str(offer.dataset.StudyInstanceUID), offer.sop_class_uid].add(offer.sop_instance_uid)
-    found.results = len(contents)
-    found.repeated = len(pacs.offers) - len(contents)
+    held = archive.held()
+    by_study = Counter((one.study, one.sop_class_uid) for one in held.values())
+    found.results = len(held)
+    found.repeated = sum(one.times - 1 for one in held.values())
     for study in studies:
         for kind in (SEG, SR):
-            count = len(by_study[study, kind])
+            count = by_study[study, kind]
             if count == 0:
                 found.missing.append(f"study {study}: no {kind}")
             elif count > 1:
                 found.doubled.append(f"study {study}: {count} of {kind}")
         if by_study[study, REFUSAL]:
             found.other.append(f"study {study}: reported as not analysed")
-    found.doubled += [f"{uid}: offered with other bytes" for uid, bodies in contents.items() if len(bodies) > 1]
-    owed = {uid for (uid,) in node.rows("SELECT sop_instance_uid FROM delivery")}
-    found.other += [f"{uid}: in the archive and not in the books" for uid in set(contents) - owed]
+    made = dict(node.rows("SELECT sop_instance_uid, path FROM result"))
+    found.doubled += [f"{uid}: offered with other bytes" for uid, one in held.items() if not one.same]
+    found.other += [f"{uid}: in the archive and not in the books" for uid in set(held) - set(made)]
+    found.other += [
+        f"{uid}: the archive has something else" for uid in set(held) & set(made)
+        if dcmread(node.store / made[uid]) != held[uid].dataset
+    ]  # fmt: skip
     found.other += [
         f"delivery of {uid} is {state}: {reason}"
         for uid, state, reason in node.rows("SELECT sop_instance_uid, state, reason FROM delivery")
@@ -101,7 +103,7 @@ def _disk(node: Node, found: Findings) -> None:
     named = {path for (path,) in node.rows("SELECT path FROM instance UNION SELECT path FROM result")}
     lying = {
         str(path.relative_to(node.store))
-        for kind in ("studies", "results", "incoming")
+        for kind in ("studies", "results", "incoming", "notices")
         for path in (node.store / kind).rglob("*")
         if path.is_file()
     }

@@ -13,10 +13,10 @@ from pathlib import Path
 from random import Random
 from threading import Event
 
-from tests.acceptance.peers import SR, CountingPacs
 from tests.acceptance.phantom import make_ct
 from tests.acceptance.running import Node, peer
 from tests.acceptance.waiting import eventually
+from tests.torture.archives import make_archive
 from tests.torture.audit import Findings, audit
 from tests.torture.disk import Disk
 from tests.torture.proxy import Proxy
@@ -42,16 +42,22 @@ _END_SECONDS = 180.0
 
 
 class Ordeal:
-    """What `run` needs; everything random comes from `seed`, though the moments are the machine's too."""
+    """What `run` needs; everything random comes from `seed`, though the moments are the machine's too.
 
-    def __init__(self, folder: Path, seed: int) -> None:
+    Parameters
+    ----------
+    archive
+        Which archive takes the results, as in `make_archive`.
+    """
+
+    def __init__(self, folder: Path, seed: int, archive: str) -> None:
         self._folder, self._chance = folder, Random(seed)
         self._disk = Disk(folder / "disk")
         write_bundle(folder / "models")
-        self.pacs = CountingPacs()
+        self.archive = make_archive(archive, folder)
         self.node = Node(
             folder / "node", models=folder / "models", store=self._disk.folder,
-            peers=[peer("PACS", self.pacs.aet, self.pacs.port)],
+            peers=[peer("PACS", self.archive.aet, self.archive.port)],
             # Torments count as attempts of the job, which is not at fault.
             work={"retry_seconds": 0.2, "threads": 1, "max_attempts": 1_000_000, "lease_seconds": 5},
         )  # fmt: skip
@@ -64,7 +70,7 @@ class Ordeal:
         """Torment the node so often while studies come, restart it, and audit."""
         names = [name for name in WEIGHTS if self._disk.own or not name.startswith("disk")]
         try:
-            self.pacs.start()
+            self.archive.start()
             self.node.start()
             with ThreadPoolExecutor(_SENDERS) as pool:
                 senders = [pool.submit(self._keep_sending, self._chance.getrandbits(32), n) for n in range(_SENDERS)]
@@ -82,11 +88,11 @@ class Ordeal:
                     self._abandon.set()
             self._kill_all()
             self.node.wait_idle(_END_SECONDS)
-            return audit(self.node, self.pacs, self._acknowledged)
+            return audit(self.node, self.archive, self._acknowledged)
         finally:
             self._proxy.close()
             self.node.kill()
-            self.pacs.stop()
+            self.archive.stop()
             self._disk.unmount()
 
     def _keep_sending(self, seed: int, sender: int) -> None:
@@ -100,11 +106,8 @@ class Ordeal:
             port = self._proxy.port if chance.random() < 0.75 else self.node.port
             deliver_all(ct.files, port, chance.choice(ways()), acknowledged, self._abandon)
             # Not ahead of the results, so that every torment finds every stage of some study.
-            while not (self._returned(ct.study) or self._over.wait(_PAUSE_SECONDS)):
+            while not (self.archive.has_report(ct.study) or self._over.wait(_PAUSE_SECONDS)):
                 pass
-
-    def _returned(self, study: str) -> bool:
-        return any(offer.sop_class_uid == SR and offer.dataset.StudyInstanceUID == study for offer in self.pacs.offers)
 
     def _wait_a_moment(self) -> None:
         until = self._happened() + self._chance.randint(1, _MOST_EVENTS)
@@ -147,9 +150,9 @@ class Ordeal:
         eventually(lambda: self._proxy.cuts > before or time.monotonic() > deadline)
 
     def _archive_away(self) -> None:
-        self.pacs.stop()
+        self.archive.stop()
         self._wait_a_moment()
-        self.pacs.start()
+        self.archive.start()
 
     def _disk_full(self) -> None:
         self._disk.fill()

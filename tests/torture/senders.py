@@ -10,12 +10,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Event
 
+from pydicom import dcmread
+
 from tests.acceptance.peers import listens, send
 
 Send = Callable[[Sequence[Path], int], set[Path]]
 
 #: An archive waits minutes; a pause is all that matters here.
 _PAUSE_SECONDS = 0.1
+_ANSWERED = re.compile(
+    r"Message Type +: C-STORE RSP(?:(?!Message Type).)*?Affected SOP Instance UID +: ([0-9.]+)"
+    r"(?:(?!Message Type).)*?DIMSE Status +: (0x[0-9a-f]{4})",
+    re.DOTALL,
+)
 _SENT = re.compile(r"^I: Sending file: (.+)$|^I: Received Store Response \((Success)\)", re.MULTILINE)
 
 
@@ -43,9 +50,20 @@ def by_storescu(files: Sequence[Path], port: int) -> set[Path]:
     return acknowledged
 
 
+def by_dcmsend(files: Sequence[Path], port: int) -> set[Path]:
+    """DCMTK's dcmsend, which tells of each answer which object it is for; what was answered with Success."""
+    done = subprocess.run(
+        ["dcmsend", "-d", "-aet", "ORTHANC", "-aec", "DICOMNODE", "127.0.0.1", str(port), *map(str, files)],
+        env={**os.environ, "TCP_NODELAY": "1"}, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    stored = {uid for uid, status in _ANSWERED.findall(done.stdout + done.stderr) if status == "0x0000"}
+    return {path for path in files if str(dcmread(path, stop_before_pixels=True).SOPInstanceUID) in stored}
+
+
 def ways() -> list[Send]:
     """The senders that there are here."""
-    return [by_pynetdicom, by_storescu] if shutil.which("storescu") else [by_pynetdicom]
+    tools = {"storescu": by_storescu, "dcmsend": by_dcmsend}
+    return [by_pynetdicom, *(way for tool, way in tools.items() if shutil.which(tool))]
 
 
 def deliver_all(files: Sequence[Path], port: int, way: Send, acknowledged: set[Path], stop: Event) -> int:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidatorFunctionWrapHandler, WrapValidator, model_validator
 
 from dicomnode.domain.model import TileSpec
-from dicomnode.infer.bundle.tables import CodeTable, Count, NotNegative, Number, Table, Text
+from dicomnode.infer.bundle.tables import CodeTable, Count, NotNegative, Number, Positive, Table, Text
 
 
 def _or_auto(value: Any, count: ValidatorFunctionWrapHandler) -> Any:
@@ -27,6 +27,7 @@ class TileTable(Table):
     neighbours: Annotated[int, Field(ge=0)] = 0
     mirror: tuple[Axis, ...] = ()
     skip_below: Number | None = None
+    manner: Literal["plain", "nnunet"] = "plain"
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
@@ -60,6 +61,9 @@ class OutputTable(Table):
     aggregate: Literal["mean", "max"] = "mean"
     score_at_least: Annotated[Number, Field(ge=0, le=1)] = 0.5
     iou: Annotated[Number, Field(gt=0, le=1)] = 0.3
+    blend: Literal["probabilities", "logits"] = "probabilities"
+    apart_above: Positive | None = None
+    apart: Literal["nearest", "linear"] = "nearest"
     question: CodeTable | None = None
 
 

@@ -38,12 +38,20 @@ def _rising(values: tuple[float, ...]) -> tuple[float, ...]:
     return values
 
 
+def _each_once(axes: tuple[int, ...]) -> tuple[int, ...]:
+    if sorted(axes) != [0, 1, 2]:
+        raise ValueError("write 0, 1 and 2, each once, in their new order")
+    return axes
+
+
+Interpolation = Literal["nearest", "linear", "bspline"]
+Axis = Annotated[int, Field(ge=0, le=2)]
 Spacing = Annotated[tuple[Positive, ...], Field(min_length=1, max_length=3), BeforeValidator(_several)]
 Percent = Annotated[Number, Field(ge=0, le=100)]
 Percents = Annotated[tuple[Percent, ...], Field(min_length=2), AfterValidator(_rising)]
 #: Counts along (slice, row, column); 0 keeps an axis.
 Shape = Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=3, max_length=3)]
-Over = Literal["whole", "foreground", "body", "lungs"]
+Over = Literal["whole", "foreground", "body", "lungs", "nonzero"]
 UNIT_RANGE = (0.0, 1.0)
 
 
@@ -98,6 +106,27 @@ class ResizeTable(InterpolatedTable):
     shape: Shape
 
 
+class RespaceTable(PrepareTable):
+    """Another spacing along the image's own axes over exactly the same extent, which a whole number of voxels divides;
+    two numbers keep the slices. Beyond the outermost centres the outermost values go on, and no value leaves the range
+    of the others (scikit-image's `resize`, which nnU-Net uses). Where the spacing of the image, or else the new one,
+    differs by more than `apart_above` times, the axis of the coarsest is interpolated on its own, by `apart`.
+    """
+
+    step: Literal["respace"]
+    spacing_mm: Annotated[tuple[Positive, ...], Field(min_length=2, max_length=3)]
+    interpolation: Interpolation = "bspline"
+    apart_above: Positive | None = None
+    apart: Interpolation = "nearest"
+
+
+class TransposeTable(PrepareTable):
+    """Axes in another order: the new slice, row and column axis by the numbers of the old ones."""
+
+    step: Literal["transpose"]
+    axes: Annotated[tuple[Axis, Axis, Axis], AfterValidator(_each_once)]
+
+
 class CropOrPadTable(OntoTable):
     """A fixed number of the same voxels round the centre of the image or of a mask; 0 keeps an axis."""
 
@@ -110,7 +139,7 @@ class CropToMaskTable(OntoTable):
     """The bounding box of a mask or of the foreground with a margin."""
 
     step: Literal["crop_to_mask"]
-    around: Literal["foreground", "body", "lungs"]
+    around: Literal["foreground", "body", "lungs", "nonzero"]
     margin_mm: NotNegative = 0.0
 
 
@@ -302,11 +331,17 @@ class LungsTable(PrepareTable):
     outside: Number | None = None
 
 
+class NonzeroTable(PrepareTable):
+    """Find where any of the inputs is not 0, with all that this encloses (nnU-Net's region of interest)."""
+
+    step: Literal["nonzero"]
+
+
 class SetOutsideTable(PrepareTable):
     """Give a value to all voxels outside a mask or the foreground."""
 
     step: Literal["set_outside"]
-    over: Literal["foreground", "body", "lungs"]
+    over: Literal["foreground", "body", "lungs", "nonzero"]
     value: Number
 
 
@@ -329,11 +364,14 @@ AnyPrepare = Annotated[
     | MatchHistogramTable
     | MedianTable
     | MinMaxTable
+    | NonzeroTable
     | ReorientTable
     | ResampleTable
     | ResizeTable
+    | RespaceTable
     | ScaleTable
     | SetOutsideTable
+    | TransposeTable
     | WindowTable
     | ZScoreTable,
     Field(discriminator="step"),
@@ -341,7 +379,7 @@ AnyPrepare = Annotated[
 
 
 #: Masks that later steps may name, and the steps that find them.
-MADE_BY = MappingProxyType({"body": "body_mask", "lungs": "lungs"})
+MADE_BY = MappingProxyType({"body": "body_mask", "lungs": "lungs", "nonzero": "nonzero"})
 
 
 def contradictions(steps: Sequence[PrepareTable], inputs: Collection[str]) -> Iterator[str]:

@@ -29,6 +29,9 @@ from dicomnode.infer.bundle.schema import Bundle, faults
 
 DESCRIPTION = "model.toml"
 
+#: Keys of `[output]` that say how a network's answer is read.
+_READING = {"aggregate", "score_at_least", "iou", "blend", "apart_above", "apart"}
+
 #: Stands where no network sees images.
 _NO_TILE = TileSpec(shape=(1, 1, 1), overlap=0.0, batch=1)
 
@@ -250,7 +253,7 @@ def _spec(
         network=NetworkSpec(
             **bundle.network.model_dump(),
             labels=sum(not table.derived for table in bundle.segment),
-            **(output.model_dump(include={"aggregate", "score_at_least", "iou"}) if output else {}),
+            **(output.model_dump(include=_READING) if output else {}),
         ),
         sensitivity=model.sensitivity,
         measure=bundle.measure.spec(),

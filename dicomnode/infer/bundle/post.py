@@ -97,11 +97,15 @@ class MaskByTable(PostTable):
 
 
 class LesionsTable(PostTable):
-    """Keep the largest piece of a segment under its number; the next go to the segments `into`, the rest is listed."""
+    """Keep the largest piece of a segment under its number; the next go to the segments `into`, the rest is listed.
+
+    With `certainty`, the mean probability over each is reported with it.
+    """
 
     step: Literal["lesions"]
     segments: Annotated[tuple[Count, ...], Field(min_length=1, max_length=1)]
     into: tuple[Count, ...] = ()
+    certainty: bool = False
 
 
 AnyPost = Annotated[

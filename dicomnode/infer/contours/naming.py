@@ -12,6 +12,7 @@ from pydicom.sr.coding import Code as PublicCode
 
 from dicomnode.domain.code import Code
 from dicomnode.domain.model import Segment, Subject
+from dicomnode.domain.response import names_target
 
 _LONGEST = 64
 
@@ -155,6 +156,8 @@ def by_name(name: str, interpreted_type: str = "") -> Segment:
     meaning = organ if organ and _WITHOUT_TARGET.search(name) else _by_words(name)
     if meaning is None or (meaning in (organ, _BODY) and interpreted and interpreted[2] is Subject.LESION):
         meaning = interpreted or _UNKNOWN
+    if names_target(name) and meaning[2] is Subject.STRUCTURE and interpreted is None:
+        meaning = (ABNORMAL, LESION, Subject.LESION)
     category, kind, subject = meaning
     return _segment(name, category, kind, subject, laterality=laterality)
 
@@ -193,6 +196,8 @@ def by_codes(item: Dataset) -> Segment:
     elif (kind.scheme, kind.value) in _LESIONS or category.value == ABNORMAL.value:
         subject = Subject.LESION
     label = str(item.get("SegmentLabel") or "").strip() or kind.meaning
+    if subject is Subject.STRUCTURE and names_target(label):
+        subject = Subject.LESION  # editors write "Tissue" for whatever nobody chose a type for
     return _segment(label, category, kind, subject, laterality=side, region=region)
 
 

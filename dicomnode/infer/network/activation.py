@@ -11,6 +11,12 @@ SOFTMAX = "softmax"
 SIGMOID = "sigmoid"
 NONE = "none"
 
+#: The manner of blending that averages numbers before they become probabilities.
+LOGITS = "logits"
+
+#: Logit of what is taken for certain: its probability differs from 1 by less than float32 resolves.
+CERTAIN_LOGIT = 20.0
+
 
 def activated(logits: Floats, activation: str) -> Floats:
     """Probabilities of logits whose channels lie along axis 1; may overwrite them."""

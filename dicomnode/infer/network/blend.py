@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dicomnode.domain.model import TileSpec
-from dicomnode.infer.network.tiles import Floats, Places, Start, bell, cut, holds_body, places
+from dicomnode.infer.network.tiles import Floats, Places, Start, bell, cut, holds_body, lead, places
 
 #: Below the least normal float16 a conversion takes 60 ns a voxel instead of 2 ns; so small a probability is none.
 LEAST_HALF = np.finfo(np.float16).smallest_normal
@@ -112,9 +112,13 @@ class _Rolling:
         self._extent = tuple(
             min(length, size) for length, size in zip(tile.shape, (self._slices, rows, columns), strict=True)
         )
+        self._lead = [
+            lead(length, size, tile.manner)
+            for length, size in zip((self._slices, rows, columns), tile.shape, strict=True)
+        ]
         # Weights cancel along an axis of one tile.
         curves = [
-            (bell(size) if len(begins) > 1 else np.ones(size, dtype=np.float32))[:extent]
+            (bell(size, tile.manner) if len(begins) > 1 else np.ones(size, dtype=np.float32))[:extent]
             for size, begins, extent in zip(tile.shape, along, self._extent, strict=True)
         ]
         self._weight = curves[0][:, None, None] * curves[1][:, None] * curves[2]
@@ -139,7 +143,8 @@ class _Rolling:
             if self._blank is not None:
                 target += self._blank * self._weight
             return
-        part = probabilities[:, :depth, :height, :width]
+        first, row, column = self._lead
+        part = probabilities[:, first : first + depth, row : row + height, column : column + width]
         if not self._even:
             part *= self._weight
         target += part

@@ -14,6 +14,9 @@ Places = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
 #: Standard deviation of the Gaussian weight as a fraction of the tile (nnU-Net, Isensee et al. 2021, inference).
 SIGMA_OF_TILE = 1 / 8
 
+#: The manner of nnU-Net v2 (`compute_gaussian`, `pad_nd_image`).
+NNUNET = "nnunet"
+
 
 def starts(length: int, tile: int, overlap: float) -> tuple[int, ...]:
     """First indices of the tiles along one axis: spread evenly, the first and last flush with the ends.
@@ -38,18 +41,24 @@ def places(shape: tuple[int, ...], tile: TileSpec) -> Places:
     return slices, rows, columns
 
 
-def bell(tile: int) -> Floats:
-    """Gaussian weight along one axis of a tile, 1 in the middle, nowhere 0."""
-    distance = (np.arange(tile) - (tile - 1) / 2) / (tile * SIGMA_OF_TILE)
+def bell(tile: int, manner: str = "plain") -> Floats:
+    """Gaussian weight along one axis of a tile, 1 in the middle, nowhere 0; nnU-Net's middle is voxel tile // 2."""
+    middle = tile // 2 if manner == NNUNET else (tile - 1) / 2
+    distance = (np.arange(tile) - middle) / (tile * SIGMA_OF_TILE)
     weight: Floats = np.exp(-(distance**2) / 2).astype(np.float32)
     return weight
+
+
+def lead(length: int, size: int, manner: str) -> int:
+    """How many voxels are missing in front of a tile along an axis that is shorter than it."""
+    return max(size - length, 0) // 2 if manner == NNUNET else 0
 
 
 def cut(volume: Floats, start: Start, tile: TileSpec) -> Floats:
     """One tile, (channel, slice, row, column).
 
     Channels are the inputs in order, each with its neighbouring slices from the lowest to the highest index; beyond the
-    volume the first or last slice is repeated. What is missing to a tile at the far end of an axis is zero.
+    volume the first or last slice is repeated. What a tile lacks is zero: at the far end of an axis, or at both.
 
     Parameters
     ----------
@@ -62,12 +71,16 @@ def cut(volume: Floats, start: Start, tile: TileSpec) -> Floats:
     window = volume[:, :, start[1] : start[1] + tile.shape[1], start[2] : start[2] + tile.shape[2]]
     cutout = np.zeros((inputs * (2 * near + 1), *tile.shape), dtype=np.float32)
     rows, columns = window.shape[2:]
+    slice_, row, column = (
+        lead(length, size, tile.manner) for length, size in zip(volume.shape[1:], tile.shape, strict=True)
+    )
+    inside = cutout[:, :, row : row + rows, column : column + columns]
     if near:
         along = np.clip(np.arange(start[0] - near, start[0] + near + 1), 0, slices - 1)
-        cutout[:, 0, :rows, :columns] = window[:, along].reshape(-1, rows, columns)
+        inside[:, 0] = window[:, along].reshape(-1, rows, columns)
     else:
         part = window[:, start[0] : start[0] + depth]
-        cutout[:, : part.shape[1], :rows, :columns] = part
+        inside[:, slice_ : slice_ + part.shape[1]] = part
     return cutout
 
 

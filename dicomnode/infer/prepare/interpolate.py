@@ -11,7 +11,7 @@ import SimpleITK
 
 from dicomnode.domain.errors import Unsuitable
 from dicomnode.infer.prepare.grid import ROUNDING_OF_VOXEL, Affine, Box, Grid, Shape, corners
-from dicomnode.infer.prepare.separable import along, lines_of
+from dicomnode.infer.prepare.separable import Apart, along, lines_of
 
 Array = npt.NDArray[Any]
 
@@ -33,7 +33,14 @@ REACH = {"nearest": 2, "linear": 2, "bspline": 12}
 
 
 def taken(
-    array: Array, grid: Grid, onto: Grid, *, outside: float, interpolation: str = "linear", floats: bool = False
+    array: Array,
+    grid: Grid,
+    onto: Grid,
+    *,
+    outside: float,
+    interpolation: str = "linear",
+    floats: bool = False,
+    apart: Apart | None = None,
 ) -> Array:
     """The values of an array at the voxels of another grid.
 
@@ -47,6 +54,8 @@ def taken(
         `nearest`, `linear` or `bspline`; has no part where every voxel lies on one of `grid`.
     floats
         Whether a new array is float32 even where values are copied: a step that needs that then holds no third.
+    apart
+        An axis of `grid` that is interpolated in its own way; has no part where the axes of the grids are not parallel.
 
     Returns
     -------
@@ -69,7 +78,7 @@ def taken(
     shrinks = max(1.0, array.size / (onto.shape[0] * onto.shape[1] * onto.shape[2]))
     for part in slabs(onto.shape, int(SLAB_VOXELS * (4 if interpolation == "bspline" else 1) / shrinks)):
         box = ((part.start, part.stop), (0, onto.shape[1]), (0, onto.shape[2]))
-        result[part] = _slab(array, grid, onto.part(box), outside, interpolation)
+        result[part] = _slab(array, grid, onto.part(box), outside, interpolation, apart)
     return result
 
 
@@ -117,7 +126,9 @@ def holds(kind: np.dtype[Any], value: float) -> bool:
     return float(value).is_integer() and np.iinfo(kind).min <= value <= np.iinfo(kind).max
 
 
-def _slab(array: Array, grid: Grid, onto: Grid, outside: float, interpolation: str) -> Array:
+def _slab(
+    array: Array, grid: Grid, onto: Grid, outside: float, interpolation: str, apart: Apart | None = None
+) -> Array:
     index = (grid.from_(onto) @ corners(onto.shape))[:3]
     if ((index.max(axis=1) < -0.5) | (index.min(axis=1) > np.array(grid.shape) - 0.5)).any():
         return np.full(onto.shape, outside, dtype=np.float32)
@@ -130,7 +141,7 @@ def _slab(array: Array, grid: Grid, onto: Grid, outside: float, interpolation: s
         needed = needed.astype(np.float32)
     if (lines := lines_of(grid.part(box).from_(onto), onto.shape)) is not None:
         # Ends of the part that are no ends of the array lie beyond the reach of all places.
-        return along(needed, lines, outside=outside, interpolation=interpolation)
+        return along(needed, lines, outside=outside, interpolation=interpolation, apart=apart)
     if needed.dtype.kind == "b":
         needed = needed.astype(np.uint8)
     image = image_of(needed, grid.part(box).affine)

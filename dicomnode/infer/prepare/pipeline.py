@@ -12,10 +12,15 @@ from dicomnode.domain.model import ModelSpec, Step
 from dicomnode.infer.prepare.grid import ROUNDING_OF_VOXEL, Box, Grid, corners, shape_of
 from dicomnode.infer.prepare.image import Floats, Image
 from dicomnode.infer.prepare.prepared import Prepared
-from dicomnode.infer.prepare.steps import FINDERS, FOREGROUND, GRIDS, MASKS, VALUES
+from dicomnode.infer.prepare.separable import Apart, apart_axis
+from dicomnode.infer.prepare.spatial import nominal
+from dicomnode.infer.prepare.steps import FINDERS, FOREGROUND, GRIDS, JOINT, MASKS, VALUES
+
+#: The step after which the way back may treat an axis on its own.
+RESPACE = "respace"
 
 #: Settings of a spatial step that concern the taking of values and not the grid.
-WAY = frozenset({"outside", "interpolation"})
+WAY = frozenset({"outside", "interpolation", "apart", "apart_above"})
 
 
 def prepare(volumes: Sequence[Volume], spec: ModelSpec, box: Box | None = None) -> Prepared:
@@ -42,17 +47,20 @@ def prepare(volumes: Sequence[Volume], spec: ModelSpec, box: Box | None = None) 
         place = images[0].grid.part(box)
         images = [image.onto(image.grid.part(covering(image.grid, place))) for image in images]
     names = [each.name for each in spec.inputs]
+    spacings: tuple[tuple[float, float, float], ...] = ()
     for number, step in enumerate(spec.prepare):
         rest = spec.prepare[number + 1 :]
         # The network gets floats: what is put into a new array for the last time is not copied for that once more.
         floats = not any(later.name in GRIDS or later.name in FINDERS for later in rest)
         treated = [number for number, name in enumerate(names) if not step.inputs or name in step.inputs]
+        if step.name == RESPACE:
+            spacings = _spacings(step, images[treated[0]].grid)
         _apply(step, images, treated, floats=floats)
         needed = {_mask_of(later) for later in rest}
         images = [image.keeping(needed) for image in images]
     reference = images[0].grid
     array = _stacked([image if image.grid.same_as(reference) else image.onto(reference) for image in images])
-    return Prepared(array=array, grid=reference, source=Grid.of(volumes[0]))
+    return Prepared(array=array, grid=reference, source=Grid.of(volumes[0]), spacings_mm=spacings)
 
 
 def covering(grid: Grid, place: Grid) -> Box:
@@ -64,13 +72,30 @@ def covering(grid: Grid, place: Grid) -> Box:
     return ((low[0], high[0]), (low[1], high[1]), (low[2], high[2]))
 
 
+def _spacings(step: Step, grid: Grid) -> tuple[tuple[float, float, float], ...]:
+    """The spacing that a step `respace` finds, and the one that it is asked for."""
+    slices, rows, columns = grid.spacing_mm.tolist()
+    return (slices, rows, columns), nominal(grid, step.options["spacing_mm"])
+
+
 def _apply(step: Step, images: list[Image], treated: Sequence[int], *, floats: bool) -> None:
+    if step.name in JOINT:
+        mask = JOINT[step.name]([images[number] for number in treated])
+        for number in treated:
+            images[number] = images[number].with_mask(step.name, mask)
+        return
     if step.name in GRIDS:
         way = {key: value for key, value in step.options.items() if key in WAY}
         own = {key: value for key, value in step.options.items() if key not in WAY}
         lead = 0 if step.name == "align" else treated[0]
         images[lead] = _with_mask(images, lead, step)
         grid = GRIDS[step.name](images[lead], **own)
+        if step.name == RESPACE:
+            axis = apart_axis(*_spacings(step, images[lead].grid), step.options["apart_above"])
+            apart = None if axis is None else Apart(axis=axis, interpolation=step.options["apart"])
+            for number in treated:
+                images[number] = images[number].resized(grid, interpolation=way["interpolation"], apart=apart)
+            return
         for number in treated:
             images[number] = images[number].onto(grid, floats=floats, **way)
         return

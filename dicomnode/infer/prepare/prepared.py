@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from dicomnode.domain.model import NetworkSpec
 from dicomnode.infer.prepare.grid import Affine, Grid, Shape
 from dicomnode.infer.prepare.interpolate import taken
+from dicomnode.infer.prepare.separable import Apart, apart_axis
 
 Floats = npt.NDArray[np.float32]
 
@@ -30,11 +32,22 @@ class Prepared:
         Where the voxels of `array` lie.
     source
         The grid to go back to: all of the first volume.
+    spacings_mm
+        Along the axes of `array`, as the last step `respace` found it and as its bundle asked for; empty without one.
     """
 
     array: Floats = field(repr=False)
     grid: Grid
     source: Grid
+    spacings_mm: tuple[tuple[float, float, float], ...] = ()
+
+    def apart(self, network: NetworkSpec) -> Apart | None:
+        """The axis that is interpolated on its own on the way back."""
+        if not self.spacings_mm:
+            return None
+        before, after = self.spacings_mm
+        axis = apart_axis(after, before, network.apart_above)
+        return None if axis is None else Apart(axis=axis, interpolation=network.apart)
 
     @property
     def affine(self) -> Affine:
@@ -47,7 +60,13 @@ class Prepared:
         return self.grid.shape
 
     def on_source(
-        self, probabilities: npt.NDArray[Any], *, slab: int = SLAB, exclusive: bool = False
+        self,
+        probabilities: npt.NDArray[Any],
+        *,
+        slab: int = SLAB,
+        exclusive: bool = False,
+        outside: tuple[float, float] = (0.0, 1.0),
+        apart: Apart | None = None,
     ) -> Iterator[tuple[slice, Floats]]:
         """Probabilities at the voxels of the source, a few slices at a time and in order.
 
@@ -61,13 +80,16 @@ class Prepared:
         exclusive
             Whether channels add up to one (softmax): the background is then what the others leave, which saves
             interpolating it.
+        outside
+            Values beyond the prepared grid, of the labels and of the background.
+        apart
+            An axis of the prepared grid that is interpolated on its own.
 
         Yields
         ------
         slice, ndarray of float32
             A range of source slices and their probabilities, (channel, slice, row, column): copied where the voxels
-            of both grids coincide, else interpolated linearly. Beyond the prepared grid the background is 1 and
-            every other channel 0.
+            of both grids coincide, else interpolated linearly.
         """
         slices, rows, columns = self.source.shape
         for start in range(0, slices, slab):
@@ -76,7 +98,7 @@ class Prepared:
             found = np.empty((len(probabilities), *part.shape), dtype=np.float32)
             for number, channel in enumerate(probabilities):
                 if not (exclusive and number == 0):
-                    found[number] = taken(channel, self.grid, part, outside=float(number == 0))
+                    found[number] = taken(channel, self.grid, part, outside=outside[number == 0], apart=apart)
             if exclusive:
                 found[0] = 1
                 for channel in found[1:]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,9 @@ Array = npt.NDArray[Any]
 
 #: Voxels that a tap gathers at a time, 4 MiB as float32.
 TAP_VOXELS = 1 << 20
+
+#: Digits of a place in voxels; what arithmetic with affines adds lies far behind.
+_DIGITS_OF_PLACE = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +35,37 @@ class Line:
 
     axis: int
     places: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Apart:
+    """An axis of the old grid that is interpolated on its own, since its voxels lie much farther apart.
+
+    Attributes
+    ----------
+    axis
+        The old axis.
+    interpolation
+        What is done along it; other axes are interpolated first.
+    """
+
+    axis: int
+    interpolation: str
+
+
+def apart_axis(spacing_mm: Sequence[float], other_mm: Sequence[float], above: float | None) -> int | None:
+    """The axis along which one of two spacings is so much coarser that it is interpolated on its own.
+
+    The first spacing that differs between axes by more than `above` times decides; None where two of its axes share
+    the coarsest (nnU-Net, `determine_do_sep_z_and_axis`).
+    """
+    if above is None:
+        return None
+    for spacing in (np.array(spacing_mm), np.array(other_mm)):
+        if spacing.max() / spacing.min() > above:
+            (coarsest,) = np.nonzero(spacing.max() / spacing == 1)
+            return int(coarsest[0]) if len(coarsest) == 1 else None
+    return None
 
 
 def lines_of(matrix: Affine, shape: Shape) -> tuple[Line, ...] | None:
@@ -56,7 +91,9 @@ def lines_of(matrix: Affine, shape: Shape) -> tuple[Line, ...] | None:
     )
 
 
-def along(array: Array, lines: tuple[Line, ...], *, outside: float, interpolation: str) -> Array:
+def along(
+    array: Array, lines: tuple[Line, ...], *, outside: float, interpolation: str, apart: Apart | None = None
+) -> Array:
     """Values at the crossings of three lines.
 
     Parameters
@@ -77,7 +114,10 @@ def along(array: Array, lines: tuple[Line, ...], *, outside: float, interpolatio
     # The axis that shrinks most goes first, so that what follows has less to do; of those that grow the last axis,
     # whose neighbours are gathered one by one and not as whole rows.
     for line in sorted(lines, key=lambda line: (min(len(line.places) / counts[line.axis], 1.0), -line.axis)):
-        result = _along(result, line, interpolation)
+        own = apart is not None and apart.axis == line.axis
+        result = along_one(
+            result, settled(line) if own else line, apart.interpolation if apart and own else interpolation
+        )
     result = np.transpose(result, [line.axis for line in lines])
     for new, line in enumerate(lines):
         beyond = (line.places < -0.5) | (line.places > counts[line.axis] - 0.5)
@@ -86,7 +126,13 @@ def along(array: Array, lines: tuple[Line, ...], *, outside: float, interpolatio
     return result
 
 
-def _along(array: Array, line: Line, interpolation: str) -> Array:
+def settled(line: Line) -> Line:
+    """The line with its places rounded: what lies half-way between voxels then always goes to the same one."""
+    return Line(axis=line.axis, places=np.round(line.places, _DIGITS_OF_PLACE))
+
+
+def along_one(array: Array, line: Line, interpolation: str) -> Array:
+    """Values at the places of one line; for `bspline` of coefficients that a filter has made."""
     count = array.shape[line.axis]
     if interpolation == "nearest":
         nearest = np.clip(np.floor(line.places + 0.5), 0, count - 1).astype(np.intp)

@@ -59,6 +59,31 @@ def resize(image: Image, *, shape: tuple[int, int, int]) -> Grid:
     return centred(image.grid, new, image.grid.spacing_mm * image.grid.shape / np.array(new))
 
 
+def respace(image: Image, *, spacing_mm: tuple[float, ...]) -> Grid:
+    """A grid of nearly this spacing over exactly the same extent; two numbers keep the slices."""
+    old = image.grid.spacing_mm
+    wanted = nominal(image.grid, spacing_mm)
+    # Rounded as nnU-Net does (`compute_new_shape`), whose order of operations decides where the quotient is a half.
+    counts = [
+        max(1, round(float(now / new * count))) for now, new, count in zip(old, wanted, image.grid.shape, strict=True)
+    ]
+    new = shape_of(counts)
+    return centred(image.grid, new, old * image.grid.shape / np.array(new))
+
+
+def nominal(grid: Grid, spacing_mm: tuple[float, ...]) -> tuple[float, float, float]:
+    """Three numbers of a spacing, where two leave the slices as they are."""
+    slices, rows, columns = spacing_mm if len(spacing_mm) == 3 else (float(grid.spacing_mm[0]), *spacing_mm)
+    return slices, rows, columns
+
+
+def transpose(image: Image, *, axes: tuple[int, int, int]) -> Grid:
+    """The same voxels with the axes in another order."""
+    affine = image.grid.affine.copy()
+    affine[:, :3] = image.grid.affine[:, [*axes]]
+    return Grid(shape=shape_of([image.grid.shape[axis] for axis in axes]), affine=affine)
+
+
 def crop_or_pad(image: Image, *, shape: tuple[int, int, int], around: str = "centre") -> Grid:
     """A grid of this many of the same voxels round the image's centre, or a mask's; 0 keeps an axis as it is."""
     new = np.array([count or old for count, old in zip(shape, image.grid.shape, strict=True)])

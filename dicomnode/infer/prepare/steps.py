@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from dicomnode.infer.prepare import body, contrast, histogram, intensity, lungs, normalise, shading, smooth, spatial
 from dicomnode.infer.prepare.grid import Grid
-from dicomnode.infer.prepare.image import Image
+from dicomnode.infer.prepare.image import Image, Mask
+from dicomnode.infer.prepare.nonzero import nonzero
 
 #: Masks that steps find, and that later steps name as `over` or `around`.
-MASKS = frozenset({"body", "lungs"})
+MASKS = frozenset({"body", "lungs", "nonzero"})
 
 #: Steps that find masks, with less memory in the integers of the source than in floats.
-FINDERS = frozenset({"body_mask", "lungs"})
+FINDERS = frozenset({"body_mask", "lungs", "nonzero"})
 
 #: The mask that needs no step.
 FOREGROUND = "foreground"
@@ -27,8 +28,13 @@ GRIDS: Mapping[str, Callable[..., Grid]] = MappingProxyType(
         "reorient": spatial.reorient,
         "resample": spatial.resample,
         "resize": spatial.resize,
+        "respace": spatial.respace,
+        "transpose": spatial.transpose,
     }
 )
+
+#: Steps that find one mask in all their inputs at once; it bears their name.
+JOINT: Mapping[str, Callable[[Sequence[Image]], Mask]] = MappingProxyType({"nonzero": nonzero})
 
 #: Steps that change values or find masks.
 VALUES: Mapping[str, Callable[..., Image]] = MappingProxyType(

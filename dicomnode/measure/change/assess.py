@@ -60,8 +60,8 @@ def assess(
 
 
 def first(now: TimePoint, spec: MeasureSpec) -> tuple[TimePoint, tuple[Assessment, ...]]:
-    """A study that nothing precedes: its targets, and their sum by each criterion of the bundle."""
-    if {*OF_TARGETS} & {*spec.criteria}:
+    """A study that nothing precedes: its targets, a person's or by size, and their sum by each criterion."""
+    if {*OF_TARGETS} & {*spec.criteria} and not now.chosen:
         now = replace(now, lesions=select(now.lesions, spec, now.slice_mm or 0.0))
     targets = tuple(lesion.tracking_uid for lesion in now.lesions if lesion.target)
     found = []

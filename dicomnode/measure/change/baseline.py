@@ -30,10 +30,12 @@ class Baseline:
 
 
 def baseline(points: Sequence[TimePoint], spec: MeasureSpec) -> Baseline:
-    """The earliest time point at which a person marked targets, else the earliest with lesions.
+    """The earliest time point at which a person chose the targets, else the earliest with lesions.
+
+    A choice by name (`TimePoint.chosen`) goes before the targets of contours that a person corrected.
 
     There they are those that are marked; those that later reports mark, if it has them all and an algorithm found it;
-    else they are selected by size (RECIST 1.1, section 4.1). Contours that a person drew are a choice of lesions, and
+    else they are selected by size (RECIST 1.1, section 4.2). Contours that a person drew are a choice of lesions, and
     not yet one of targets.
 
     Parameters
@@ -41,7 +43,8 @@ def baseline(points: Sequence[TimePoint], spec: MeasureSpec) -> Baseline:
     points
         The oldest first, the same lesion under the same tracking UID.
     """
-    marked = [place for place, point in enumerate(points) if point.by_person and _marks(point)]
+    own = [place for place, point in enumerate(points) if (point.by_person or point.chosen) and _marks(point)]
+    marked = [place for place in own if points[place].chosen] or own
     if marked:
         return Baseline(place=marked[0], targets=_marks(points[marked[0]]), whose="chosen by a person")
     first = next((place for place, point in enumerate(points) if point.lesions), None)

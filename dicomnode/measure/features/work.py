@@ -123,7 +123,7 @@ def _context() -> Any:
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["dicomnode.measure.features.alone", "__main__", __name__])
+    context.set_forkserver_preload(["__main__", __name__])
     return context
 
 

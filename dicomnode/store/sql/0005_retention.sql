@@ -1,3 +1,20 @@
--- What was removed to make room, and what an operator keeps.
+-- What was removed to make room. Rows outlive their files: they tell what comes back, and whose our own objects are.
 
-ALTER TABLE study ADD COLUMN purged_at TEXT NOT NULL DEFAULT ''; -- empty: its files are here
+ALTER TABLE study ADD COLUMN purged_at TEXT NOT NULL DEFAULT '';    -- empty: its objects are here
+
+-- A row without its file counts for nothing (its standing is not 'current'), but its digest is known.
+ALTER TABLE instance ADD COLUMN purged_at TEXT NOT NULL DEFAULT '';
+ALTER TABLE instance ADD COLUMN returned INTEGER NOT NULL DEFAULT 0; -- it came again after it had been removed
+ALTER TABLE result ADD COLUMN purged_at TEXT NOT NULL DEFAULT '';
+CREATE INDEX purged_instance ON instance (study_instance_uid, path) WHERE purged_at <> '';
+CREATE INDEX kept_result ON result (job_id) WHERE purged_at = '';
+CREATE INDEX study_by_age ON study (last_arrival_at);
+CREATE INDEX job_prior_by_study ON job_prior (study_instance_uid);
+CREATE INDEX prior_search_by_study ON prior_search (study_instance_uid);
+CREATE INDEX pledge_object_by_study ON pledge_object (study_instance_uid);
+
+-- Files that no row needs any more and that are still to be removed. Each is struck off in the transaction in which it
+-- goes, so that neither a kill leaves it behind nor an object that comes back meanwhile loses its own.
+CREATE TABLE removal (
+    path TEXT PRIMARY KEY                            -- relative to the store
+) STRICT, WITHOUT ROWID;

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import resource
+import select
 import socket
 import struct
 import time
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from threading import Event, Thread
@@ -14,6 +16,7 @@ from typing import Any
 
 import pytest
 from pydicom.dataset import Dataset
+from pynetdicom.dsutils import encode
 from structlog.testing import capture_logs
 
 from tests.fuzz import wire
@@ -193,6 +196,18 @@ def test_a_request_with_too_many_contexts_is_aborted(listen: Start, raw: Start) 
     assert peer.until_closed() == [ABORT]
 
 
+@pytest.mark.parametrize("syntaxes", [b"", wire.item(0x40, wire.IMPLICIT), wire.item(0x30, b"")])
+def test_a_request_with_a_context_for_nothing_is_aborted(listen: Start, raw: Start, syntaxes: bytes) -> None:
+    listener = listen()
+    peer, whole = raw(listener), request_bytes()
+    body = whole[6:] + wire.item(0x20, bytes([5, 0, 0, 0]) + syntaxes)
+    with capture_logs() as logs:
+        peer.socket.sendall(struct.pack(">BxL", 1, len(body)) + body)
+        assert peer.until_closed() == [ABORT]
+    assert [line["event"] for line in logs] == ["pdu_refused"]
+    assert raw(listener).is_accepted()
+
+
 def test_an_object_over_the_limit_is_refused_with_a_status_and_leaves_nothing(
     listen: Start, associate: Start, ct: Make, recorder: Any, incoming: Path
 ) -> None:
@@ -311,6 +326,50 @@ def test_silent_connections_are_turned_away_and_take_no_association(
     until = time.monotonic() + 10
     while not raw(listener).is_accepted():
         assert time.monotonic() < until
+
+
+@pytest.fixture
+def many_descriptors() -> Iterator[None]:
+    """So many files may be open as 1000 connections need at both their ends."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if before[1] != resource.RLIM_INFINITY and before[1] < 8192:
+        pytest.skip(f"only {before[1]} files may be open here, 8192 are needed")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (8192, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@pytest.mark.usefixtures("many_descriptors")
+def test_among_1000_idle_connections_an_object_is_stored(listen: Start, raw: Start, ct: Make, recorder: Any) -> None:
+    listener = listen(maximum_associations=600, maximum_associations_per_peer=600, acse_timeout_seconds=300)
+    idle = [raw(listener) for _ in range(1000)]
+
+    # Both its ends have descriptors beyond what select(2) can take.
+    peer = raw(listener).associated()
+    image = ct()
+    image.SOPInstanceUID = "1.2.3.4.1"
+    content = encode(image, False, True)
+    assert content is not None
+    peer.socket.sendall(pdata(3, store_command()) + pdata(2, content))
+
+    assert peer.pdu() == 0x04
+    assert list(recorder.accepted) == ["1.2.3.4.1"]
+    assert idle[-1].is_accepted()
+    for each in idle:
+        each.socket.close()
+
+
+@pytest.mark.usefixtures("many_descriptors")
+def test_a_flood_of_1000_connections_from_one_address_leaves_room_for_the_others(listen: Start, raw: Start) -> None:
+    listener = listen(maximum_associations=25, maximum_associations_per_peer=20, acse_timeout_seconds=300)
+    flood = [raw(listener) for _ in range(1000)]
+
+    with socket.create_connection(("127.0.0.1", listener.port), 20, ("127.0.0.2", 0)) as other:
+        other.sendall(request_bytes())
+        assert other.recv(1) == b"\x02"
+
+    waiting = sum(not select.select([each.socket], [], [], 0)[0] for each in flood if each.socket.fileno() < 1024)
+    assert waiting <= 40, "two for each association that the address may have"
 
 
 def test_who_still_sends_after_a_rejection_is_not_reset_before_it_can_read_it(

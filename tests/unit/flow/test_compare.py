@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from highdicom import Volume
 from highdicom.seg import Segmentation as HighdicomSegmentation
 from highdicom.seg import SegmentDescription
 from numpy.typing import NDArray
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code as PydicomCode
 from pydicom.uid import generate_uid
@@ -24,16 +26,19 @@ from dicomnode.domain.model import ModelSpec
 from dicomnode.domain.prior import Prior, PriorFile, PriorKind
 from dicomnode.domain.response import Comparison, Standing
 from dicomnode.domain.uid import ResultUids
+from dicomnode.flow import placed
 from dicomnode.flow.analyse import Analysis, analyse
 from dicomnode.flow.compare import compare
 from dicomnode.infer.answer import Answer
 from dicomnode.infer.bundle.load import load_bundle
 from dicomnode.infer.network.session import Sessions
 from dicomnode.measure.change import criteria
+from dicomnode.measure.change.register import Registration, register
 from dicomnode.report.compared import lines_of
 from tests.series import bundles, classic
 from tests.series.header import Place
 from tests.series.scan import Scan
+from tests.unit.infer.contours.drawn import structure_set
 from tests.unit.measure.change.body import back, hu
 
 DENSE_HU = 900.0
@@ -105,6 +110,28 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> ModelSpec:
     body = BODY + "".join(LABEL.format(number=number, derived=str(number > 1).lower()) for number in (1, 2, 3))
     folder = bundles.write(tmp_path_factory.mktemp("models"), "nodules", body, bundles.threshold(0.7))
     return load_bundle(folder)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def registered() -> Iterator[dict[bytes, Registration]]:
+    """Registers every pair of images once; pairs that `unmoved` names lie as they lie."""
+    known: dict[bytes, Registration] = {}
+
+    def once(before: Volume, now: Volume, **more: Any) -> Registration:
+        key = hashlib.sha256(before.array.tobytes() + now.array.tobytes()).digest()
+        if key not in known:
+            known[key] = register(before, now, **more)
+        return known[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(placed, "register", once)
+        yield known
+
+
+@pytest.fixture
+def unmoved(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The patient lies as before: no registration is needed to know it."""
+    monkeypatch.setattr(placed, "register", lambda *_images, **_more: Registration(correlation=1.0))
 
 
 @pytest.fixture(scope="module")
@@ -320,6 +347,7 @@ def test_a_first_study_has_targets_and_their_sum(before: list[Path], model: Mode
     assert "SUM-DIAM" in str(report) and "112074" in str(report) and "SUM-DIAM-BASE" not in str(report)
 
 
+@pytest.mark.usefixtures("unmoved")
 def test_over_three_studies_lesions_keep_their_tracking_uids_and_the_sums_are_read_back(
     saved: Saved, model: ModelSpec, sessions: Sessions, tmp_path: Path
 ) -> None:
@@ -369,7 +397,9 @@ def test_a_study_without_a_date_is_not_compared_and_says_why(
     assert "has no date" in found.not_comparable
 
 
-def mask_of(paths: list[Path], folder: Path, region: Any, *regions: tuple[Any, float]) -> PriorFile:
+def mask_of(
+    paths: list[Path], folder: Path, region: Any, *regions: tuple[Any, float], names: tuple[str, ...] = ()
+) -> PriorFile:
     """A SEG that a person has drawn on a study: balls by middle and radius."""
     headers = sorted((dcmread(path) for path in paths), key=lambda ds: float(ds.ImagePositionPatient[2]))
     described, array = [], np.zeros((len(headers), headers[0].Rows, headers[0].Columns, len(regions)), np.uint8)
@@ -383,7 +413,8 @@ def mask_of(paths: list[Path], folder: Path, region: Any, *regions: tuple[Any, f
             array[place, ..., channel] = apart + (z - middle[2]) ** 2 < radius**2
         described.append(
             SegmentDescription(
-                channel + 1, f"Cyst {channel}", codes.SCT.MorphologicallyAbnormalStructure, codes.SCT.Lesion, "MANUAL",
+                channel + 1, names[channel] if names else f"Cyst {channel}",
+                codes.SCT.MorphologicallyAbnormalStructure, codes.SCT.Lesion, "MANUAL",
                 anatomic_regions=[region] if region else None,
             )
         )  # fmt: skip
@@ -414,3 +445,51 @@ def test_what_a_person_drew_replaces_the_lesion_that_it_lies_on_and_no_other(
     assert {one.tracking_uid for one in drawn.priors[0].lesions} == {
         one.tracking_uid for one in plain.priors[0].lesions
     }
+
+
+def test_targets_that_a_person_names_at_baseline_outrank_those_that_are_chosen_by_size(
+    before: list[Path], now: list[Path], model: ModelSpec, sessions: Sessions, tmp_path: Path
+) -> None:
+    stored = kept(run(before, model, sessions, wanted=("seg", "sr")), tmp_path / "first")
+    by_size = compared(now, model, sessions, prior_of(before, *stored))
+    assert len(by_size.assessments[0].targets) == 2 and not by_size.priors[0].chosen
+    # The smaller of the two that are found again, and none of the others.
+    drawn = mask_of(before, tmp_path, None, (GROWS[0], 12.0), ((0.0, 40.0, 60.0), 8.0), names=("T01 left lung", "Cyst"))
+    named = compared(now, model, sessions, prior_of(before, *stored, drawn))
+    assert named.priors[0].chosen
+    (target,) = [one for one in named.priors[0].lesions if one.target]
+    assert named.assessments[0].targets == (target.tracking_uid,)
+    assert named.assessments[0].baseline == pytest.approx(24.0, abs=4.0)
+    assert named.assessments[0].now == pytest.approx(36.0, abs=4.0)
+    assert named.assessments[0].category == criteria.PROGRESSION, "+50 %, +12 mm"
+    assert "1 target lesion chosen by a person at baseline" in named.assessments[0].text
+    assert [one.target for one in named.now.lesions].count(True) == 1
+
+
+def test_a_structure_set_of_an_earlier_study_names_its_targets_by_the_names_of_its_regions(
+    before: list[Path], now: list[Path], model: ModelSpec, sessions: Sessions, tmp_path: Path
+) -> None:
+    header = dcmread(before[0], stop_before_pixels=True)
+    (x, y, middle), radius = GROWS[0], 12.0
+    contours = []
+    for level in sorted(float(dcmread(path, stop_before_pixels=True).ImagePositionPatient[2]) for path in before):
+        if abs(level - middle) < radius:
+            within = math.sqrt(radius**2 - (level - middle) ** 2)
+            turns = np.linspace(0, 2 * math.pi, 40, endpoint=False)
+            item = Dataset()
+            item.ContourGeometricType, item.NumberOfContourPoints = "CLOSED_PLANAR", len(turns)
+            around = np.c_[x + within * np.cos(turns), y + within * np.sin(turns), np.full(len(turns), level)]
+            item.ContourData = [round(float(value), 2) for value in around.ravel()]
+            contours.append(item)
+    drawn = structure_set({"T01": contours}, frame=str(header.FrameOfReferenceUID), series=header.SeriesInstanceUID)
+    drawn.StudyInstanceUID, drawn.PatientID = header.StudyInstanceUID, header.PatientID
+    path = tmp_path / "drawn.dcm"
+    drawn.save_as(path, enforce_file_format=True)
+    prior = prior_of(before, dataclasses.replace(files([path], PriorKind.CONTOURS)[0], own=False))
+    found = compared(now, model, sessions, prior)
+    (then,) = found.priors[0].lesions
+    assert found.priors[0].by_person and found.priors[0].chosen and then.target and then.label == "T01"
+    assert then.longest_mm == pytest.approx(24.0, abs=4.0)
+    # What the model finds today and nobody drew then is a candidate; the one that was drawn is found again.
+    assert found.assessments[0].targets == (then.tracking_uid,)
+    assert found.assessments[0].now == pytest.approx(36.0, abs=4.0)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 
 from dicomnode.config import Settings
+from dicomnode.domain.clock import to_text
 from dicomnode.domain.prior import PriorKind
 from dicomnode.flow import priors_hand_over
+from dicomnode.flow.operate import retry
 from dicomnode.flow.priors import Priors
+from dicomnode.flow.priors_choice import select
 from dicomnode.store.jobs import Made
 from dicomnode.store.priors import Searches
 from dicomnode.store.scratch import Scratch
@@ -155,7 +158,54 @@ def test_nobody_looks_again_and_again_whether_the_first_result_has_gone_out(esta
     assert (estate.newest("1.9").run, studies(estate.newest("1.9"))) == (job.run + 1, ["1.1"])
 
 
+# ---- studies that a rule has no room for
+
+
+def test_what_is_chosen_comes_with_the_newest_that_would_have_fitted_too() -> None:
+    days = {str(year): date(year, 1, 1) for year in range(2020, 2026)}
+    assert select(days, 2, lambda _: True) == (["2025", "2020"], date(2024, 1, 1))
+    assert select(days, 2, lambda uid: uid not in {"2025", "2023"}) == (["2024", "2020"], date(2022, 1, 1))
+    assert select(days, 2, lambda uid: uid in {"2020", "2025"}) == (["2025", "2020"], None)
+    assert select(days, 6, lambda _: True)[1] is None
+
+
+def test_a_job_knows_the_newest_study_that_was_left_out_wherever_it_lies(estate: Estate) -> None:
+    estate.settled("1.2", "20250601")
+    estate.archive.add(*estate.images("1.1", "20240601"), *estate.images("1.4", "20260601"))
+    for _ in range(2):
+        estate.run()
+    assert [one.newest_left_out for one in estate.settled("1.9").priors] == [None]
+    estate.run()
+    given = estate.newest("1.9").priors
+    # The archive was asked while the store's own study counted, and that one gave way.
+    assert [(one.study_instance_uid, one.newest_left_out) for one in given] == [
+        ("1.1", date(2025, 6, 1)), ("1.4", date(2025, 6, 1)),
+    ]  # fmt: skip
+
+
 # ---- what was cleaned up
+
+
+def test_retry_fetches_a_prior_again_that_was_cleaned_up_since_the_job_failed(make_estate: MakeEstate) -> None:
+    estate = make_estate(priors={"keep_hours": 1}, wait_seconds=600.0)
+    estate.archive.add(*estate.images("1.1", "20260601"))
+    estate.settled("1.9")
+    estate.run()
+    with estate.db.transaction():
+        claimed = estate.jobs.claim("w", timedelta(seconds=60))
+        assert claimed is not None and claimed.priors[0].files
+        estate.jobs.fail(claimed, [], "no memory")
+    estate.clock.forward(7200)
+    estate.area.clean()
+    assert estate.newest("1.9").priors[0].files == ()
+    assert "1 sources are asked again for earlier studies" in retry(estate.db, estate.files, "1.9")
+    assert retry(estate.db, estate.files, "1.9").endswith("runs again with `dicomnode rerun`"), "nothing failed is left"
+    estate.run()
+    again = estate.newest("1.9")
+    assert (again.run, again.job_id, studies(again), again.priors[0].remark) == (1, claimed.job_id, ["1.1"], "")
+    assert all(file.path.is_file() for file in again.priors[0].files)
+    row = estate.db.row("SELECT give_up_at FROM prior_search")
+    assert row is not None and row[0] == to_text(estate.clock.now + timedelta(seconds=600))
 
 
 def test_a_prior_that_was_cleaned_up_is_told_of_and_fetched_again_when_the_analysis_is_repeated(

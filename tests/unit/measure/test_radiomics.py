@@ -285,10 +285,11 @@ def test_values_are_harmonised_where_the_bundle_knows_the_batch_and_else_it_is_s
 def test_an_image_type_whose_packages_are_not_installed_is_missing_and_said(
     phantom: tuple[Volume, Segmentation],
 ) -> None:
-    spec = RadiomicsSpec(image_types={"Original": {}, "LBP3D": {}}, classes=("firstorder",))
+    spec = RadiomicsSpec(image_types={"Original": {}, "LBP2D": {}, "LBP3D": {}}, classes=("firstorder",))
     (features,) = radiomics.measure(*phantom, [1], spec=spec)
     assert len(features.values) == 18
-    assert [row.name.meaning for row in features.absent] == ["Radiomics features LBP3D"]
+    assert [row.name.meaning for row in features.absent] == ["Radiomics features LBP2D", "Radiomics features LBP3D"]
+    assert all("not installed" in row.text for row in features.absent)
 
 
 def test_what_pyradiomics_does_not_have_is_refused(phantom: tuple[Volume, Segmentation]) -> None:

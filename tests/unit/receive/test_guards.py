@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dicomnode.receive.census import Census
 from dicomnode.receive.pace import Pace
-from dicomnode.receive.proposal import MOST_CONTEXTS, MOST_SYNTAXES, MOST_USER_ITEMS, overfull
+from dicomnode.receive.proposal import MOST_CONTEXTS, MOST_SYNTAXES, MOST_USER_ITEMS, fault_of
 
 
 def item(kind: int, content: bytes) -> bytes:
@@ -13,6 +13,7 @@ def item(kind: int, content: bytes) -> bytes:
 
 FIXED = bytes(68)
 SYNTAX = item(0x40, b"1.2.840.10008.1.2")
+ABSTRACT = item(0x30, b"1.2.840.10008.1.1")
 
 
 def test_waiting_beyond_patience_is_earned_by_bytes() -> None:
@@ -52,19 +53,28 @@ def test_silent_connections_of_one_address_leave_room_for_another() -> None:
     assert census.connect(("a", 5)) == ""
 
 
-def test_a_request_as_large_as_the_standard_allows_is_not_overfull() -> None:
-    context = item(0x20, bytes(4) + SYNTAX * MOST_SYNTAXES)
+def test_a_request_as_large_as_the_standard_allows_is_not_fault_of() -> None:
+    context = item(0x20, bytes(4) + ABSTRACT + SYNTAX * (MOST_SYNTAXES - 1))
     user = item(0x50, item(0x54, b"\0\0\0\0") * MOST_USER_ITEMS)
-    assert overfull(FIXED + item(0x10, b"1.2.840.10008.3.1.1.1") + context * MOST_CONTEXTS + user) == ""
+    assert fault_of(FIXED + item(0x10, b"1.2.840.10008.3.1.1.1") + context * MOST_CONTEXTS + user) == ""
 
 
-def test_too_many_items_of_any_kind_are_overfull() -> None:
-    context = item(0x20, bytes(4) + SYNTAX)
-    assert "presentation contexts" in overfull(FIXED + context * (MOST_CONTEXTS + 1))
-    assert "syntaxes" in overfull(FIXED + item(0x20, bytes(4) + SYNTAX * (MOST_SYNTAXES + 1)))
-    assert "user information" in overfull(FIXED + item(0x50, item(0x54, b"") * (MOST_USER_ITEMS + 1)))
+def test_too_many_items_of_any_kind_are_fault_of() -> None:
+    context = item(0x20, bytes(4) + ABSTRACT + SYNTAX)
+    assert "presentation contexts" in fault_of(FIXED + context * (MOST_CONTEXTS + 1))
+    assert "syntaxes" in fault_of(FIXED + item(0x20, bytes(4) + SYNTAX * (MOST_SYNTAXES + 1)))
+    assert "user information" in fault_of(FIXED + item(0x50, item(0x54, b"") * (MOST_USER_ITEMS + 1)))
 
 
 def test_a_request_that_is_cut_short_is_left_to_the_decoder() -> None:
-    whole = FIXED + item(0x20, bytes(4) + SYNTAX) + item(0x50, b"")
-    assert [overfull(whole[:length]) for length in range(len(whole))] == [""] * len(whole)
+    context = item(0x20, bytes(4) + ABSTRACT + SYNTAX)
+    whole = FIXED + context + item(0x50, b"")
+    ends = [
+        length for length in range(len(whole)) if not len(FIXED) + 4 <= length < len(FIXED) + len(context) - len(SYNTAX)
+    ]
+    assert [fault_of(whole[:length]) for length in ends] == [""] * len(ends)
+
+
+def test_a_context_that_names_no_abstract_syntax_is_a_fault() -> None:
+    for syntaxes in (b"", SYNTAX, item(0x30, b"") + SYNTAX):
+        assert "abstract syntax" in fault_of(FIXED + item(0x20, bytes(4) + syntaxes))

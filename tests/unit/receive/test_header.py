@@ -25,7 +25,7 @@ from pydicom.uid import (
 
 from dicomnode.domain.errors import CannotUnderstand, SOPClassMismatch
 from dicomnode.domain.study import Arrival
-from dicomnode.receive.header import is_uid
+from dicomnode.domain.uid import is_uid
 from dicomnode.receive.refusal import NotUnderstood
 
 Save = Callable[..., Path]
@@ -149,6 +149,19 @@ def test_an_invalid_study_uid_is_refused(ct: Dataset, save: Save, read: Read) ->
 
     with pytest.raises(NotUnderstood, match=r"StudyInstanceUID: '\.\./\.\./up' is not a UID"):
         read(path)
+
+
+@pytest.mark.parametrize("vr", [b"PN", b"US", b"UI", b"UN"])
+def test_a_character_set_that_is_no_code_string_is_read_as_latin_1(
+    ct: Dataset, save: Save, read: Read, vr: bytes
+) -> None:
+    path = save(ct)
+    assert b"\x08\x00\x05\x00CS" in path.read_bytes()
+    element = b"\x08\x00\x05\x00" + vr
+    was = b"\x08\x00\x05\x00CS\x0a\x00ISO_IR 100"
+    now = element + (b"\0\0\x0a\0\0\0" if vr == b"UN" else b"\x0a\0") + b"ISO_IR 100"
+    path.write_bytes(path.read_bytes().replace(was, now))
+    assert read(path).header.text("PatientName") == "Müller^Jörg"
 
 
 def test_another_sop_class_than_the_command_says_is_refused(ct: Dataset, save: Save, read: Read) -> None:

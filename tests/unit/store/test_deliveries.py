@@ -149,6 +149,21 @@ def test_a_silent_peer_is_left_alone_for_growing_times_and_holds_up_no_other(
     assert deliveries.back_off("A", "no answer", backoff).total_seconds() == 5
 
 
+def test_a_clock_that_is_set_back_lengthens_no_waiting_for_a_silent_peer(
+    db: Database, deliveries: Deliveries, job: Job, clock: Hands
+) -> None:
+    backoff = Backoff(first=timedelta(seconds=5), longest=timedelta(seconds=15))
+    deliveries.back_off("A", "no answer", backoff)
+    clock.forward(-3600)
+    assert deliveries.destinations(backoff) == ["A", "B"]
+    assert deliveries.due("A", backoff) is not None
+    deliveries.back_off("A", "no answer", backoff)
+    assert deliveries.destinations(backoff) == ["B"], "tried again, it is left alone for as long as ever"
+    assert deliveries.due("A", backoff) is None
+    clock.forward(10)
+    assert deliveries.due("A", backoff) is not None
+
+
 def test_an_unreachable_peer_does_not_use_up_attempts(db: Database, deliveries: Deliveries, job: Job) -> None:
     for _ in range(3):
         claimed = claim(db, deliveries, "A")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dicomnode.domain.errors import OutOfResources
+from dicomnode.domain.errors import CannotUnderstand, OutOfResources
 from dicomnode.store.files import Files
 
 
@@ -99,3 +99,43 @@ def test_no_other_account_may_enter_the_store_whatever_the_umask_is(tmp_path: Pa
         os.umask(before)
     folders = [files.folder, *(path for path in files.folder.rglob("*") if path.is_dir())]
     assert len(folders) > 5 and {path.stat().st_mode & 0o777 for path in folders} == {0o700}
+
+
+@pytest.mark.parametrize(
+    "uid",
+    [
+        "",
+        ".",
+        "..",
+        "../1.2",
+        "1.2/3",
+        "1.2/../../etc",
+        "/etc/cron.d/1",
+        "1.2\0",
+        "1.2\n",
+        "1..2",
+        "1.2.",
+        "1" * 65,
+        "1.2 ",
+    ],
+)
+def test_what_is_no_uid_becomes_no_path(files: Files, uid: str) -> None:
+    source = files.incoming / "x"
+    source.write_bytes(b"abc")
+    before = sorted(files.folder.parent.rglob("*"))
+    for study, instance in ((uid, "1.2.3"), ("1.2", uid)):
+        for keep in (
+            lambda: files.keep_arrival(study, instance, "d1", source),  # noqa: B023 - called at once
+            lambda: files.keep_prior(study, instance, "d1", source),  # noqa: B023
+            lambda: files.keep_result(study, instance, b"x"),  # noqa: B023
+            lambda: files.keep_notice(study, instance, b"x"),  # noqa: B023
+        ):
+            with pytest.raises(CannotUnderstand, match="not a UID"):
+                keep()
+    assert sorted(files.folder.parent.rglob("*")) == before
+
+
+@pytest.mark.parametrize("relative", ["../node.db", "/etc/passwd", "studies/../../x", "studies/1.2/../../../x"])
+def test_a_row_names_no_file_outside_the_store(files: Files, relative: str) -> None:
+    with pytest.raises(ValueError, match="outside the store"):
+        files.path(relative)

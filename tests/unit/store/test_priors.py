@@ -180,7 +180,7 @@ def test_what_a_search_or_a_waiting_job_needs_is_not_unneeded(
         for study in ("7", "8", "9"):
             scratch.ask(study, [f"{study}.1"], "PACS")
             scratch.add(make_arrival(study=study, series=f"{study}.1"), f"priors/{study}/x")
-        searches.choose(search, ["8"])
+        searches.choose(search, ["8"], date(2025, 3, 4))
         searches.freeze(job, [a_prior(files, "9")])
     assert scratch.unneeded() == ["7"]
     assert scratch.unneeded(clock.now) == []

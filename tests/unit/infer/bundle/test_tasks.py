@@ -57,7 +57,7 @@ def test_folds_are_the_networks_of_an_ensemble(tmp_path: Path) -> None:
         ("opening", "radius_mm = 3.0", {"radius_mm": 3.0}),
         ("merge", "segments = [1]\ninto = 2", {"segments": (1,), "into": 2}),
         ("mask_by", "segments = [1]\nby = 2", {"by": 2, "keep": "inside", "margin_mm": 0.0, "whole": False}),
-        ("lesions", "segments = [1]\ninto = [3]", {"into": (3,)}),
+        ("lesions", "segments = [1]\ninto = [3]", {"into": (3,), "certainty": False}),
     ],
 )
 def test_every_step_is_read_with_its_defaults(

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.ndimage import gaussian_filter1d
 
 from dicomnode.domain.model import TileSpec
 from dicomnode.infer.network.blend import predict
@@ -212,3 +213,24 @@ def test_neighbouring_slices_come_input_by_input_and_are_repeated_at_the_edges(n
         assert tile.shape == (len(expected), 1, 4, 4)
         assert (tile[:, 0, :3] == np.array(expected).reshape(-1, 1, 1)).all()
         assert (tile[:, 0, 3:] == 0).all()
+
+
+def test_in_the_manner_of_nnunet_a_tile_is_filled_up_on_both_sides_and_weighs_most_behind_its_middle() -> None:
+    seen: list[Floats] = []
+
+    def look(tiles: Floats) -> Floats:
+        seen.append(tiles.copy())
+        return tiles
+
+    volume = np.arange(1, 25, dtype=np.float32).reshape(1, 4, 6)
+    spec = TileSpec(shape=(4, 4, 9), overlap=0.5, batch=1, manner="nnunet")
+    found = blended(volume, spec, look, 1)
+    # Of 3 missing slices 1 lies in front, of 3 columns 1.
+    np.testing.assert_array_equal(seen[0][0, 0, 1, :, 1:7], volume[0])
+    assert seen[0].sum() == volume.sum()
+    np.testing.assert_array_equal(found[0], volume)
+    # compute_gaussian: a unit at voxel 16 // 2, smoothed by a sixteenth of twice that.
+    unit = np.zeros(16)
+    unit[8] = 1
+    expected = gaussian_filter1d(unit, 2.0, mode="constant")
+    np.testing.assert_allclose(bell(16, "nnunet"), expected / expected.max(), rtol=1e-5)

@@ -73,6 +73,7 @@ RECIPES: dict[str, tuple[Step, ...]] = {
         FLOAT,
         step("minmax"),
     ),
+    "nonzero": (LOW, step("nonzero")),
     "reorient": (
         FLOAT,
         step("reorient", orientation="sagittal"),
@@ -85,11 +86,13 @@ RECIPES: dict[str, tuple[Step, ...]] = {
         FLOAT,
         step("resize", shape=(0, 500, 500)),
     ),
+    "respace": (FLOAT, step("respace", spacing_mm=(1.0, 0.71, 0.71), apart_above=None, interpolation="bspline")),
     "scale": (
         FLOAT,
         step("scale", range=(-1000.0, 400.0)),
     ),
     "set_outside": (LOW, step("set_outside", over="foreground", value=-1.0)),
+    "transpose": (FLOAT, step("transpose", axes=(2, 0, 1))),
     "window": (
         FLOAT,
         step("window", centre=40.0, width=400.0),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dicomnode.infer.prepare.steps import GRIDS, VALUES
+from dicomnode.infer.prepare.steps import GRIDS, JOINT, VALUES
 from tests.unit.infer.prepare.memory import RECIPES
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -20,7 +20,7 @@ GIVEN_BACK = {"MALLOC_MMAP_THRESHOLD_": str(1 << 20)}
 
 
 def test_every_step_is_measured() -> None:
-    assert set(RECIPES) == {*GRIDS, *VALUES}
+    assert set(RECIPES) == {*GRIDS, *VALUES, *JOINT}
     assert all(recipe[-1].name == name for name, recipe in RECIPES.items())
 
 

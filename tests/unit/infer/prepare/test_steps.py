@@ -12,7 +12,7 @@ from dicomnode.domain.errors import ConfigError
 from dicomnode.domain.model import ModelSpec
 from dicomnode.infer.bundle.before import AnyPrepare, InterpolatedTable, OntoTable, PrepareTable
 from dicomnode.infer.prepare.pipeline import WAY
-from dicomnode.infer.prepare.steps import GRIDS, MASKS, VALUES
+from dicomnode.infer.prepare.steps import GRIDS, JOINT, MASKS, VALUES
 
 TABLES: dict[str, type[PrepareTable]] = {
     get_args(table.model_fields["step"].annotation)[0]: table for table in get_args(get_args(AnyPrepare)[0])
@@ -20,10 +20,12 @@ TABLES: dict[str, type[PrepareTable]] = {
 
 
 def test_every_step_of_the_schema_is_done_and_the_other_way_round() -> None:
-    assert set(TABLES) == {*GRIDS, *VALUES}
-    assert {name for name, table in TABLES.items() if issubclass(table, OntoTable)} == {*GRIDS}
+    assert set(TABLES) == {*GRIDS, *VALUES, *JOINT}
+    # These two neither leave the image nor ask what lies beyond it.
+    within = {"respace", "transpose"}
+    assert {name for name, table in TABLES.items() if issubclass(table, OntoTable)} == {*GRIDS} - within
     assert {name for name in VALUES if "outside" in TABLES[name].model_fields} >= {"body_mask", "lungs"} > set()
-    assert set(MASKS) == {"body", "lungs"}
+    assert set(MASKS) == {"body", "lungs", "nonzero"}
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -31,7 +33,7 @@ def test_settings_and_their_defaults_are_the_functions_own(name: str) -> None:
     fields = {key: field for key, field in TABLES[name].model_fields.items() if key not in ("step", "inputs")}
     if name in GRIDS:
         fields = {key: field for key, field in fields.items() if key not in WAY}
-    keywords = dict(list(inspect.signature({**GRIDS, **VALUES}[name]).parameters.items())[1:])
+    keywords = dict(list(inspect.signature({**GRIDS, **VALUES, **JOINT}[name]).parameters.items())[1:])
     assert set(fields) == set(keywords)
     for key, field in fields.items():
         assert field.is_required() == (keywords[key].default is inspect.Parameter.empty), key

@@ -13,6 +13,7 @@ import pytest
 from highdicom import Volume
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
+from radiomics import getImageTypes
 from scipy import ndimage
 
 from dicomnode.domain.finding import Segmentation
@@ -149,6 +150,10 @@ def test_an_image_of_decimals_has_the_values_of_the_whole_image(scene: Scene) ->
     array, mask = scene[0].astype(np.float32) * np.float32(0.37), scene[1]
     image_types: dict[str, dict[str, Any]] = {"Original": {}, "Wavelet": {}, "Logarithm": {}}
     assert ours((array, mask), image_types, {"binWidth": 9.5}) == theirs((array, mask), image_types, {"binWidth": 9.5})
+
+
+def test_no_image_type_of_pyradiomics_lacks_a_baseline_but_those_whose_packages_are_not_installed() -> None:
+    assert {*getImageTypes()} - {*EVERY_TYPE} == {"LBP2D", "LBP3D"}
 
 
 def test_every_image_type_has_its_baseline(phantom: tuple[Volume, Segmentation]) -> None:

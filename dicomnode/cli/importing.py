@@ -1,0 +1,64 @@
+"""Verbs that make bundles of other people's models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dicomnode import config
+from dicomnode.cli.console import out, verbs
+from dicomnode.domain.errors import ConfigError, Fault
+
+app = verbs("Make a bundle of a model that somebody else has trained; runs no code of theirs.")
+
+SourceArgument = Annotated[Path, typer.Argument(help="The folder or file to import.")]
+NameOption = Annotated[str, typer.Option(help="What the bundle shall be called: a-z, 0-9 and hyphens.")]
+FolderOption = Annotated[Path | None, typer.Option(help="Folder of bundles.")]
+CodesOption = Annotated[Path | None, typer.Option(help="Table of codes for labels that are not known.")]
+LicenceOption = Annotated[str, typer.Option(help="Licence of the weights, for the card.")]
+
+
+@app.callback()
+def importing() -> None:
+    """Make a bundle of a model that somebody else has trained; runs no code of theirs."""
+
+
+@contextmanager
+def needing_torch() -> Iterator[None]:
+    """Says how to get PyTorch, which the node itself does not need."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name not in ("torch", "onnx"):
+            raise
+        remedy = 'is not installed, and importing needs it: pip install "dicomnode-ai[train]"'
+        raise ConfigError([Fault(key="models import", value=error.name, remedy=remedy)]) from error
+
+
+@app.command("nnunet")
+def import_nnunet(
+    source: SourceArgument,
+    name: NameOption,
+    codes: CodesOption = None,
+    folder: FolderOption = None,
+    configuration: Annotated[str, typer.Option(help="2d, 3d_fullres …, where several were trained.")] = "",
+    folds: Annotated[str, typer.Option(help="Folds with commas between; all when left out.")] = "",
+    checkpoint: Annotated[str, typer.Option(help="File of weights in every fold.")] = "checkpoint_final.pth",
+    orientation: Annotated[str, typer.Option(help="How training images lay, such as HPL, or source.")] = "",
+    modality: Annotated[list[str] | None, typer.Option(help="DICOM Modality of every channel, in order.")] = None,
+    licence: LicenceOption = "",
+    mirror: Annotated[bool, typer.Option(help="Average over mirrored tiles: up to eight times as slow.")] = True,
+) -> None:
+    """Import an nnU-Net v2 result folder."""
+    with needing_torch():
+        from dicomnode.train.importing.nnunet import Options, import_nnunet
+    options = Options(
+        name=name, models=folder or config.shipped("models"), codes=codes, configuration=configuration,
+        folds=[one.strip() for one in folds.split(",") if one.strip()], checkpoint=checkpoint,
+        orientation=orientation, modalities=modality or (), licence=licence, mirror=mirror,
+    )  # fmt: skip
+    import_nnunet(source, options, lambda line: out.print(line, markup=False, highlight=False, soft_wrap=True))

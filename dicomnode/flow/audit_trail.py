@@ -1,0 +1,112 @@
+"""The audit trail of these settings: opened, told of this process, and sent to its collector."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from threading import Event, Thread
+
+from dicomnode.audit.event import Action, Outcome, Participant, Source
+from dicomnode.audit.file import Trail
+from dicomnode.audit.message import Studied, accessed, application, study_deleted, this_person, this_process
+from dicomnode.audit.syslog import Collector, Forwarder
+from dicomnode.config import Settings
+from dicomnode.config.audit import collector_tls, folder_of
+from dicomnode.domain.clock import utc_now
+from dicomnode.domain.errors import OutOfResources
+from dicomnode.flow.operate import find
+from dicomnode.store.database import Database
+from dicomnode.store.identities import Identities
+
+
+def open_trail(settings: Settings) -> Trail | None:
+    """The trail; None where none is kept. Nothing is made or read before something is recorded."""
+    table = settings.audit
+    if not table.enabled:
+        return None
+    source = Source(id=table.source or settings.node.aet, site=table.site)
+    return Trail(
+        folder_of(settings), source, utc_now,
+        limit_bytes=table.file_mib << 20, sync=table.sync, required=table.required,
+    )  # fmt: skip
+
+
+def this_node(settings: Settings) -> Participant:
+    """This process under every AE title that the node answers to."""
+    return this_process(settings.node.called_aets)
+
+
+@contextmanager
+def recorded(settings: Settings, role: str) -> Iterator[None]:
+    """Tell the trail when this process begins and ends its work, also by an exception; not when it is killed."""
+    trail = open_trail(settings)
+    if trail is None:
+        yield
+        return
+    process = replace(this_node(settings), name=f"dicomnode {role}")
+    # Without a trail that is required the process takes nothing on; that it runs shows an operator why.
+    with suppress(OutOfResources):
+        trail.record(application(process, started=True))
+    outcome = Outcome.SERIOUS
+    try:
+        yield
+        outcome = Outcome.SUCCESS
+    finally:
+        with suppress(OutOfResources):
+            trail.record(replace(application(process, started=False), outcome=outcome))
+
+
+@contextmanager
+def forwarding(settings: Settings) -> Iterator[None]:
+    """Send the trail to its collector meanwhile, if one is named; what comes later goes at the next start."""
+    table = settings.audit
+    if not (table.enabled and table.syslog_host):
+        yield
+        return
+    collector = Collector(host=table.syslog_host, port=table.syslog_port, tls=collector_tls(settings))
+    stop = Event()
+    forwarder = Forwarder(folder_of(settings), collector.connect)
+    thread = Thread(target=forwarder.run, args=(stop,), name="audit-syslog", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def tell_act(db: Database, settings: Settings, study: str, what: str) -> None:
+    """Record that whoever runs this command is about to do something to the study whose UID begins so.
+
+    Raises
+    ------
+    DicomNodeError
+        There is no such study, or it cannot be recorded and has to be (`OutOfResources`).
+    """
+    trail = open_trail(settings)
+    if trail is not None:
+        # To those who have the results, taking them back is a deletion.
+        action = Action.DELETE if what.startswith("retract") else Action.UPDATE
+        trail.record(accessed(this_person(), _studied(db, find(db, study)), action, what))
+
+
+def tell_deleted(
+    db: Database, settings: Settings, study_instance_uid: str, why: str, *, by_person: bool = False
+) -> None:
+    """Record that files of a study were deleted; its rows are still there.
+
+    Never raises: on a full disk the deletion is what lets the trail be written again, which complains by itself.
+    """
+    trail = open_trail(settings)
+    if trail is not None:
+        who = this_person() if by_person else this_node(settings)
+        with suppress(OutOfResources):
+            trail.record(study_deleted(who, _studied(db, study_instance_uid), why))
+
+
+def _studied(db: Database, study_instance_uid: str) -> Studied:
+    patient_id, accession_number = Identities(db).of(study_instance_uid)
+    return Studied(
+        study_instance_uid=study_instance_uid, patient_id=patient_id, accession_number=accession_number
+    )  # fmt: skip

@@ -1,0 +1,46 @@
+"""Puts the audit trail around what the processes do, where one is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from dicomnode.config import Settings
+from dicomnode.domain.network import Peer, TurnedAway
+from dicomnode.flow.audit_trail import open_trail, this_node
+from dicomnode.flow.audited_archive import AuditedArchive
+from dicomnode.flow.audited_intake import AuditedIntake
+from dicomnode.flow.audited_send import audited
+from dicomnode.flow.audited_transfer import tell_interrupted
+from dicomnode.flow.intake import Intake
+from dicomnode.flow.outbox import Send
+from dicomnode.flow.priors_archive import Archive
+from dicomnode.store.database import Database
+
+
+def record_interrupted(db: Database, settings: Settings) -> None:
+    """Record what a crash left unrecorded; call before open associations are forgotten."""
+    trail = open_trail(settings)
+    if trail is not None:
+        tell_interrupted(db, trail, this_node(settings))
+
+
+def audited_intake(intake: Intake, settings: Settings) -> tuple[Intake | AuditedIntake, Callable[[TurnedAway], None]]:
+    """`intake`, recorded, and what to tell of callers that are not let in."""
+    trail = open_trail(settings)
+    if trail is None:
+        return intake, lambda _caller: None
+    told = settings.audit.associations or settings.audit.required
+    audited_one = AuditedIntake(intake, trail, this_node(settings), associations=told)
+    return audited_one, audited_one.turned_away
+
+
+def audited_send(send: Send, settings: Settings) -> Send:
+    """`send`, recorded."""
+    trail = open_trail(settings)
+    return send if trail is None else audited(send, trail, this_node(settings))
+
+
+def audited_archive(archive: Archive, peer: Peer, settings: Settings) -> Archive:
+    """`archive`, recorded."""
+    trail = open_trail(settings)
+    return archive if trail is None else AuditedArchive(archive, peer, trail, this_node(settings))

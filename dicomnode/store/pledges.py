@@ -1,0 +1,215 @@
+"""What peers have asked this node to commit to, what is known of it, and whether they have been told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from sqlite3 import Row
+
+from dicomnode.domain.clock import from_text, to_text
+from dicomnode.domain.commitment import Failure, Reference, Report, Request
+from dicomnode.store.database import Database
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pledge:
+    """One request of a peer.
+
+    Attributes
+    ----------
+    called_aet
+        The title of this node that it called.
+    state
+        `waiting` for archives, `ready` to be reported, `reported` or `failed`.
+    failures
+        Reports that did not arrive, in a row.
+    """
+
+    pledge_id: int
+    peer: str
+    called_aet: str
+    transaction_uid: str
+    state: str
+    asked_at: datetime
+    answer_by: datetime
+    failures: int
+
+
+class Pledges:
+    """Requests of peers. Methods that write expect to be called inside `Database.transaction`."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def find(self, peer: str, transaction_uid: str) -> Pledge | None:
+        """The request of a peer under this transaction UID."""
+        row = self._db.row("SELECT * FROM pledge WHERE peer = ? AND transaction_uid = ?", peer, transaction_uid)
+        return None if row is None else _pledge(row)
+
+    def of(self, pledge_id: int) -> Pledge:
+        """One request."""
+        row = self._db.row("SELECT * FROM pledge WHERE pledge_id = ?", pledge_id)
+        assert row is not None
+        return _pledge(row)
+
+    def open_count(self, peer: str) -> int:
+        """How many requests of a peer have not been answered."""
+        row = self._db.row(
+            "SELECT COUNT(*) FROM pledge WHERE peer = ? AND state IN ('waiting', 'ready')", peer
+        )  # fmt: skip
+        return int(row[0]) if row else 0
+
+    def add(self, peer: str, called_aet: str, request: Request, answer_by: datetime, report_at: datetime) -> int:
+        """Write down a request, with what our own books say against it.
+
+        What was never sent here cannot be asked for at an archive, since a request names neither study nor series; what
+        came under one UID with different pixels, or in several studies, is not to be deleted anywhere.
+        """
+        pledge_id = self._db.insert(
+            "INSERT INTO pledge (peer, called_aet, transaction_uid, asked_at, answer_by, next_at)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            peer, called_aet, request.transaction_uid, self._db.now(), to_text(answer_by), to_text(report_at),
+        )  # fmt: skip
+        for position, reference in enumerate(dict.fromkeys(request.references)):
+            study, series, verdict = self._ours(reference)
+            self._db.execute(
+                "INSERT INTO pledge_object VALUES (?, ?, ?, ?, ?, ?, ?)",
+                pledge_id, position, reference.sop_class_uid, reference.sop_instance_uid, study, series, verdict,
+            )  # fmt: skip
+        return pledge_id
+
+    def references(self, pledge_id: int) -> frozenset[Reference]:
+        """What a request is about."""
+        return frozenset(reference for reference, _ in self._objects(pledge_id))
+
+    def report(self, pledge: Pledge) -> Report:
+        """The answer; what nothing is known of counts as failed."""
+        objects = self._objects(pledge.pledge_id)
+        return Report(
+            transaction_uid=pledge.transaction_uid,
+            kept=tuple(reference for reference, verdict in objects if verdict == 0),
+            failed={
+                reference: int(Failure.PROCESSING) if verdict is None else verdict
+                for reference, verdict in objects
+                if verdict != 0
+            },
+        )
+
+    def waiting(self, peer: str) -> list[int]:
+        """Requests of a peer that are not decided."""
+        rows = self._db.rows("SELECT pledge_id FROM pledge WHERE peer = ? AND state = 'waiting'", peer)
+        return [row["pledge_id"] for row in rows]
+
+    def decide(self, pledge_id: int) -> bool:
+        """Take over what archives have said, and make the request ready once nothing is open; whether it is.
+
+        One archive that keeps an object is enough. When time is up, what none keeps fails for the reason that an
+        archive gave, or because none has answered.
+        """
+        self._db.execute(
+            "UPDATE pledge_object SET verdict = 0 WHERE pledge_id = ? AND verdict IS NULL AND EXISTS"  # noqa: S608 - ours
+            f" (SELECT 1 FROM {_SAID} AND commitment_object.verdict = 0)",
+            pledge_id,
+        )  # fmt: skip
+        pledge = self.of(pledge_id)
+        if self._db.clock() >= pledge.answer_by:
+            self._db.execute(
+                "UPDATE pledge_object SET verdict ="  # noqa: S608 - ours
+                f" COALESCE((SELECT MAX(commitment_object.verdict) FROM {_SAID}), ?)"
+                " WHERE pledge_id = ? AND verdict IS NULL",
+                int(Failure.PROCESSING), pledge_id,
+            )  # fmt: skip
+        return bool(
+            self._db.execute(
+                "UPDATE pledge SET state = 'ready' WHERE pledge_id = ? AND state = 'waiting'"
+                " AND NOT EXISTS (SELECT 1 FROM pledge_object WHERE pledge_id = pledge.pledge_id AND verdict IS NULL)",
+                pledge_id,
+            )
+        )  # fmt: skip
+
+    # ---- telling the peer
+
+    def due(self, peer: str) -> Pledge | None:
+        """What to report to a peer now."""
+        row = self._db.row(
+            "SELECT * FROM pledge WHERE peer = ? AND state = 'ready' AND next_at <= ? ORDER BY pledge_id LIMIT 1",
+            peer, self._db.now(),
+        )  # fmt: skip
+        return None if row is None else _pledge(row)
+
+    def hold(self, pledge_id: int, until: datetime) -> None:
+        """Let nobody else report this until then."""
+        self._db.execute("UPDATE pledge SET next_at = ? WHERE pledge_id = ?", to_text(until), pledge_id)
+
+    def again(self, pledge_id: int) -> None:
+        """Report once more what was reported, since the peer asks again."""
+        self._db.execute(
+            "UPDATE pledge SET state = 'ready', failures = 0 WHERE pledge_id = ? AND state IN ('reported', 'failed')",
+            pledge_id,
+        )
+
+    def put_off(self, pledge_id: int, reason: str, until: datetime) -> None:
+        """The report has not arrived: try again later."""
+        self._db.execute(
+            "UPDATE pledge SET failures = failures + 1, reason = ?, next_at = ? WHERE pledge_id = ?",
+            reason, to_text(until), pledge_id,
+        )  # fmt: skip
+
+    def close(self, pledge_id: int, state: str, reason: str) -> None:
+        """The peer has been told, or never will be."""
+        self._db.execute("UPDATE pledge SET state = ?, reason = ? WHERE pledge_id = ?", state, reason, pledge_id)
+
+    def forget(self, before: datetime) -> None:
+        """Forget answered requests that were made before; the same transaction would then be another request."""
+        self._db.execute("DELETE FROM pledge WHERE state IN ('reported', 'failed') AND asked_at < ?", to_text(before))
+
+    def _ours(self, reference: Reference) -> tuple[str, str, int | None]:
+        """Study, series and what speaks against an object, of the books; empty where it never came."""
+        rows = self._db.rows(
+            "SELECT study_instance_uid, series_instance_uid, sop_class_uid, standing FROM instance"
+            " WHERE sop_instance_uid = ?",
+            reference.sop_instance_uid,
+        )
+        if not rows:
+            return "", "", int(Failure.NO_SUCH_INSTANCE)
+        current = next((row for row in rows if row["standing"] == "current"), rows[0])
+        verdict = None
+        if current["sop_class_uid"] != reference.sop_class_uid:
+            verdict = int(Failure.CONFLICT)
+        elif (
+            any(row["standing"] in ("undecided", "conflicting") for row in rows)
+            or len({row["study_instance_uid"] for row in rows}) > 1
+        ):
+            verdict = int(Failure.PROCESSING)
+        return current["study_instance_uid"], current["series_instance_uid"], verdict
+
+    def _objects(self, pledge_id: int) -> list[tuple[Reference, int | None]]:
+        rows = self._db.rows("SELECT * FROM pledge_object WHERE pledge_id = ? ORDER BY position", pledge_id)
+        return [
+            (
+                Reference(sop_class_uid=row["sop_class_uid"], sop_instance_uid=row["sop_instance_uid"]),
+                row["verdict"],
+            )
+            for row in rows
+        ]
+
+
+#: What archives have said of the object of a pledge.
+_SAID = (
+    "commitment_object JOIN commitment USING (commitment_id) WHERE commitment.pledge_id = pledge_object.pledge_id"
+    " AND commitment_object.sop_class_uid = pledge_object.sop_class_uid"
+    " AND commitment_object.sop_instance_uid = pledge_object.sop_instance_uid"
+)
+
+
+def _pledge(row: Row) -> Pledge:
+    return Pledge(
+        pledge_id=row["pledge_id"],
+        peer=row["peer"],
+        called_aet=row["called_aet"],
+        transaction_uid=row["transaction_uid"],
+        state=row["state"],
+        asked_at=from_text(row["asked_at"]),
+        answer_by=from_text(row["answer_by"]),
+        failures=row["failures"],
+    )

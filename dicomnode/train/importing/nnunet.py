@@ -1,0 +1,238 @@
+"""Imports an nnU-Net v2 result folder as a bundle, and holds the two against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from dicomnode.domain.model import ModelSpec
+from dicomnode.infer.bundle.load import load_bundle
+from dicomnode.infer.network.session import Sessions
+from dicomnode.train.importing import nnunet_bundle as bundle
+from dicomnode.train.importing.codes import codes_of, read_codes
+from dicomnode.train.importing.compare import Difference, compare, phantom, run_through
+from dicomnode.train.importing.export import export
+from dicomnode.train.importing.faults import refuse
+from dicomnode.train.importing.nnunet_card import Import, card
+from dicomnode.train.importing.nnunet_folder import FINAL, ResultFolder, find
+from dicomnode.train.importing.nnunet_labels import Labels, channels_of, labels_of
+from dicomnode.train.importing.nnunet_network import UNet, build, load
+from dicomnode.train.importing.nnunet_plans import Plan, plan_of
+from dicomnode.train.importing.nnunet_weights import Checkpoint, read_checkpoint
+from dicomnode.train.importing.written import new_bundle, sha256_of, write_model_toml
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the folder does not tell, or tells of several.
+
+    Attributes
+    ----------
+    codes
+        A table of codes (`codes.read_codes`).
+    orientation
+        Directions of growing slice, row and column in the training images (`reorient`), or `source` for those of the
+        series; empty: as nnU-Net's reader of these plans had them.
+    modalities
+        DICOM Modality of every channel, in order; guessed where empty.
+    mirror
+        Whether tiles are mirrored along the axes that training allowed, which takes up to eight times as long.
+    """
+
+    name: str
+    models: Path
+    codes: Path | None = None
+    configuration: str = ""
+    folds: Sequence[str] = ()
+    checkpoint: str = FINAL
+    orientation: str = ""
+    modalities: Sequence[str] = ()
+    licence: str = ""
+    mirror: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Source:
+    """A folder that has been read."""
+
+    folder: ResultFolder
+    plan: Plan
+    labels: Labels
+    checkpoints: Mapping[str, Checkpoint]
+    networks: Mapping[str, UNet]
+    channels: tuple[str, ...]
+
+
+def import_nnunet(source: Path, options: Options, say: Callable[[str], None]) -> Path:
+    """Make the bundle `options.models/options.name` of a result folder; nothing stays of one that fails.
+
+    No code of the source is run: networks are built here from its plans, checkpoints are read without unpickling.
+
+    Parameters
+    ----------
+    say
+        Told what has been found, line by line.
+
+    Raises
+    ------
+    ConfigError
+        If the source is not what it should be, holds what a bundle cannot say, or a label has no code.
+    ModelError
+        If the bundle answers otherwise than its source.
+    """
+    read = _read(source, options)
+    own = read_codes(options.codes) if options.codes is not None else {}
+    codes = codes_of(read.labels.names, own)
+    with new_bundle(options.models, options.name) as draft:
+        folds = []
+        for fold, network in read.networks.items():
+            onnx = "model.onnx" if len(read.networks) == 1 else f"fold_{fold}.onnx"
+            export(network, draft / onnx, len(read.channels), read.plan.patch)
+            folds.append({"onnx": onnx, "sha256": sha256_of(draft / onnx)})
+        tables = _tables(read, options, folds, bundle.segment_tables(read.labels, codes))
+        write_model_toml(
+            draft, tables, "Imported from nnU-Net v2; CARD.md tells what is known of the model and what is missing."
+        )
+        spec = load_bundle(draft)
+        differences = _compared(read, spec, say)
+        (draft / "CARD.md").write_text(card(_import(read, options, differences)), encoding="utf-8")
+    target = options.models / options.name
+    say(f"{target} is a bundle now; its card names what is missing before anybody may rely on it")
+    return target
+
+
+def _read(source: Path, options: Options) -> _Source:
+    folder = find(source, options.configuration, options.folds, options.checkpoint)
+    checkpoints = {fold: read_checkpoint(path) for fold, path in folder.checkpoints.items()}
+    first = next(iter(checkpoints.values()))
+    configuration = first.configuration or folder.configuration
+    if folder.configuration and configuration != folder.configuration:
+        refuse(str(folder.path), configuration, f"its checkpoints were trained for that, not {folder.configuration}")
+    if not configuration:
+        refuse("--configuration", "", "neither folder nor checkpoint says which configuration was trained; name it")
+    plan, labels = plan_of(folder.plans, configuration), labels_of(folder.dataset)
+    channels = channels_of(folder.dataset)
+    if len(channels) != len(plan.schemes) or len(plan.masked) != len(plan.schemes):
+        counts = f"{len(channels)} channels in dataset.json, {len(plan.schemes)} in plans.json"
+        refuse(str(folder.path), counts, "needed as many; the files are not of one training")
+    if options.modalities and len(options.modalities) != len(channels):
+        refuse("--modality", [*options.modalities], f"needed one for each of {', '.join(channels)}, in this order")
+    networks = {}
+    for fold, checkpoint in checkpoints.items():
+        where = f"fold_{fold}/{options.checkpoint}"
+        if checkpoint.mirror != first.mirror or checkpoint.configuration != first.configuration:
+            refuse(
+                where,
+                checkpoint.configuration,
+                "trained otherwise than the first fold; name those that belong together",
+            )
+        networks[fold] = load(build(*plan.architecture, len(channels), labels.heads), checkpoint.weights, where)
+    return _Source(
+        folder=folder, plan=plan, labels=labels, checkpoints=checkpoints, networks=networks, channels=channels
+    )
+
+
+def _tables(
+    read: _Source, options: Options, folds: Sequence[Mapping[str, str]], segments: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    plan = read.plan
+    names = bundle.input_names(read.channels)
+    network = folds[0] if len(folds) == 1 else {"fold": folds}
+    tables: dict[str, Any] = {
+        "model": {
+            "name": options.name,
+            "version": "1.0.0",
+            "title": f"{plan.dataset_name or options.name} ({plan.configuration})"[-64:],
+            "status": "research",
+            "task": "segment",
+            "manufacturer": "imported from nnU-Net v2",
+            "licence": options.licence or "not stated",
+            **network,
+        },
+        "input": {
+            name: {"Modality": modality} for name, modality in zip(names, _modalities(read, options), strict=True)
+        },
+        "prepare": bundle.prepare_steps(plan, names, _orientation(plan, options)),
+        "tile": bundle.tile_table(plan, _mirror(read, options)),
+        "output": bundle.output_table(plan, read.labels),
+        "post": bundle.post_steps(read.labels),
+        "segment": segments,
+    }
+    return {name: table for name, table in tables.items() if table}
+
+
+def _compared(read: _Source, spec: ModelSpec, say: Callable[[str], None]) -> list[Difference]:
+    """Fold by fold, then the whole way on a phantom."""
+    sessions = Sessions(device="cpu")
+    differences = []
+    for (fold, network), weights in zip(read.networks.items(), spec.weights, strict=True):
+        differences.append(compare(_answering(network, len(read.plan.patch)), spec, weights, sessions))
+        say(f"fold {fold}: PyTorch and onnxruntime on the same input: {differences[-1]}")
+    hounsfield = "CTNormalization" in read.plan.schemes
+    found = run_through(spec, sessions, phantom(*_scene(read.plan), hounsfield=hounsfield))
+    say(f"the whole bundle ran on a phantom and found there: {', '.join(found) or 'nothing'}")
+    return differences
+
+
+def _answering(network: UNet, dimensions: int) -> Callable[[Floats], Floats]:
+    def answer(tiles: Floats) -> Floats:
+        with torch.inference_mode():
+            image = torch.from_numpy(tiles[:, :, 0] if dimensions == 2 else tiles)
+            found: Floats = network(image).numpy()
+        return found[:, :, None] if dimensions == 2 else found
+
+    return answer
+
+
+def _scene(plan: Plan) -> tuple[tuple[int, int, int], tuple[float, float, float]]:
+    """Shape and spacing of a phantom that one tile covers, in the order of axes of a series."""
+    patch = (2, *plan.patch) if len(plan.patch) == 2 else plan.patch
+    spacing = (plan.spacing_mm[0], *plan.spacing_mm) if len(plan.patch) == 2 else plan.spacing_mm
+    place = [plan.transpose.index(axis) for axis in range(3)]
+    slices, rows, columns = (patch[axis] for axis in place)
+    slice_mm, row_mm, column_mm = (spacing[axis] for axis in place)
+    return (slices, rows, columns), (slice_mm, row_mm, column_mm)
+
+
+def _import(read: _Source, options: Options, differences: Sequence[Difference]) -> Import:
+    cases = read.folder.dataset.get("numTraining")
+    return Import(
+        name=options.name,
+        plan=read.plan,
+        labels=read.labels,
+        trainer=next(iter(read.checkpoints.values())).trainer or read.folder.trainer,
+        folds=[*read.networks],
+        epochs=[one.epoch for one in read.checkpoints.values()],
+        mirror=_mirror(read, options),
+        orientation=_orientation(read.plan, options),
+        modalities=_modalities(read, options),
+        licence=options.licence,
+        cases=cases if isinstance(cases, int) else None,
+        parameters=sum(one.numel() for one in next(iter(read.networks.values())).parameters()),
+        differences=differences,
+    )
+
+
+def _mirror(read: _Source, options: Options) -> tuple[int, ...]:
+    return next(iter(read.checkpoints.values())).mirror if options.mirror else ()
+
+
+def _modalities(read: _Source, options: Options) -> Sequence[str]:
+    guessed = [bundle.modality_of(*pair) for pair in zip(read.channels, read.plan.schemes, strict=True)]
+    return options.modalities or guessed
+
+
+def _orientation(plan: Plan, options: Options) -> str:
+    if options.orientation:
+        return "" if options.orientation == "source" else options.orientation
+    # TotalSegmentator turns images itself before it hands them to nnU-Net, whatever reads them then.
+    turned = plan.reader == bundle.REORIENTING_READER or "totalsegmentator" in plan.dataset_name.lower()
+    return bundle.RAS if turned else ""

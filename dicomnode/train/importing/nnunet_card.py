@@ -1,0 +1,100 @@
+"""The card of a model imported from nnU-Net: what its folder tells, and what nobody can know from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dicomnode.train.importing.compare import Difference
+from dicomnode.train.importing.nnunet_labels import Labels
+from dicomnode.train.importing.nnunet_plans import Plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Import:
+    """What an import has found out.
+
+    Attributes
+    ----------
+    cases
+        How many the data set had, as it says; None where it does not.
+    differences
+        Between PyTorch and onnxruntime, fold by fold.
+    """
+
+    name: str
+    plan: Plan
+    labels: Labels
+    trainer: str
+    folds: Sequence[str]
+    epochs: Sequence[int | None]
+    mirror: Sequence[int]
+    orientation: str
+    modalities: Sequence[str]
+    licence: str
+    cases: int | None
+    parameters: int
+    differences: Sequence[Difference]
+
+
+def card(made: Import) -> str:
+    """CARD.md with the headings of the CLAIM checklist (Radiology: AI 2024) that apply to a model."""
+    plan, labels = made.plan, made.labels
+    epochs = ", ".join("unknown" if epoch is None else str(epoch) for epoch in made.epochs)
+    differences = "".join(f"- fold {fold}: {one}\n" for fold, one in zip(made.folds, made.differences, strict=True))
+    turned = (
+        f"Images are turned to {made.orientation} (growing slice, row, column) first, as the network was trained."
+        if made.orientation
+        else "Images are taken in the order of axes in which they were acquired, slices along their normal. If\n"
+        "training images lay otherwise (converters to NIfTI often flip rows), results are worse or mirrored: compare\n"
+        "with cases that you know, and import again with `--orientation`."
+    )
+    regions = (
+        "\nIts channels are regions that overlap. In the mask a voxel bears the last of them that passes 0.5, so that\n"
+        "a region shows without those behind it, as in nnU-Net's own label map, where their numbers are\n"
+        f"{', '.join(map(str, labels.painted))}.\n"
+        if labels.regions
+        else ""
+    )
+    mirror = f"mirrored along axes {', '.join(map(str, made.mirror))}" if made.mirror else "not mirrored"
+    licence = made.licence or "MISSING: whoever trained it has to say; `--licence` records it."
+    return f"""# {made.name} 1.0.0: imported from nnU-Net v2
+
+Imported by `dicomnode models import nnunet`. What stands as MISSING here is not in the folder of the source; whoever
+wants to rely on the model has to fill it in.
+
+## Intended use
+MISSING: purpose, patients, users. **Not a medical device; not for clinical use** until somebody has accepted it on
+local cases.
+
+## Labels
+{", ".join(labels.names)}
+{regions}
+## Data
+Data set {plan.dataset_name or "of unknown name"}, training cases: {made.cases or "unknown"}, input:
+{", ".join(made.modalities)}.
+MISSING: sources, scanners, dates, inclusion and exclusion, demographics, reference standard and who drew it, how data
+were divided.
+
+## Model
+nnU-Net v2, configuration {plan.configuration}, {plan.architecture[0]}, {made.parameters} parameters, trainer
+{made.trainer or "unknown"}, folds {", ".join(made.folds)}, whose logits are averaged. Tiles of
+{" × ".join(map(str, plan.patch))} voxels at {" × ".join(f"{one:.4g}" for one in plan.spacing_mm)} mm, half a tile
+apart, weighted by a Gaussian, {mirror}.
+{turned}
+Normalisation: {", ".join(plan.schemes)}. Steps and their order are nnU-Net's; model.toml states them.
+
+## Training
+Epochs by fold: {epochs}. MISSING: hardware, seed, augmentation beyond the trainer's.
+
+## Performance
+MISSING: no figure of its accuracy came with the folder; measure it on cases with a reference.
+PyTorch and onnxruntime on the same tile of noise:
+{differences}
+## Limits
+MISSING: where it fails; for which scanners, protocols and patients it was validated. `[valid]` and `[plausible]` in
+model.toml are empty: nothing keeps it from images unlike those it was trained on.
+
+## Licence
+{licence}
+"""

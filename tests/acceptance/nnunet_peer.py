@@ -1,0 +1,100 @@
+"""Run by an interpreter that has nnunetv2: trains tiny networks for seconds and predicts with them.
+
+The one argument is a JSON file: `do` is `train` or `predict`, the rest stands at the functions.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import sys
+import time
+from multiprocessing.pool import ThreadPool
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+#: Features of the network, few enough for seconds.
+FEATURES = [8, 16, 32]
+
+
+def train(task: dict[str, Any]) -> None:
+    """Plan, preprocess and train `configurations` of the data set `dataset` below `folder`, each in every fold.
+
+    `changes` says by configuration what to change in the plan; `iterations` how long to train.
+    """
+    # Processes for cases of a second take longer to start than everything else does.
+    multiprocessing.get_context = lambda method=None: SimpleNamespace(Pool=ThreadPool)  # type: ignore[assignment]
+    import torch
+    from nnunetv2.experiment_planning.plan_and_preprocess_api import extract_fingerprints, plan_experiments, preprocess
+    from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+
+    number, configurations = task["number"], task["configurations"]
+    os.environ["nnUNet_n_proc_DA"] = "1"
+    extract_fingerprints([number], num_processes=1, check_dataset_integrity=False)
+    plan_experiments([number])
+    prepared = Path(os.environ["nnUNet_preprocessed"]) / task["dataset"]
+    path = prepared / "nnUNetPlans.json"
+    plans = json.loads(path.read_text())
+    for name in configurations:
+        table = plans["configurations"][name]
+        dimensions = len(table["patch_size"])
+        kernel = [[3] * dimensions] * len(FEATURES)
+        table["patch_size"] = task["patch"][-dimensions:]
+        table["batch_size"] = 2
+        own = table["architecture"]["arch_kwargs"]
+        own |= {
+            "n_stages": len(FEATURES),
+            "features_per_stage": FEATURES,
+            "kernel_sizes": kernel,
+            "strides": [[stage[axis] for axis in range(-dimensions, 0)] for stage in task["strides"]],
+            "n_conv_per_stage_decoder": [1] * (len(FEATURES) - 1),
+        }
+        own["n_conv_per_stage"] = [2] * len(FEATURES)
+        if task.get("residual"):
+            own["n_blocks_per_stage"] = own.pop("n_conv_per_stage")
+            table["architecture"]["network_class_name"] = (
+                "dynamic_network_architectures.architectures.unet.ResidualEncoderUNet"
+            )
+        table.update(task.get("changes", {}))
+    path.write_text(json.dumps(plans))
+    preprocess([number], configurations=configurations, num_processes=[1] * len(configurations))
+    dataset = json.loads((prepared / "dataset.json").read_text())
+    torch.set_num_threads(task.get("threads", 1))
+    os.environ["nnUNet_n_proc_DA"] = "0"
+    for name in configurations:
+        for fold in task["folds"]:
+            torch.manual_seed(fold)
+            given = {**plans, "continue_training": False}
+            trainer = nnUNetTrainer(given, name, fold, dataset, device=torch.device("cpu"))
+            trainer.num_epochs, trainer.num_iterations_per_epoch = 1, task["iterations"]
+            trainer.num_val_iterations_per_epoch = 1
+            trainer.enable_deep_supervision = True
+            trainer.run_training()
+
+
+def predict(task: dict[str, Any]) -> None:
+    """Predict `images` (one list of files for every case) with the model in `model` to `out`; prints the seconds."""
+    import torch
+    from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+
+    torch.set_num_threads(task.get("threads", 1))
+    predictor = nnUNetPredictor(
+        tile_step_size=0.5,
+        use_gaussian=True,
+        use_mirroring=True,
+        perform_everything_on_device=False,
+        device=torch.device("cpu"),
+        allow_tqdm=False,
+    )
+    predictor.initialize_from_trained_model_folder(task["model"], tuple(task["folds"]), "checkpoint_final.pth")
+    began = time.perf_counter()
+    predictor.predict_from_files_sequential(task["images"], task["out"], overwrite=True)
+    whole = time.perf_counter() - began
+    Path(task["seconds"]).write_text(json.dumps({"whole": whole}))
+
+
+if __name__ == "__main__":
+    asked = json.loads(Path(sys.argv[1]).read_text())
+    {"train": train, "predict": predict}[asked["do"]](asked)

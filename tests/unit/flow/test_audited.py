@@ -1,0 +1,320 @@
+"""What the loops tell the audit trail."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from collections.abc import Generator, Sequence
+from contextlib import closing, contextmanager
+from datetime import date
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from pydicom import Dataset
+from pydicom.filereader import read_dataset
+
+from dicomnode.audit.cursor import Cursor
+from dicomnode.audit.event import Source
+from dicomnode.audit.file import Trail
+from dicomnode.audit.message import this_process
+from dicomnode.config import parse
+from dicomnode.domain.errors import NoAssociation, OutOfResources, PeerUnreachable, Unsuitable
+from dicomnode.domain.network import Association, Peer, TurnedAway
+from dicomnode.domain.work import Delivery, Receipt
+from dicomnode.flow.audit_read import shown, verified
+from dicomnode.flow.audit_trail import recorded, tell_act, tell_deleted
+from dicomnode.flow.audited_archive import AuditedArchive
+from dicomnode.flow.audited_intake import AuditedIntake
+from dicomnode.flow.audited_send import audited
+from dicomnode.flow.audited_transfer import tell_interrupted
+from dicomnode.flow.intake import Intake
+from dicomnode.store.database import Database
+from dicomnode.store.files import Files
+from tests.conftest import Hands, MakeArrival
+
+HERE = this_process(["DICOMNODE"])
+PACS = Peer(name="PACS", aet="ORTHANC", host="10.0.0.5", port=104)
+CT, SEG, SR = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.88.33"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "store" / "audit"
+
+
+@pytest.fixture
+def trail(folder: Path, clock: Hands) -> Trail:
+    return Trail(folder, Source(id="N"), clock, sync=False)
+
+
+def told(folder: Path) -> list[ElementTree.Element]:
+    cursor, found = Cursor(folder), []
+    while (line := cursor.next()) is not None:
+        found.append(ElementTree.fromstring(line.message))
+    return found
+
+
+def kinds(folder: Path) -> list[str]:
+    found = [one.find("EventIdentification/EventID") for one in told(folder)]
+    return [one.get("csd-code", "") for one in found if one is not None]
+
+
+def counts(message: ElementTree.Element) -> dict[str, str]:
+    return {one.get("UID", ""): one.get("NumberOfInstances", "") for one in message.iter("SOPClass")}
+
+
+# ---- what comes
+
+
+@pytest.fixture
+def intake(db: Database, files: Files, trail: Trail) -> AuditedIntake:
+    return AuditedIntake(Intake(db, files, ()), trail, HERE)
+
+
+def test_an_association_is_one_message_for_each_study_however_many_objects_it_brought(
+    intake: AuditedIntake, make_arrival: MakeArrival, folder: Path
+) -> None:
+    arrivals = [
+        make_arrival(number, study=f"1.{study}", series=f"1.{study}.4") for study in (1, 2) for number in range(4)
+    ]
+    intake.opened(arrivals[0].association)
+    for arrival in arrivals:
+        intake.accept(arrival)
+    assert not folder.exists(), "nothing is written for each object"
+    intake.closed(arrivals[0].association)
+    assert kinds(folder) == ["110104", "110104"]
+    assert [list(counts(message).values()) for message in told(folder)] == [["4"], ["4"]]
+
+
+def test_what_is_refused_is_told_apart_from_what_is_taken(
+    db: Database, files: Files, trail: Trail, make_arrival: MakeArrival, folder: Path
+) -> None:
+    class Full(Intake):
+        def accept(self, arrival: Any) -> None:
+            if arrival.sop_instance_uid.endswith("2"):
+                raise OutOfResources("the disk is full")
+            super().accept(arrival)
+
+    it = AuditedIntake(Full(db, files, ()), trail, HERE)
+    arrivals = [make_arrival(number) for number in (1, 2)]
+    it.accept(arrivals[0])
+    with pytest.raises(OutOfResources):
+        it.accept(arrivals[1])
+    it.closed(arrivals[0].association)
+    outcomes = [one.find("EventIdentification") for one in told(folder)]
+    assert [one.get("EventOutcomeIndicator") for one in outcomes if one is not None] == ["0", "4"]
+    assert "refused with A700: the disk is full" in ElementTree.tostring(told(folder)[1], encoding="unicode")
+
+
+def test_an_association_that_lasts_for_days_is_told_of_meanwhile(
+    intake: AuditedIntake, make_arrival: MakeArrival, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dicomnode.flow.audited_intake._TELL_SECONDS", 0.0)
+    intake.accept(make_arrival(1))
+    assert kinds(folder) == ["110104"]
+
+
+def test_who_is_not_let_in_is_an_alert(intake: AuditedIntake, folder: Path) -> None:
+    intake.turned_away(TurnedAway(address="10.0.0.9", reason="certificate has expired", times=7))
+    intake.turned_away(TurnedAway(address="10.0.0.9", reason="no peer has this AE title", calling_aet="X"))
+    first, second = (ElementTree.tostring(one, encoding="unicode") for one in told(folder))
+    assert "110126" in first and "certificate has expired (7 times since the last message)" in first
+    assert "110132" in second and "AETITLES=X" in second
+
+
+def test_an_association_that_a_crash_has_ended_is_told_of_at_the_next_start(
+    db: Database, files: Files, trail: Trail, make_arrival: MakeArrival, folder: Path
+) -> None:
+    inner, arrival = Intake(db, files, ()), make_arrival(1, study="1.77")
+    inner.opened(arrival.association)
+    inner.accept(arrival)
+    tell_interrupted(db, trail, HERE)
+    (message,) = told(folder)
+    assert "1.77" in [one.get("ParticipantObjectID") for one in message.iter("ParticipantObjectIdentification")]
+    assert message.findtext("EventIdentification/EventOutcomeDescription", "").startswith("the node ended during")
+
+
+def test_an_association_is_not_taken_where_the_trail_is_required_and_cannot_be_written(
+    db: Database, files: Files, folder: Path, clock: Hands, make_arrival: MakeArrival
+) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.write_text("in the way")
+    required = Trail(folder, Source(id="N"), clock, sync=False, required=True)
+    it = AuditedIntake(Intake(db, files, ()), required, HERE, associations=True)
+    with pytest.raises(OutOfResources):
+        it.opened(make_arrival(1).association)
+    assert db.row("SELECT COUNT(*) FROM association")[0] == 0  # type: ignore[index]
+
+
+# ---- what goes
+
+
+def delivery(uid: str, sop_class_uid: str, path: Path) -> Delivery:
+    return Delivery(
+        delivery_id=1, job_id=1, study_instance_uid="1.2.3", destination="PACS", sop_class_uid=sop_class_uid,
+        sop_instance_uid=uid, transfer_syntax_uid="1.2.840.10008.1.2.1", path=path, attempts=1, lease="",
+    )  # fmt: skip
+
+
+@pytest.fixture
+def batch(tmp_path: Path) -> list[Delivery]:
+    ds = Dataset()
+    ds.PatientID, ds.AccessionNumber = "P1", "A1"
+    ds.save_as(tmp_path / "seg.dcm", implicit_vr=False, little_endian=True)
+    return [delivery("9.1", SEG, tmp_path / "seg.dcm"), delivery("9.2", SR, tmp_path / "gone.dcm")]
+
+
+def receipt(uid: str, *, stored: bool) -> Receipt:
+    return Receipt(sop_instance_uid=uid, status=0, stored=stored, final=True, text="0122 SOP Class not supported")
+
+
+def test_a_delivery_is_told_before_and_after(trail: Trail, folder: Path, batch: list[Delivery]) -> None:
+    def send(_peer: Peer, given: Sequence[Delivery]) -> Generator[Receipt]:
+        assert kinds(folder) == ["110102"], "before anything leaves"
+        yield from (receipt(one.sop_instance_uid, stored=True) for one in given)
+
+    assert len(list(audited(send, trail, HERE)(PACS, batch))) == 2
+    assert kinds(folder) == ["110102", "110104"]
+    begun, done = told(folder)
+    assert counts(begun) == counts(done) == {SEG: "1", SR: "1"}
+
+
+def test_what_a_peer_refuses_and_what_then_stays_is_told_apart(
+    trail: Trail, folder: Path, batch: list[Delivery]
+) -> None:
+    def send(_peer: Peer, _given: Sequence[Delivery]) -> Generator[Receipt]:
+        yield receipt("9.1", stored=False)
+        yield receipt("9.2", stored=True)
+
+    with closing(audited(send, trail, HERE)(PACS, batch)) as receipts:
+        assert not next(receipts).stored
+    _, refused, rest = told(folder)
+    assert "0122 SOP Class not supported" in ElementTree.tostring(refused, encoding="unicode")
+    assert "not sent after one that failed" in ElementTree.tostring(rest, encoding="unicode")
+
+
+def test_a_peer_that_is_away_is_a_failure(trail: Trail, folder: Path, batch: list[Delivery]) -> None:
+    def send(_peer: Peer, _given: Sequence[Delivery]) -> Generator[Receipt]:
+        yield from ()
+        raise NoAssociation("PACS: no TCP connection")
+
+    with pytest.raises(NoAssociation):
+        next(audited(send, trail, HERE)(PACS, batch))
+    assert kinds(folder) == ["110102", "110104"]
+    assert "no TCP connection" in ElementTree.tostring(told(folder)[1], encoding="unicode")
+
+
+def test_nothing_is_sent_where_the_trail_is_required_and_cannot_be_written(
+    folder: Path, clock: Hands, batch: list[Delivery]
+) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.write_text("in the way")
+
+    def send(_peer: Peer, _given: Sequence[Delivery]) -> Generator[Receipt]:
+        yield from ()
+        raise AssertionError("something was sent")
+
+    required = Trail(folder, Source(id="N"), clock, sync=False, required=True)
+    with pytest.raises(NoAssociation, match="audit trail"):
+        next(audited(send, required, HERE)(PACS, batch))
+
+
+# ---- what is asked
+
+
+class Shelf:
+    """An archive without anything."""
+
+    @contextmanager
+    def asked(self) -> Any:
+        yield self
+
+    def studies(self, *_: object) -> list[Any]:
+        return []
+
+    def series(self, *_: object) -> list[Any]:
+        return []
+
+    def instances(self, *_: object) -> dict[str, str]:
+        return {}
+
+    def fetch(self, *_: object) -> str:
+        return ""
+
+
+def test_every_question_to_an_archive_is_kept_with_its_keys(trail: Trail, folder: Path) -> None:
+    archive = AuditedArchive(Shelf(), PACS, trail, HERE)
+    with archive.asked() as questions:
+        questions.studies("Ä7", date(2024, 1, 2), date(2026, 11, 21))
+        questions.series("1.2.3")
+        questions.instances("1.2.3", "1.2.3.4", 10)
+        with pytest.raises(Unsuitable):
+            questions.studies("*", date(2024, 1, 2), date(2026, 11, 21))
+    assert kinds(folder) == ["110112"] * 3, "what is no key is not asked for"
+    sent = []
+    for message in told(folder):
+        encoded = b64decode(message.findtext("ParticipantObjectIdentification/ParticipantObjectQuery", ""))
+        sent.append(read_dataset(BytesIO(encoded), is_implicit_VR=True, is_little_endian=True))
+    assert sent[0].PatientID == "Ä7" and sent[0].StudyDate == "20240102-20261121"
+    assert [one.QueryRetrieveLevel for one in sent] == ["STUDY", "SERIES", "IMAGE"]
+
+
+def test_a_series_fetched_by_c_get_is_told_and_one_by_c_move_is_left_to_the_intake(trail: Trail, folder: Path) -> None:
+    AuditedArchive(Shelf(), PACS, trail, HERE).fetch("1.2.3", "1.2.3.4", [CT])
+    assert not folder.exists()
+    getting = Peer(name="PACS", aet="ORTHANC", host="10.0.0.5", port=104, retrieve="get")
+    AuditedArchive(Shelf(), getting, trail, HERE).fetch("1.2.3", "1.2.3.4", [CT])
+    assert kinds(folder) == ["110104"]
+
+
+def test_nothing_is_asked_where_the_trail_is_required_and_cannot_be_written(folder: Path, clock: Hands) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.write_text("in the way")
+    required = Trail(folder, Source(id="N"), clock, sync=False, required=True)
+    with AuditedArchive(Shelf(), PACS, required, HERE).asked() as questions, pytest.raises(PeerUnreachable):
+        questions.series("1.2.3")
+
+
+# ---- processes and people
+
+
+def test_processes_and_operators_are_in_the_trail(
+    db: Database, files: Files, make_arrival: MakeArrival, folder: Path
+) -> None:
+    settings = parse({"store": {"folder": str(folder.parent)}, "audit": {"sync": False}})
+    arrival = make_arrival(1, study="1.77")
+    inner = Intake(db, files, ())
+    inner.opened(arrival.association)
+    inner.accept(arrival)
+    with recorded(settings, "work"):
+        tell_act(db, settings, "1.7", "retract: wrong patient")
+    tell_deleted(db, settings, "1.77", "its time is over")
+    with pytest.raises(RuntimeError), recorded(settings, "work"):
+        raise RuntimeError
+    found = shown(settings, 20, "")
+    assert [one["event"] for one in found] == [
+        "Application Activity: Application Start", "DICOM Instances Accessed", "Application Activity: Application Stop",
+        "DICOM Study Deleted", "Application Activity: Application Start", "Application Activity: Application Stop",
+        "Audit Log Used",
+    ]  # fmt: skip
+    assert [one["outcome"] for one in found] == ["success"] * 5 + ["failure", "success"]
+    assert [one["event"] for one in shown(settings, 20, "1.77")] == ["DICOM Instances Accessed", "DICOM Study Deleted"]
+    assert verified(settings, 1)["faults"] == () and verified(settings, 1)["last"] == 8
+
+
+def test_without_a_trail_nothing_is_written(db: Database, folder: Path) -> None:
+    settings = parse({"store": {"folder": str(folder.parent)}, "audit": {"enabled": False}})
+    with recorded(settings, "work"):
+        tell_deleted(db, settings, "1.2", "")
+    assert not folder.exists()
+
+
+def test_the_names_of_a_caller_reach_the_trail(intake: AuditedIntake, make_arrival: MakeArrival, folder: Path) -> None:
+    arrival = make_arrival(1)
+    intake.accept(arrival)
+    intake.closed(arrival.association)
+    assert isinstance(arrival.association, Association)
+    caller = told(folder)[0].find("ActiveParticipant")
+    assert caller is not None and caller.get("AlternativeUserID") == f"AETITLES={arrival.association.calling_aet}"
