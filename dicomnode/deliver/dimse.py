@@ -134,7 +134,7 @@ def _send_one(talk: Conversation, file: Outgoing, message_id: int) -> Receipt:
     except (OSError, ValueError, AttributeError) as error:
         # Part of the message may be on its way, so that nothing else can follow it.
         talk.association.abort()
-        raise DeliveryError(f"{file.path.name}: cannot be sent, {error}") from error
+        raise DeliveryError(f"{file.path.name}: cannot be sent, {_kind(error)}") from error
     if "Status" not in answer:
         raise talk.lost(monotonic() - began)
     verdict = verdict_of(answer.Status)
@@ -154,6 +154,11 @@ def _send_one(talk: Conversation, file: Outgoing, message_id: int) -> Receipt:
     )
 
 
+def _kind(error: Exception) -> str:
+    """What went wrong without the library's words, which may repeat values of the patient."""
+    return error.strerror or "OSError" if isinstance(error, OSError) else type(error).__name__
+
+
 def _deflatable(file: Outgoing) -> bool:
     """Masks of one bit are nearly all zeros, and have no compressed transfer syntax that every reader knows."""
     return file.sop_class_uid == SegmentationStorage and file.transfer_syntax_uid == ExplicitVRLittleEndian
@@ -166,7 +171,7 @@ def _check(file: Outgoing) -> None:
     except OSError as error:
         raise DeliveryError(f"{file.path}: {error.strerror or error}") from error
     except (InvalidDicomError, EOFError, ValueError, AttributeError, NotImplementedError) as error:
-        raise DeliveryError(f"{file.path}: not a DICOM file, {error}") from error
+        raise DeliveryError(f"{file.path}: not a DICOM file, {_kind(error)}") from error
     found = (
         str(meta.get("MediaStorageSOPClassUID", "")),
         str(meta.get("MediaStorageSOPInstanceUID", "")),
@@ -181,7 +186,7 @@ def _decoded(file: Outgoing) -> Dataset:
     try:
         ds = dcmread(file.path)
     except (OSError, InvalidDicomError, EOFError, ValueError) as error:
-        raise DeliveryError(f"{file.path}: cannot be converted, {error}") from error
+        raise DeliveryError(f"{file.path}: cannot be converted, {_kind(error)}") from error
     if file.transfer_syntax_uid == DeflatedExplicitVRLittleEndian:
         # What was deflated is explicit VR little endian (PS3.5 A.5), which pynetdicom knows how to convert.
         ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian

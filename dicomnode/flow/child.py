@@ -8,6 +8,7 @@ import select
 import signal
 import sys
 import threading
+from contextlib import suppress
 from threading import Event
 
 #: Environment of a child: the descriptor whose end of file says that its supervisor is gone, and the one to
@@ -23,7 +24,9 @@ CANNOT_RUN = 2
 def say_ready() -> None:
     """Tell the supervisor, if there is one, that this process is at work."""
     if READY in os.environ:
-        os.write(int(os.environ[READY]), b"+")
+        # One that is gone hears nothing; its end of the lifeline stops this process in good order.
+        with suppress(BrokenPipeError):
+            os.write(int(os.environ[READY]), b"+")
 
 
 def has_spoken(descriptor: int) -> bool:

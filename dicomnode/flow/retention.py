@@ -136,7 +136,8 @@ class MakeRoom:
     def _tell(self, freed: Freed, owed: Counter[str]) -> None:
         """Say once that there is no room to be made, and what keeps it."""
         if not self._stuck:
-            kept = "; ".join(f"{count} studies: {why}" for why, count in owed.most_common()) or "none of it is a study of ours"
+            reasons = (f"{count} studies: {why}" for why, count in owed.most_common())
+            kept = "; ".join(reasons) or "none of it is a study of ours"
             used = self._disk(self._files.folder).used_percent
             _log.warning("the disk stays full", used_percent=round(used, 1), removed=freed.words, reason=kept)
         self._stuck = True

@@ -134,13 +134,21 @@ class Node:
         (pid,) = (pid for pid, line in self.processes().items() if f"--only {role} --child" in line)
         return pid
 
+    @property
+    def supervisor(self) -> int:
+        """Process number of the command itself."""
+        assert self._process is not None
+        return self._process.pid
+
     def kill(self) -> None:
         """Send SIGKILL to every process, the supervisor first, so that nothing is put right."""
-        for pid in sorted(self.processes()):
+        # Numbers of processes begin anew at some point, so the lowest need not be the oldest.
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(timeout=60)
+        for pid in self.processes():
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        if self._process is not None:
-            self._process.wait(timeout=60)
         eventually(lambda: not self.processes(), what="the killed processes to be gone")
 
     def _process_ended(self) -> bool:

@@ -35,7 +35,7 @@ class Memory:
     def __init__(self, node: Node, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._pids = {role: node.child(role) for role in ROLES}
-        self._pids["supervisor"] = min(node.processes())
+        self._pids["supervisor"] = node.supervisor
         self._over = threading.Event()
         self.samples: dict[str, list[tuple[float, float]]] = defaultdict(list)
         self._thread = threading.Thread(target=self._watch, daemon=True, name="memory")
