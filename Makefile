@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: demo test acceptance lint format audit sbom clean fuzz torture soak
+.PHONY: demo test acceptance lint format audit sbom clean fuzz torture peers soak
 
 demo: .venv/installed
 	$(BIN)/dicomnode demo
@@ -61,6 +61,14 @@ audit:
 	test -x .venv/audit/bin/pip-audit || { $(PYTHON) -m venv .venv/audit && .venv/audit/bin/pip install --quiet pip-audit; } \
 	|| { echo "audit: pip-audit cannot be installed here; nothing was audited"; exit 1; }
 	.venv/audit/bin/pip-audit --strict --disable-pip --no-deps --requirement constraints.txt
+
+# The packages that imported models are held against, in an environment of their own; tests find it there.
+peers: .venv/peers/installed
+
+.venv/peers/installed: constraints.txt
+	test -x .venv/peers/bin/python || $(PYTHON) -m venv .venv/peers
+	.venv/peers/bin/python -m pip install --quiet nnunetv2 monai onnx onnxruntime
+	touch $@
 
 sbom: .venv/installed
 	$(BIN)/python release/sbom.py > sbom.json

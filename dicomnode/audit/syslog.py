@@ -130,7 +130,9 @@ class Connection:
         OSError
             The connection is over.
         """
-        readable, _, _ = select.select([self._socket], [], [], seconds)
+        waiting = select.poll()  # select(2) fails for descriptors from 1024 on
+        waiting.register(self._socket.fileno(), select.POLLIN)
+        readable = waiting.poll(seconds * 1000)
         if readable and self._socket.arrived() and not self._socket.recv():
             raise ConnectionResetError(104, "the collector closed the connection")
 

@@ -20,6 +20,10 @@ NameOption = Annotated[str, typer.Option(help="What the bundle shall be called: 
 FolderOption = Annotated[Path | None, typer.Option(help="Folder of bundles.")]
 CodesOption = Annotated[Path | None, typer.Option(help="Table of codes for labels that are not known.")]
 LicenceOption = Annotated[str, typer.Option(help="Licence of the weights, for the card.")]
+TorchScriptOption = Annotated[
+    bool,
+    typer.Option("--allow-torchscript", help="Run a TorchScript file, which is a program, to export it; trust its maker."),
+]
 
 
 @app.callback()
@@ -62,3 +66,28 @@ def import_nnunet(
         orientation=orientation, modalities=modality or (), licence=licence, mirror=mirror,
     )  # fmt: skip
     import_nnunet(source, options, lambda line: out.print(line, markup=False, highlight=False, soft_wrap=True))
+
+
+@app.command("monai")
+def import_monai(
+    source: SourceArgument,
+    name: NameOption,
+    codes: CodesOption = None,
+    folder: FolderOption = None,
+    file: Annotated[str, typer.Option("--config", help="Inference configuration below configs/.")] = "",
+    modality: Annotated[list[str] | None, typer.Option(help="DICOM Modality of every channel, in order.")] = None,
+    licence: LicenceOption = "",
+    allow_torchscript: TorchScriptOption = False,
+) -> None:
+    """Import a MONAI bundle."""
+    with needing_torch():
+        from dicomnode.train.importing.monai import Options, import_monai
+    options = Options(
+        name=name, models=folder or config.shipped("models"), codes=codes, config=file, modalities=modality or (),
+        licence=licence, allow_torchscript=allow_torchscript,
+    )  # fmt: skip
+    import_monai(source, options, _say)
+
+
+def _say(line: str) -> None:
+    out.print(line, markup=False, highlight=False, soft_wrap=True)

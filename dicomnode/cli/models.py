@@ -10,11 +10,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from dicomnode import config
-from dicomnode.cli import importing
+from dicomnode.cli import importing, models_evaluate
 from dicomnode.cli.console import err, load_model, out, verbs, verdicts
 
 app = verbs("List, show, verify and import model bundles.")
 app.add_typer(importing.app, name="import")
+app.registered_commands += models_evaluate.app.registered_commands
 
 
 @app.command("list")

@@ -128,6 +128,7 @@ class Deliver(Section):
     longest_retry_seconds: float = Field(default=900, gt=0)
     connect_timeout_seconds: float = Field(default=10, gt=0)
     response_timeout_seconds: float = Field(default=60, gt=0)
+    ask_after_seconds: float = Field(default=3600, ge=0)
 
     @property
     def backoff(self) -> Backoff:
@@ -234,6 +235,7 @@ class PeerTable(Section):
     deidentify: tuple[Keep, ...] | None = None
     commitment: bool = False
     verify: bool = False
+    identity: bool = True
     committed_by: tuple[str, ...] = ()
 
     @field_validator("outputs")

@@ -106,7 +106,10 @@ class TileSpec:
     skip_below
         Tiles without a prepared value above this, in the first channel, hold no body and are not run.
     manner
-        `plain`, or `nnunet`: what is missing to a tile lies on both sides, and weights peak at its voxel size // 2.
+        `plain`; `nnunet`: what is missing to a tile lies on both sides, and weights peak at its voxel size // 2; or
+        `monai`: missing likewise, tiles start at multiples of a step but for the last, and no weight is below 0.001.
+    weights
+        `gaussian`, or `even`: voxels of a tile count the less the farther from its middle they are, or all alike.
     """
 
     shape: tuple[int, int, int]
@@ -116,6 +119,7 @@ class TileSpec:
     mirror: tuple[int, ...] = ()
     skip_below: float | None = None
     manner: str = "plain"
+    weights: str = "gaussian"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +140,8 @@ class NetworkSpec:
         Of two boxes of one label that overlap more (intersection over union), the one of the lower score is dropped.
     blend
         What is averaged over tiles, mirrors and folds and interpolated on the way back: `probabilities` or `logits`.
+    back
+        What is interpolated on the way back: `blended`, or `probabilities` of blended logits.
     apart_above, apart
         Where a spacing differs between axes by more than this, its coarsest axis is interpolated on its own on the way
         back, by `apart` (`nearest` or `linear`). None: never.
@@ -151,6 +157,7 @@ class NetworkSpec:
     score_at_least: float = 0.5
     iou: float = 0.3
     blend: str = "probabilities"
+    back: str = "blended"
     apart_above: float | None = None
     apart: str = "nearest"
 

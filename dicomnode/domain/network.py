@@ -92,6 +92,8 @@ class Peer:
         Whether it is asked for storage commitment of what was delivered to it (PS3.4 J).
     verify
         Whether it is asked by C-FIND for what was delivered, where it does no storage commitment.
+    identity
+        Whether an archive is asked by C-FIND whose a study is before results that have waited go there.
     committed_by
         Names of the archives, any of which has to keep an object before this peer, when it asks for storage
         commitment, hears that it is kept; empty: its requests are refused.
@@ -115,6 +117,7 @@ class Peer:
     deidentify: tuple[Keep, ...] | None = None
     commitment: bool = False
     verify: bool = False
+    identity: bool = True
     committed_by: tuple[str, ...] = ()
     tls: Tls | None = None
     certificate_subject: str = ""

@@ -73,8 +73,8 @@ class Rule:
     inputs
         Name of an input → further conditions on the series that feeds it.
     use
-        Decides how results are marked and who may have them. That a clinical rule needs a model of status `accepted`
-        is for the planner to say, where it says that a bundle is missing.
+        Decides how results are marked and who may have them. A clinical rule needs a model that this site has accepted
+        as it is now (`dicomnode models accept`), which the planner says where it says that a bundle is missing.
     deadline_seconds
         A reader who waits for longer after the study has settled is told so; 0 for no deadline.
     priors

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 
+from dicomnode.domain.identity import Correction
 from dicomnode.domain.prior import Prior
 
 _WORK_ARROWS = (
@@ -99,6 +100,8 @@ class Job:
         As in `domain.finding.Provenance`.
     priors
         Earlier studies of the patient that were at hand when the job was made.
+    corrections
+        What archives say of whose the study is, in place of what the inputs say.
     """
 
     job_id: int
@@ -120,6 +123,7 @@ class Job:
     research: bool = True
     received: str = ""
     priors: tuple[Prior, ...] = ()
+    corrections: tuple[Correction, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from dicomnode.domain.errors import Unsuitable
 from dicomnode.domain.finding import Findings, Provenance
+from dicomnode.domain.identity import Correction
 from dicomnode.domain.prior import Prior
 from dicomnode.domain.uid import ResultUids
 from dicomnode.flow.clinical import clinical
@@ -47,6 +48,7 @@ def analyse(
     takers: Sequence[Taker] = (),
     *,
     without_priors: str = "",
+    corrections: Sequence[Correction] = (),
 ) -> Analysis:
     """Run a model on its inputs and encode what it finds.
 
@@ -60,6 +62,8 @@ def analyse(
         Told the stage, steps done and steps in all.
     priors, takers
         Earlier studies of the same patient to compare with; the destinations.
+    corrections
+        What archives say of whose the study is, in place of what the instances say.
     without_priors
         As `left_out` of `compare`.
 
@@ -80,7 +84,7 @@ def analyse(
             progress(stage, done, total)
 
     with watch.stage("read"):
-        sources = read(inputs, model, partial(tell, "read"))
+        sources = read(inputs, model, partial(tell, "read"), corrections)
     with watch.stage("check"):
         checks = gate.check(sources, model)
         gate.require(checks, subject(sources))
@@ -89,7 +93,9 @@ def analyse(
         try:
             done = partial(tell, "infer")
             maps = "map" in wanted
-            found = find(inputs, sources, model, sessions, progress=done, features=features, maps=maps)
+            found = find(
+                inputs, sources, model, sessions, progress=done, features=features, maps=maps, corrections=corrections
+            )
         except Unsuitable as error:
             raise Unsuitable(str(error), checks=checks) from error
     with watch.stage("measure"):

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from dicomnode.domain.finding import SourceSeries
+from dicomnode.domain.identity import Correction
 from dicomnode.domain.model import ModelSpec
 from dicomnode.domain.uid import ResultUids
 from dicomnode.infer.answer import Answer, answer
@@ -23,11 +24,12 @@ def find(
     progress: Callable[[int, int], None],
     features: Mapping[str, float],
     maps: bool,
+    corrections: Sequence[Correction] = (),
 ) -> Answer:
     """What a model of any task says about its inputs; errors as of `answer` and `read_contours`."""
     if model.contours:
         progress(0, 1)
-        found = read_contours(inputs[model.contours], sources[0])
+        found = read_contours(inputs[model.contours], sources[0], corrections)
         progress(1, 1)
         return found
     return answer(sources, model, sessions, progress=progress, features=features, maps=maps)

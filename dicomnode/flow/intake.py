@@ -15,9 +15,10 @@ from dicomnode.domain.study import Arrival
 from dicomnode.flow.failpoint import failpoint
 from dicomnode.flow.pressure import Pressure, Room, require_file
 from dicomnode.flow.priors_scratch import ScratchArea
-from dicomnode.flow.sameness import changes, counted_keywords
+from dicomnode.flow.sameness import IDENTITY, changes, counted_keywords
 from dicomnode.store.database import Database
 from dicomnode.store.files import Files
+from dicomnode.store.identity import Corrections
 from dicomnode.store.jobs import Jobs
 from dicomnode.store.studies import Standing, Studies
 
@@ -51,6 +52,7 @@ class Intake:
         self._files = files
         self._studies = Studies(db, files)
         self._jobs = Jobs(db, files)
+        self._corrections = Corrections(db)
         self._lock = threading.Lock()
         self._unnoted: set[str] = set()
         self._counted = counted_keywords(rules)
@@ -97,11 +99,10 @@ class Intake:
             known = self._studies.known(arrival)
             if known is None:
                 self._pressure.require_room(arrival.study_instance_uid)
-        path = ""
-        if known is None:
-            path = self._files.keep_arrival(
-                arrival.study_instance_uid, arrival.sop_instance_uid, arrival.digest, arrival.path
-            )
+        path, name = "", (arrival.study_instance_uid, arrival.sop_instance_uid, arrival.digest)
+        # Success promises the file, also where somebody has damaged the store since the object came first.
+        if known is None or not self._files.holds_arrival(*name):
+            path = self._files.keep_arrival(*name, arrival.path)
         failpoint("intake.before_commit")
         with self._lock, self._db.transaction():
             if arrival.association.association_id in self._unnoted:
@@ -115,6 +116,7 @@ class Intake:
                 self._pressure.added(arrival.study_instance_uid)
             elif known is Standing.REPLACED:
                 self._studies.readmit(arrival)
+                self._corrections.overrule(arrival.study_instance_uid, arrival.header)
             if arrival.on_demand:
                 self._studies.demand(arrival)
         failpoint("intake.after_commit")
@@ -134,6 +136,8 @@ class Intake:
             standing, detail = Standing.UNDECIDED, "other encoded pixels; to be decoded and compared"
         elif changed:
             standing, detail = Standing.CURRENT, f"replaces the earlier one; changed: {', '.join(changed)}"
+            if set(changed) & set(IDENTITY):
+                self._corrections.overrule(arrival.study_instance_uid, arrival.header)
         else:
             standing, detail = Standing.EQUAL, "other bytes, same content"
         self._studies.add(arrival, path, standing)

@@ -14,6 +14,7 @@ from dicomnode.config import Settings
 from dicomnode.domain.code import Code
 from dicomnode.domain.errors import EncodingError
 from dicomnode.domain.finding import PriorReport, Provenance
+from dicomnode.domain.identity import correct
 from dicomnode.domain.model import ModelSpec, unavailable
 from dicomnode.domain.uid import ResultUids
 from dicomnode.domain.work import Job
@@ -72,7 +73,9 @@ def headers_of(job: Job) -> list[Dataset]:
     datasets: list[Dataset] = []
     for one in job.inputs:
         try:
-            datasets.append(dcmread(one.path, stop_before_pixels=True))
+            header = dcmread(one.path, stop_before_pixels=True)
+            correct(header, job.corrections)
+            datasets.append(header)
         except READ_FAULTS as error:
             _log.warning("input cannot be read", sop_instance_uid=one.sop_instance_uid, reason=type(error).__name__)
     if not datasets:

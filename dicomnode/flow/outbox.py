@@ -14,7 +14,9 @@ from dicomnode.domain.network import Peer
 from dicomnode.domain.work import Delivery, Receipt
 from dicomnode.flow.choice import Choice
 from dicomnode.flow.failpoint import failpoint
+from dicomnode.flow.identity import Identity, Question
 from dicomnode.flow.inquiry import Ask, inquire
+from dicomnode.flow.setback import Setbacks
 from dicomnode.store.acceptances import Acceptances
 from dicomnode.store.database import Database
 from dicomnode.store.deliveries import Deliveries
@@ -35,10 +37,19 @@ class Outbox:
         Identifies the leases of this process; its supervisor writes the heartbeat under the same name.
     ask
         None asks no peer, and believes that each accepts everything until it refuses.
+    question
+        None asks no archive whether a study is still whose it was when its results were made.
     """
 
     def __init__(
-        self, db: Database, files: Files, settings: Settings, send: Send, name: str, ask: Ask | None = None
+        self,
+        db: Database,
+        files: Files,
+        settings: Settings,
+        send: Send,
+        name: str,
+        ask: Ask | None = None,
+        question: Question | None = None,
     ) -> None:
         self._db = db
         self._settings = settings
@@ -48,6 +59,8 @@ class Outbox:
         self._deliveries = Deliveries(db, files)
         self._acceptances = Acceptances(db)
         self._choice = Choice(db, files)
+        self._setbacks = Setbacks(db, files, settings, name)
+        self._identity = Identity(db, files, settings, question) if question else None
         self._lease = timedelta(seconds=settings.work.lease_seconds)
 
     def destinations(self) -> list[str]:
@@ -61,21 +74,24 @@ class Outbox:
         try:
             batch = self._claimed(destination, peer)
         except PeerUnreachable as error:
-            self._hand_back(destination, str(error))
+            self._setbacks.unreachable(destination, str(error))
             log.warning("peer unreachable", reason=str(error))
             return True
         if not batch:
             return batch is not None
         log = log.bind(study_instance_uid=batch[0].study_instance_uid)
         if peer is None:
-            self._fail_all(batch, f"no peer is named {destination} in the configuration any more")
+            self._setbacks.all_failed(batch, f"no peer is named {destination} in the configuration any more")
             log.error("delivery failed", reason="the peer is no longer configured")
             return True
         self._deliver(peer, batch, log)
         return True
 
     def _claimed(self, destination: str, peer: Peer | None) -> list[Delivery] | None:
-        """What one job owes a destination, chosen by what it accepts as of today; None if nothing is owed now."""
+        """What one job owes a destination, chosen by what it accepts as of today.
+
+        None if nothing is owed now, nothing at all if that is to be asked again.
+        """
         with self._db.transaction():
             # One thread sends to a destination: what is still held is a delivery whose answer could not be written.
             why = "its answer could not be written"
@@ -86,10 +102,11 @@ class Outbox:
             return None
         if unknown and peer is not None and self._ask is not None:
             inquire(self._db, peer, self._ask)
+        if self._identity is not None and peer is not None and not self._identity.agreed(job, peer):
+            return []
         with self._db.transaction():
-            job = self._deliveries.due(destination, self._settings.deliver.backoff)
-            if job is None:
-                return None
+            if self._deliveries.due(destination, self._settings.deliver.backoff) != job:
+                return []  # another one, which is looked at anew
             self._choice.revise(job, destination, peer)
             return self._deliveries.claim(job, destination, self._name, self._lease)
 
@@ -100,11 +117,12 @@ class Outbox:
                 try:
                     receipt = next(answers)
                 except PeerUnreachable as error:
-                    self._hand_back(peer.name, str(error), None if isinstance(error, NoAssociation) else delivery)
+                    sending = None if isinstance(error, NoAssociation) else delivery
+                    self._setbacks.unreachable(peer.name, str(error), sending)
                     log.warning("peer unreachable", reason=str(error))
                     return
                 except DeliveryError as error:
-                    self._fail(peer, delivery, str(error))
+                    self._setbacks.failed(peer, delivery, str(error))
                     log.error("delivery failed", sop_instance_uid=delivery.sop_instance_uid, reason=str(error))
                     return
                 failpoint("outbox.before_commit")
@@ -113,38 +131,8 @@ class Outbox:
                     if receipt.stored:
                         self._deliveries.reached(peer.name)
                     elif ours:
-                        self._held_up(peer, delivery, receipt)
+                        self._setbacks.held_up(peer, delivery, receipt)
                 failpoint("outbox.after_commit")
                 log.info("delivery answered", sop_instance_uid=receipt.sop_instance_uid, answer=receipt.text)
                 if not ours or not receipt.stored:
                     return
-
-    def _held_up(self, peer: Peer, delivery: Delivery, receipt: Receipt) -> None:
-        """What follows may refer to this object: it waits, or gives way to a form that does without."""
-        reason = f"held up: {receipt.text}"
-        self._deliveries.hand_back(self._name, reason, destination=peer.name, counts=False, untried=True)
-        if receipt.final:
-            self._acceptances.doubt(peer.name)
-            self._choice.revise(delivery.job_id, peer.name, peer)
-        else:
-            self._deliveries.back_off(peer.name, reason, self._settings.deliver.backoff)
-
-    def _hand_back(self, destination: str, reason: str, unanswered: Delivery | None = None) -> None:
-        with self._db.transaction():
-            if unanswered is not None:
-                self._deliveries.put_in_doubt(unanswered)
-            self._deliveries.hand_back(self._name, reason, destination=destination, counts=False, untried=True)
-            self._deliveries.back_off(destination, reason, self._settings.deliver.backoff)
-
-    def _fail(self, peer: Peer, delivery: Delivery, reason: str) -> None:
-        """Give up one object that cannot be sent; the others go without it, in the forms that do not refer to it."""
-        with self._db.transaction():
-            self._deliveries.fail(delivery, reason)
-            why = f"held up: {reason}"
-            self._deliveries.hand_back(self._name, why, destination=peer.name, counts=False, untried=True)
-            self._choice.revise(delivery.job_id, peer.name, peer)
-
-    def _fail_all(self, batch: Sequence[Delivery], reason: str) -> None:
-        with self._db.transaction():
-            for delivery in batch:
-                self._deliveries.fail(delivery, reason)

@@ -16,10 +16,12 @@ from dicomnode.flow.hold import explain, hold
 from dicomnode.flow.priors_own import OwnPriors
 from dicomnode.flow.recipe import input_digest, recipe_digest
 from dicomnode.flow.stacks import in_stacks
+from dicomnode.flow.standing import held_for, not_accepted
 from dicomnode.infer.bundle.load import find_bundles
 from dicomnode.route.contours import no_contours
 from dicomnode.route.inputs import feeds, unknown_inputs
 from dicomnode.route.select import frame_of, preference
+from dicomnode.store.database import Database
 from dicomnode.store.jobs import Plan
 
 #: What a rule's name stands beside in the study's story: (rule, words).
@@ -33,11 +35,12 @@ class Planner:
     ----------
     own
         Finds the priors at hand for rules that compare; None finds none.
+    db
+        Knows which models were accepted and which are disabled; None knows none.
     """
 
-    def __init__(self, settings: Settings, own: OwnPriors | None = None) -> None:
-        self._settings = settings
-        self._own = own
+    def __init__(self, settings: Settings, own: OwnPriors | None = None, db: Database | None = None) -> None:
+        self._settings, self._own, self._db = settings, own, db
 
     def plan(
         self, study: Study, now: datetime, *, refusal: str = "", forced: bool = False
@@ -67,9 +70,10 @@ class Planner:
             if not matching:
                 continue
             spec = bundles.get(rule.model)
-            made, words = self._for_rule(rule, spec, study, matching, refusal or _fault(rule, spec, broken))
+            fault = refusal or _fault(rule, spec, broken) or not_accepted(self._db, rule, spec)
+            made, words = self._for_rule(rule, spec, study, matching, fault)
             plans += made
-            considered += [(rule.name, text) for text in words]
+            considered += [(rule.name, text) for text in (*words, *held_for(self._db, rule.model))]
         return (self._own.equip(study, plans) if self._own else plans), considered
 
     def _for_rule(

@@ -83,7 +83,7 @@ class Results:
         provenance = provenance_of(self._settings, job, spec, started_at, predecessor)
         wanted, uids = self._wanted(job), replace(result_uids(job), lasting=lasting(job.series_instance_uid, spec))
         analysis = analyse(
-            _paths(job), wanted, provenance, uids, self._sessions, takers=takers,
+            _paths(job), wanted, provenance, uids, self._sessions, takers=takers, corrections=job.corrections,
             priors=() if (without := left_out(job)) else job.priors, without_priors=without,
         )  # fmt: skip
 

@@ -23,6 +23,7 @@ from dicomnode.flow.sameness import counted_keywords, disagreements
 from dicomnode.flow.variants import Variants
 from dicomnode.store.database import Database
 from dicomnode.store.files import Files
+from dicomnode.store.identity import Corrections
 from dicomnode.store.jobs import Jobs
 from dicomnode.store.studies import Received, Studies
 
@@ -122,7 +123,8 @@ class Settle:
         uid = received.study_instance_uid
         refusal = f"instances of the study disagree on {', '.join(differing)}" if differing else ""
         forced = self._studies.on_demand(uid)
-        planned = self._planner.plan(study, self._db.clock(), refusal=refusal, forced=forced)
+        anew = forced or Corrections(self._db).unsettled(uid)  # promised, however old it is by now
+        planned = self._planner.plan(study, self._db.clock(), refusal=refusal, forced=anew)
         plans, considered = of_what_is_here(self._db, uid, planned, forced=forced)
         reason = judgement.evidence + (f"; incomplete: {judgement.short}" if judgement.short else "")
         failpoint("settle.before_commit")

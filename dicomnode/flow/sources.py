@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from dicomnode.domain.finding import SourceSeries
+from dicomnode.domain.identity import Correction, correct
 from dicomnode.domain.model import InputSpec, ModelSpec
 from dicomnode.infer.quality.units import asked
+from dicomnode.infer.read.faults import reading
 from dicomnode.infer.read.suv import UNITS
 from dicomnode.infer.read.volume import read_series
 
@@ -15,7 +17,10 @@ _BODY_WEIGHT = "bw"
 
 
 def read(
-    inputs: Mapping[str, Sequence[Path]], model: ModelSpec, progress: Callable[[int, int], None]
+    inputs: Mapping[str, Sequence[Path]],
+    model: ModelSpec,
+    progress: Callable[[int, int], None],
+    corrections: Sequence[Correction] = (),
 ) -> list[SourceSeries]:
     """The series in the order of the model's inputs.
 
@@ -25,6 +30,8 @@ def read(
         Name of every input of the model → the instances that feed it.
     progress
         Told (series read, series in all).
+    corrections
+        Which the headers are given.
 
     Raises
     ------
@@ -33,7 +40,11 @@ def read(
     """
     sources = []
     for number, fed in enumerate(model.images, start=1):
-        sources.append(read_series(inputs[fed.name], suv=_suv(fed, model)))
+        source = read_series(inputs[fed.name], suv=_suv(fed, model))
+        for header in source.datasets if corrections else ():
+            with reading(f"input {fed.name}", "needed a readable identity", header):
+                correct(header, corrections)
+        sources.append(source)
         progress(number, len(model.images))
     return sources
 

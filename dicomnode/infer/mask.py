@@ -11,7 +11,15 @@ import numpy.typing as npt
 from highdicom import Volume
 
 from dicomnode.infer.maps import Maps
-from dicomnode.infer.network.activation import CERTAIN_LOGIT, LOGITS, NONE, SOFTMAX, Floats, activated
+from dicomnode.infer.network.activation import (
+    CERTAIN_LOGIT,
+    LOGITS,
+    NONE,
+    PROBABILITIES,
+    SOFTMAX,
+    Floats,
+    activated,
+)
 from dicomnode.infer.network.blend import predict
 from dicomnode.infer.network.ensemble import Ensemble
 from dicomnode.infer.network.fit import label_count
@@ -65,6 +73,9 @@ def mask(
     step = decision_of(spec.post, label_count(spec), background)
     labels = np.zeros(prepared.source.shape, dtype=np.uint8)
     logits = spec.network.blend == LOGITS
+    if logits and spec.network.back == PROBABILITIES:
+        _activate(blended, spec.activation, background)
+        logits = False
     # Without a channel for the background it is what the labels leave.
     exclusive = (spec.activation == SOFTMAX and not logits) or not background
     for part, found in prepared.on_source(
@@ -82,6 +93,13 @@ def mask(
             maps.take(part, found)
         decide(found, step, labels[part])
     return labels
+
+
+def _activate(blended: Halves, activation: str, background: bool) -> None:
+    """Turn logits into probabilities in place, a slice at a time."""
+    channels = blended if background else blended[1:]
+    for index in range(blended.shape[1]):
+        channels[:, index] = activated(channels[None, :, index].astype(np.float32), activation)[0]
 
 
 def slab_of(blended: Halves, shape: tuple[int, ...]) -> int:

@@ -81,6 +81,29 @@ def mesh_surface(mask: NDArray[np.bool_], spacing_mm: Sequence[float]) -> tuple[
     return float(counts @ _areas(z, y, x)), _volume(place, patterns) * z * y * x
 
 
+def surface_elements(
+    mask: NDArray[np.bool_], spacing_mm: Sequence[float]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The surface in pieces, one for each cell of eight voxel centres that it passes.
+
+    Parameters
+    ----------
+    mask
+        bool, shape (slice, row, column); what lies beyond it is outside.
+    spacing_mm
+        Along the axes of the mask.
+
+    Returns
+    -------
+    Shape (n, 3): middle of every such cell in mm from the centre of the mask's first voxel.
+    Shape (n,): area in mm² of the triangles in it.
+    """
+    place, patterns = _surface_cells(mask)
+    z, y, x = (float(length) for length in spacing_mm)
+    # The padding puts half a voxel between the first cell and the first voxel's centre.
+    return (np.stack(place, axis=1) - 0.5) * (z, y, x), _areas(z, y, x)[patterns]
+
+
 def _surface_cells(mask: NDArray[np.bool_]) -> tuple[tuple[NDArray[np.intp], ...], NDArray[np.uint8]]:
     """Places of the cells that the surface passes, by axis, and their patterns."""
     padded = np.pad(mask, 1).view(np.uint8)

@@ -15,6 +15,7 @@ from dicomnode.flow.audit_trail import forwarding
 from dicomnode.flow.commitment_threads import CommitmentThreads
 from dicomnode.flow.deidentified import deidentifying
 from dicomnode.flow.dispatch import Dispatcher
+from dicomnode.flow.identity import questioner
 from dicomnode.flow.inquiry import asker
 from dicomnode.flow.outbox import Outbox, Send
 from dicomnode.flow.priors import Priors
@@ -37,7 +38,7 @@ def deliver(settings: Settings, stop: Event) -> None:
         return open_store(settings)[0]
 
     def outbox(db: Database) -> Outbox:
-        return Outbox(db, files, settings, send, name, asker(settings))
+        return Outbox(db, files, settings, send, name, asker(settings), questioner(settings))
 
     def priors(db: Database, source: str) -> Priors:
         area = ScratchArea(db, files, settings)

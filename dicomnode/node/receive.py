@@ -87,7 +87,7 @@ def receive(settings: Settings, stop: Event) -> None:
         commitment=CommitmentDesk(commitment_db, settings) if involved(settings) else None,
         on_turned_away=turned_away,
     )
-    planner = Planner(settings, OwnPriors(settle_db, files, settings))
+    planner = Planner(settings, OwnPriors(settle_db, files, settings), settle_db)
     with _pixels() as compare:
         settle = Settle(settle_db, files, settings, planner, compare)
         overdue = Overdue(overdue_db, files, settings)
@@ -99,11 +99,14 @@ def receive(settings: Settings, stop: Event) -> None:
         now = datetime.now(UTC)
         clock.add_job(warn_of_expiry, "interval", [settings], days=1, id="expiry", next_run_time=now)
         listener.start()
-        clock.start()
-        child.say_ready()
-        stop.wait()
-        # Studies that are complete may still settle while the last associations drain.
-        listener.stop(settings.node.drain_seconds)
+        try:
+            clock.start()
+            child.say_ready()
+            stop.wait()
+        finally:
+            # Its threads would keep a process that has failed, and with it the port. Studies that are complete may
+            # still settle while the last associations drain.
+            listener.stop(settings.node.drain_seconds)
         clock.shutdown(wait=True)
     for connection in (commitment_db, room_db, scratch_db, overdue_db, settle_db, db):
         connection.close()

@@ -147,6 +147,7 @@ def _recover(db: Database, files: Files, roles: Sequence[str]) -> None:
 def sweep(db: Database, files: Files, roles: Sequence[str], since: float) -> None:
     """Remove the files of these roles that no row names, in folders that changed after `since` (POSIX time)."""
     removed: list[str] = []
+    db.settle_log()
     try:
         if "receive" in roles:
             removed += files.sweep("studies", Studies(db, files).files, since)

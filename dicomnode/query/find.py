@@ -114,6 +114,21 @@ def studies(talk: Talk, patient_id: str, first: date, last: date) -> list[FoundS
     return list(found.values())
 
 
+def described(talk: Talk, study_instance_uid: str, keywords: tuple[str, ...]) -> list[Header]:
+    """What a peer says of one study at STUDY level, once for each answer; none where it has no such study.
+
+    Raises as `studies`.
+    """
+    query = _query("STUDY", keywords)
+    query.StudyInstanceUID = study_instance_uid
+    # The values are not known yet: a peer that writes what it is asked in can then write any of them.
+    query.SpecificCharacterSet = "ISO_IR 192"
+    return [
+        Header.of(answer.to_json_dict(suppress_invalid_tags=True))
+        for answer in _answers(talk, query) if _text(answer, "StudyInstanceUID") == study_instance_uid
+    ]  # fmt: skip
+
+
 def series(talk: Talk, study_instance_uid: str) -> list[FoundSeries]:
     """The series of a study. Raises as `studies`."""
     query = _query("SERIES", ("SeriesInstanceUID", *SERIES_KEYS))

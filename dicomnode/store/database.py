@@ -117,6 +117,18 @@ class Database:
         row = self.row("PRAGMA data_version")
         return int(row[0]) if row else 0
 
+    def settle_log(self) -> None:
+        """Make what this connection sees final, also for a recovery.
+
+        A process that is killed between writing a commit to the WAL and publishing it in the shared index leaves a
+        commit that nobody sees, until every process has gone and the next one makes the index anew from the log. Who
+        acts on the absence of a row writes over it first.
+        """
+        with self.transaction():
+            row = self.row("PRAGMA user_version")
+            if row is not None:
+                self.execute(f"PRAGMA user_version={int(row[0])}")
+
     def event(self, study_instance_uid: str, entity: str, entity_id: str, arrow: str, detail: str) -> None:
         """Add one line to the study's story that is not a change of state."""
         self.execute(

@@ -52,6 +52,10 @@ class Files:
         """
         return self._keep("studies", study_instance_uid, sop_instance_uid, digest, lambda part: _link(source, part))
 
+    def holds_arrival(self, study_instance_uid: str, sop_instance_uid: str, digest: str) -> bool:
+        """Whether `keep_arrival` has kept this content and it is still there."""
+        return self.path(f"studies/{study_instance_uid}/{sop_instance_uid}.{digest}").is_file()
+
     def keep_result(self, study_instance_uid: str, sop_instance_uid: str, data: bytes) -> tuple[str, str]:
         """Write a result durably; its name relative to the store and its SHA-256."""
         digest = hashlib.sha256(data).hexdigest()

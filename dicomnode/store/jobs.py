@@ -16,6 +16,7 @@ from dicomnode.domain.study import Instance
 from dicomnode.domain.work import Job, JobInput, Occasion
 from dicomnode.store.database import Database
 from dicomnode.store.files import Files
+from dicomnode.store.identity import Corrections
 from dicomnode.store.priors import Searches, frozen
 
 
@@ -131,8 +132,8 @@ class Jobs:
             " lease = :worker, lease_expires_at = :expires"
             " WHERE job_id = (SELECT job_id FROM job JOIN study USING (study_instance_uid)"
             "  WHERE job.state = 'waiting' AND (job.not_before <= :now OR job.changed_at > :now)"
-            "  AND study.state <> 'receiving'"
-            "  AND study.held = ''"
+            "  AND study.state <> 'receiving' AND study.held = ''"
+            "  AND job.model NOT IN (SELECT model FROM disabled_model)"
             "  ORDER BY job.priority DESC, job.job_id LIMIT 1)"
             " RETURNING job_id",
             worker=worker, now=now, expires=to_text(self._db.clock() + lease),
@@ -267,10 +268,8 @@ class Jobs:
 
     def files(self, study_instance_uid: str) -> set[str]:
         """The files of a study's results, relative to the store."""
-        rows = self._db.rows(
-            "SELECT path FROM job JOIN result USING (job_id) WHERE purged_at = '' AND study_instance_uid = ?",
-            study_instance_uid,
-        )  # fmt: skip
+        sql = "SELECT path FROM job JOIN result USING (job_id) WHERE purged_at = '' AND study_instance_uid = ?"
+        rows = self._db.rows(sql, study_instance_uid)
         return {row["path"] for row in rows}
 
     # ---- inside
@@ -395,6 +394,7 @@ class Jobs:
             lease=row["lease"],
             created_at=from_text(row["created_at"]),
             priors=frozen(self._db, self._files, row["job_id"]),
+            corrections=Corrections(self._db).of(row["study_instance_uid"]).corrections,
             research=bool(row["research"]),
             received=row["received"],
         )

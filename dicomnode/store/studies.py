@@ -14,6 +14,7 @@ from dicomnode.domain.network import Association
 from dicomnode.domain.study import Arrival, Instance, Series, Study
 from dicomnode.store.database import Database
 from dicomnode.store.files import Files
+from dicomnode.store.identity import Corrections
 
 
 class Standing(StrEnum):
@@ -287,7 +288,7 @@ class Studies:
         ):  # fmt: skip
             uid = found["series_instance_uid"]
             instances.setdefault(uid, []).append(self._instance(found, headers[uid]))
-        return Study(
+        study = Study(
             study_instance_uid=study_instance_uid,
             revision=row["revision"],
             calling_aet=row["calling_aet"],
@@ -296,6 +297,7 @@ class Studies:
             peer=row["peer"],
             series=tuple(Series(series_instance_uid=uid, instances=tuple(own)) for uid, own in instances.items()),
         )
+        return Corrections(self._db).told(study)
 
     def files(self, study_instance_uid: str) -> set[str]:
         """The files of a study's stored objects, relative to the store."""

@@ -29,7 +29,7 @@ SLAB, TILE = (12, 144, 144), (8, 128, 128)
 WIDTHS = (8, 12, 16, 24, 32, 32)
 CLIP_HU = (-1000.0, 400.0)
 BATCH = 2
-LEARNING_RATE = 4e-3
+LEARNING_RATE = 2e-3
 REUSED = 6
 """So often each patient is scanned anew."""
 _SEEDS_PER_RUN = 10_000_000

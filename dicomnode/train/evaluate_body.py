@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,7 +70,7 @@ def on_study(folder: Path, model: Path) -> BodyAgreement:
     return agreement(read_axial_ct(folder)[0], None, model)
 
 
-def table(rows: dict[str, Sequence[BodyAgreement]]) -> str:
+def table(rows: Mapping[str, Sequence[BodyAgreement]]) -> str:
     """Medians over each group of CTs, the lowest in brackets, as a Markdown table."""
     lines = [
         "| data | network, truth | threshold, truth | network, threshold | volume of network ml |",

@@ -53,7 +53,8 @@ def slab_of(seed: int, index: int) -> Slab:
         spacing_mm=(SPACING_MM[0] * scale, SPACING_MM[1] * scale, SPACING_MM[2] * scale),
         centre_mm=(float(z), float(rng.uniform(-25, 25)), float(rng.uniform(-25, 25))),
     )
-    drawn = patient(seed * _SEEDS_PER_RUN + index, grid, 1.0, masses=False)
+    variety = float(rng.uniform(0.3, 1.0))  # lungs that are ill all over hide lesions, so not all are
+    drawn = patient(seed * _SEEDS_PER_RUN + index, grid, variety, masses=False)
     return Slab(
         seed=seed * _SEEDS_PER_RUN + index, grid=grid, image=drawn.image, labels=drawn.labels,
         site=Site.of(drawn.chest), edge_mm=drawn.edge_mm,
@@ -71,9 +72,7 @@ def tile_of(slab: Slab, turn: int) -> tuple[Tensor, Tensor, Tensor]:
         middle = np.unravel_index(lung[int(rng.integers(len(lung)))], SLAB)
     else:
         middle = tuple(rng.integers(0, whole) for whole in SLAB)
-    starts = [
-        int(np.clip(at - part // 2, 0, whole - part)) for at, part, whole in zip(middle, TILE, SLAB, strict=True)
-    ]
+    starts = [int(np.clip(at - part // 2, 0, whole - part)) for at, part, whole in zip(middle, TILE, SLAB, strict=True)]
     box = tuple(slice(start, start + part) for start, part in zip(starts, TILE, strict=True))
     z, y, x = (float(slab.grid.axis_mm(axis)[box[axis]].mean()) for axis in range(3))
     grid = Grid(shape=TILE, spacing_mm=slab.grid.spacing_mm, centre_mm=(z, y, x))
@@ -90,7 +89,7 @@ def tile_of(slab: Slab, turn: int) -> tuple[Tensor, Tensor, Tensor]:
     target = np.where(mask > 0, LESION, labels).astype(np.int64)
     weight_of = np.ones(count + 1, dtype=np.float32)
     for lesion in lesions:
-        weight_of[lesion.number] = np.clip(2 * np.sqrt(_USUAL_ML / lesion.volume_ml), 1.5, 15.0)
+        weight_of[lesion.number] = np.clip(2 * np.sqrt(_USUAL_ML / lesion.volume_ml), 1.5, 6.0)
     weight = weight_of[mask]
     for axis in range(3):  # tiles that are larger than the volume are filled up with 0
         if rng.random() < 0.08:

@@ -218,7 +218,7 @@ def _grow(
     shape = np.maximum(np.maximum(free, limit), -here.spared - np.float32(0.5))
     part = image[box]
     share = occupancy(shape, edge_mm)
-    solid_hu = np.float32(draw.between(-10, 120) if radius_mm < 15 else draw.between(15, 110))
+    solid_hu = draw.between(-10, 120) if radius_mm < 15 else draw.between(15, 110)
     grain = draw.rng.standard_normal(2)
     texture = np.float32(6) * blob.ripple(at, float(grain[0])) + np.float32(5) * blob.ripple(at, float(grain[1]) + 3)
     if kind in (Kind.GROUND_GLASS, Kind.PART_SOLID):
@@ -228,20 +228,20 @@ def _grow(
         if kind is Kind.PART_SOLID:
             core = Blob.drawn(draw, radius_mm * draw.between(0.3, 0.7))
             offset = [a + np.float32(radius_mm * draw.between(-0.2, 0.2)) for a in at]
-            paint(part, occupancy(np.maximum(core.distance(offset), shape), edge_mm), solid_hu - np.float32(30))
+            paint(part, occupancy(np.maximum(core.distance(offset), shape), edge_mm), solid_hu - 30.0)
     else:
-        paint(part, share, solid_hu + texture)
+        paint(part, share, np.float32(solid_hu) + texture)
         if kind is Kind.CAVITATED:
             _hollow(draw, part, at, blob, shape, radius_mm, edge_mm)
         elif radius_mm > 15 and draw.chance(0.35):  # dead tissue in the middle
             inner = Blob.drawn(draw, radius_mm * draw.between(0.3, 0.7)).distance(at)
-            paint(part, occupancy(np.maximum(inner, shape + 4), 5.0), np.float32(draw.between(0, 30)))
+            paint(part, occupancy(np.maximum(inner, shape + 4), 5.0), draw.between(0, 30))
         elif draw.chance(0.08):  # calcium
             inner = Blob.drawn(draw, max(1.0, radius_mm * draw.between(0.15, 0.5))).distance(at)
-            paint(part, occupancy(np.maximum(inner, shape + 1), edge_mm), np.float32(draw.between(150, 700)))
+            paint(part, occupancy(np.maximum(inner, shape + 1), edge_mm), draw.between(150, 700))
     if kind is Kind.SPICULATED or (kind is Kind.PART_SOLID and draw.chance(0.3)):
         rays = spicules(draw, at, blob, radius_mm, edge_mm)
-        paint(part, rays * occupancy(here.pleura, edge_mm), np.float32(draw.between(-250, 20)))
+        paint(part, rays * occupancy(here.pleura, edge_mm), draw.between(-250, 20))
     mask[box][shape <= 0] = number
 
 
@@ -252,7 +252,7 @@ def _hollow(
     wall = max(2.0, radius_mm * draw.between(0.15, 0.5))
     offset = [a + np.float32(radius_mm * draw.between(-0.15, 0.15)) for a in at]
     hole = np.maximum(blob.distance(offset) + np.float32(wall), shape + np.float32(2.0))
-    paint(part, occupancy(hole, edge_mm), np.float32(draw.between(-1000, -880)))
+    paint(part, occupancy(hole, edge_mm), draw.between(-1000, -880))
     if draw.chance(0.25):
         level = at[1][None, :, None] - np.float32(radius_mm * draw.between(-0.2, 0.5))
-        paint(part, occupancy(np.maximum(hole, -level), edge_mm), np.float32(draw.between(0, 35)))
+        paint(part, occupancy(np.maximum(hole, -level), edge_mm), draw.between(0, 35))

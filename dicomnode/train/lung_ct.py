@@ -7,6 +7,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -119,12 +120,13 @@ def main() -> None:
     )  # fmt: skip
     network = LungNetwork()
     if options.start:
-        network = continued(options.start / "model.onnx", 3)
+        examples = islice(HilumTiles(options.seed, 0, SPACING_MM, CLIP_HU), 8)
+        network = continued(options.start / "model.onnx", 3, (image[None] for image, *_ in examples))
         for name, weights in network.named_parameters():
             weights.requires_grad_(not name.startswith(FROZEN))
         plan = replace(
             plan, tiles=lambda first: HilumTiles(options.seed, first, SPACING_MM, CLIP_HU), batch=1,
-            rate=FURTHER_RATE, calibrate=0,
+            rate=FURTHER_RATE,
         )  # fmt: skip
     training = Training(network, plan, options.seed)
     training.run(options.workers)

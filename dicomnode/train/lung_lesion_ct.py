@@ -6,6 +6,7 @@ import argparse
 import os
 import tempfile
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -15,13 +16,13 @@ from torch.nn import functional
 from dicomnode.train.describe import Run
 from dicomnode.train.describe_lesion import write_card, write_model_toml
 from dicomnode.train.evaluate_lesions import case_text, froc_table, on_phantoms, on_study, sensitivity_table
-from dicomnode.train.lesion_tiles import CLIP_HU, LESION, SPACING_MM, LesionTiles
+from dicomnode.train.lesion_tiles import CLIP_HU, LESION, SLABS, SPACING_MM, LesionTiles
 from dicomnode.train.lesions import SMALLEST_MM
 from dicomnode.train.network import LungNetwork, continued, export_onnx
 from dicomnode.train.training import Plan, Sample, Training, say
 
 BATCH = 1
-LEARNING_RATE, HEADS = 1e-3, 20.0
+LEARNING_RATE, HEADS = 2e-3, 5.0
 FROZEN = ("stem.", "down.0.")
 """Layers of the finest levels stay as they begin: they see edges, which lesions share with lungs."""
 CHANNELS = LESION + 1
@@ -63,9 +64,11 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     plan = Plan(
         tiles=lambda first: LesionTiles(options.seed, first), loss=loss, batch=BATCH, rate=LEARNING_RATE,
-        minutes=options.minutes, steps=options.steps, checkpoint=options.checkpoint, heads=HEADS, calibrate=0,
+        minutes=options.minutes, steps=options.steps, checkpoint=options.checkpoint, heads=HEADS,
     )  # fmt: skip
-    network = continued(options.start / "model.onnx", CHANNELS)
+    # A run that goes on finds its weights in the checkpoint.
+    examples = [] if options.checkpoint.exists() else islice(LesionTiles(options.seed), SLABS)
+    network = continued(options.start / "model.onnx", CHANNELS, (image[None] for image, *_ in examples))
     for name, weights in network.named_parameters():
         weights.requires_grad_(not name.startswith(FROZEN))
     training = Training(network, plan, options.seed)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import warnings
+from collections import defaultdict
+from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 
@@ -128,11 +130,12 @@ def folded(network: LungNetwork) -> LungNetwork:
     return copied
 
 
-def continued(path: Path, channels: int) -> LungNetwork:
-    """A network without normalisation that begins with the weights of an exported one.
+def continued(path: Path, channels: int, images: Iterable[Tensor]) -> LungNetwork:
+    """A network that begins with the weights of an exported one.
 
-    Channels that the exported one lacks begin with small weights and a low probability; the others are then held less
-    firmly, so that a new one can win.
+    Its normalisations, which the export has folded away, are put back so that they change nothing at first: without
+    them a network hardly learns anew. Channels that the exported one lacks begin with small weights and a low
+    probability; the others are then held less firmly, so that a new one can win.
 
     Parameters
     ----------
@@ -140,13 +143,15 @@ def continued(path: Path, channels: int) -> LungNetwork:
         What `export_onnx` has written.
     channels : int
         Labels with the background, at least those of the exported network.
+    images : iterable of Tensor, (batch, 1, slice, row, column)
+        Examples, from which the statistics of the layers are taken.
     """
-    network = folded(LungNetwork(channels))
+    flat = folded(LungNetwork(channels))
     stored = {
         one.name.removesuffix("_half"): torch.from_numpy(onnx.numpy_helper.to_array(one).astype(np.float32))
         for one in onnx.load(str(path)).graph.initializer
     }
-    state = network.state_dict()
+    state = flat.state_dict()
     for name, values in stored.items():
         state[name][: len(values)] = values
     known = len(stored["head.bias"])
@@ -154,8 +159,42 @@ def continued(path: Path, channels: int) -> LungNetwork:
         state["head.weight"][:known] *= 0.5
         state["head.bias"][:known] *= 0.5
         state["head.bias"][known:] = state["coarse_head.bias"][known:] = -2.0
-    network.load_state_dict(state)
-    return network.requires_grad_()
+    flat.load_state_dict(state)
+    network = LungNetwork(channels)
+    own = network.state_dict()
+    own.update({name: values for name, values in flat.state_dict().items() if name in own})
+    for name, (mean, variance) in _statistics(flat, images).items():
+        own[f"{name}.normalisation.running_mean"] = mean - state[f"{name}.convolution.bias"]
+        own[f"{name}.normalisation.running_var"] = variance
+        own[f"{name}.normalisation.weight"] = torch.sqrt(variance + nn.BatchNorm3d(1).eps)
+        own[f"{name}.normalisation.bias"] = mean
+    network.load_state_dict(own)
+    return network
+
+
+@torch.no_grad()
+def _statistics(flat: LungNetwork, images: Iterable[Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
+    """Mean and variance of what every convolution gives, per channel, over all images."""
+    values: dict[str, list[Tensor]] = defaultdict(list)
+
+    def kept(name: str, result: Tensor) -> None:
+        values[name].append(torch.stack([result.mean((0, 2, 3, 4)), (result * result).mean((0, 2, 3, 4))]))
+
+    hooks = [
+        module.convolution.register_forward_hook(lambda _m, _i, result, name=name: kept(name, result))
+        for name, module in flat.named_modules()
+        if isinstance(module, Convolution)
+    ]
+    for image in images:
+        flat(image)
+    for hook in hooks:
+        hook.remove()
+    found = {}
+    for name, rows in values.items():
+        mean, squares = torch.stack(rows).mean(0)
+        # A channel that is silent in all examples keeps a variance that can be divided by.
+        found[name] = (mean, (squares - mean * mean).clamp_min(1e-4))
+    return found
 
 
 def export_onnx(network: LungNetwork, path: Path, tile: tuple[int, int, int]) -> None:

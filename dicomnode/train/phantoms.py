@@ -118,7 +118,8 @@ def thorax(
     grid = Grid(shape=shape, spacing_mm=spacing_mm, centre_mm=centre_mm)
     drawn = patient(seed, grid, variety, masses=lesions is None)
     z, y, x = (float(grid.axis_mm(axis)[0]) for axis in range(3))
-    labels, found, mask = drawn.labels, (), None
+    labels, mask = drawn.labels, None
+    found: tuple[Lesion, ...] = ()
     if lesions is not None:
         mask, found = add_lesions(Draw(seed, "lesions"), grid, drawn.chest, drawn.image, labels, drawn.edge_mm, lesions)
         labels = labels + np.uint8(_SHIFT) * mask

@@ -14,6 +14,7 @@ from dicomnode.domain.finding import SourceSeries
 from dicomnode.domain.model import ModelSpec
 from dicomnode.infer.answer import answer
 from dicomnode.infer.network.session import Sessions
+from dicomnode.infer.prepare.grid import Grid
 from dicomnode.train.reference import dice
 from dicomnode.train.sts_cases import Case, Mask
 
@@ -73,10 +74,11 @@ def narrowed(case: Case, seed: int) -> Case:
     sides = []
     for length, spacing_mm in zip(case.pet.spatial_shape, case.pet.spacing, strict=True):
         low, high = (int(cut / spacing_mm) for cut in rng.uniform(0, CUT_MM, size=2))
-        sides.append(slice(low, length - high))
-    slices, rows, columns = sides
-    pet = case.pet[slices][:, rows][:, :, columns]
-    return replace(case, pet=pet, truth=case.truth[slices, rows, columns])
+        sides.append((low, length - high))
+    part = Grid.of(case.pet).part((sides[0], sides[1], sides[2]))
+    box = tuple(slice(low, high) for low, high in sides)
+    pet = Volume(case.pet.array[box], part.affine, coordinate_system="PATIENT")
+    return replace(case, pet=pet, truth=case.truth[box])
 
 
 def threshold(pet: Volume, beside: Mask | None = None) -> Mask:

@@ -24,7 +24,7 @@ from dicomnode.train.sts_training import BATCH, Plan, Training, say
 
 FOLDS = 5
 STEPS = 600
-FINAL_STEPS = 300
+FINAL_STEPS = 800
 
 
 def folds(cases: Sequence[Case], seed: int, count: int = FOLDS) -> list[list[str]]:
@@ -98,7 +98,6 @@ def main() -> None:
         patch_voxels=PATCH,
         cut_mm=CUT_VOXELS * SPACING_MM,
         parameters=sum(p.numel() for p in final.network.parameters()),
-        minutes=final.seconds / 60,
         device="one GPU" if final.device.type == "cuda" else f"{options.threads} CPU thread",
     )
     write_card(options.out, run, rows, on_dicom(options.data, options.out, sessions))

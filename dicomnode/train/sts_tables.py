@@ -37,15 +37,15 @@ def summary(rows: Sequence[Row]) -> str:
 def patients(rows: Sequence[Row]) -> str:
     """One line for every patient."""
     lines = [
-        f"| patient | CT | contour ml | found ml | stray ml (pieces) | {' | '.join(METHODS)} |",
+        f"| patient | CT | contour ml | found ml | of it outside the contour ml | {' | '.join(METHODS)} |",
         f"|---|---|---|---|---|{'---|' * len(METHODS)}",
     ]
     for one in rows:
         cells = " | ".join(f"{value:.2f}" for value in one.dices)
-        stray = f"{one.stray_ml:.0f} ({one.stray_pieces})"
+        outside = f"{one.found_ml - _shared_ml(one):.0f}"
         lines.append(
             f"| {one.name} | {'yes' if one.has_ct else 'no'} | {one.truth_ml:.0f} | {one.found_ml:.0f} "
-            f"| {stray} | {cells} |"
+            f"| {outside} | {cells} |"
         )
     return "\n".join(lines)
 
@@ -68,15 +68,20 @@ def numbers(tested: Sequence[Examined]) -> str:
 def found(rows: Sequence[Row]) -> str:
     """How many tumours were found, and what else was marked, in a sentence."""
     hits = sum(one.dices[0] >= MISSED for one in rows)
-    stray = [one.stray_ml for one in rows]
-    pieces = sum(one.stray_pieces for one in rows)
+    strays = [f"{one.stray_ml:.0f} ml in {one.name}" for one in rows if one.stray_pieces]
+    outside = [one.found_ml - _shared_ml(one) for one in rows]
     low = min(rows, key=lambda one: one.dices[0])
     return (
         f"Found (Dice of {MISSED:g} or more): {hits} of {len(rows)}. Median Dice "
-        f"{np.median([one.dices[0] for one in rows]):.3f}, lowest {low.dices[0]:.3f} ({low.name}). Whole-field false "
-        f"positives: {pieces} pieces that touch no contour in {len(rows)} patients, {np.mean(stray):.1f} ml in the "
-        f"mean, {max(stray):.0f} ml at most."
+        f"{np.median([one.dices[0] for one in rows]):.3f}, lowest {low.dices[0]:.3f} ({low.name}).\n"
+        f"Whole-field false positives: pieces that touch no contour, {', '.join(strays) or 'none'}; all that lies "
+        f"outside the contours, touching or not, {np.mean(outside):.0f} ml in the mean, {max(outside):.0f} ml at most."
     )
+
+
+def _shared_ml(one: Row) -> float:
+    """What result and contour have in common, by their Dice coefficient."""
+    return one.dices[0] * (one.found_ml + one.truth_ml) / 2
 
 
 def _mean(values: Sequence[float]) -> str:

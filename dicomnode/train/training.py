@@ -122,12 +122,14 @@ class Training:
             self.optimiser.zero_grad(set_to_none=True)
             scaler.scale(total).backward()  # type: ignore[no-untyped-call]
             scaler.unscale_(self.optimiser)
-            torch.nn.utils.clip_grad_norm_(self.network.parameters(), 2.0)
-            scaler.step(self.optimiser)
-            scaler.update()
+            norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), 2.0)
+            if scaler.is_enabled() or torch.isfinite(norm):  # half precision overflows now and then; the scaler knows
+                scaler.step(self.optimiser)
+                scaler.update()
             self.step, self.calibrated = self.step + 1, not self.plan.calibrate
             self.seconds = time.monotonic() - started
-            running += (float(total.detach()) - running) * max(0.02, 1 / self.step)
+            if torch.isfinite(total):
+                running += (float(total.detach()) - running) * max(0.02, 1 / self.step)
             if self.seconds - said > 20:
                 said = self.seconds
                 say(f"step {self.step}  {100 * self.progress:.0f} %  loss {running:.3f}")

@@ -5,6 +5,7 @@ The one argument is a JSON file: `do` is `train` or `predict`, the rest stands a
 
 from __future__ import annotations
 
+import importlib
 import json
 import multiprocessing
 import os
@@ -27,14 +28,15 @@ def train(task: dict[str, Any]) -> None:
     # Processes for cases of a second take longer to start than everything else does.
     multiprocessing.get_context = lambda method=None: SimpleNamespace(Pool=ThreadPool)  # type: ignore[assignment]
     import torch
-    from nnunetv2.experiment_planning.plan_and_preprocess_api import extract_fingerprints, plan_experiments, preprocess
-    from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+
+    api: Any = importlib.import_module("nnunetv2.experiment_planning.plan_and_preprocess_api")
+    trainers: Any = importlib.import_module("nnunetv2.training.nnUNetTrainer.nnUNetTrainer")
 
     number, configurations = task["number"], task["configurations"]
-    os.environ["nnUNet_n_proc_DA"] = "1"
-    extract_fingerprints([number], num_processes=1, check_dataset_integrity=False)
-    plan_experiments([number])
-    prepared = Path(os.environ["nnUNet_preprocessed"]) / task["dataset"]
+    os.environ["nnUNet_n_proc_DA"] = "1"  # noqa: SIM112
+    api.extract_fingerprints([number], num_processes=1, check_dataset_integrity=False)
+    api.plan_experiments([number])
+    prepared = Path(os.environ["nnUNet_preprocessed"]) / task["dataset"]  # noqa: SIM112
     path = prepared / "nnUNetPlans.json"
     plans = json.loads(path.read_text())
     for name in configurations:
@@ -59,15 +61,15 @@ def train(task: dict[str, Any]) -> None:
             )
         table.update(task.get("changes", {}))
     path.write_text(json.dumps(plans))
-    preprocess([number], configurations=configurations, num_processes=[1] * len(configurations))
+    api.preprocess([number], configurations=configurations, num_processes=[1] * len(configurations))
     dataset = json.loads((prepared / "dataset.json").read_text())
     torch.set_num_threads(task.get("threads", 1))
-    os.environ["nnUNet_n_proc_DA"] = "0"
+    os.environ["nnUNet_n_proc_DA"] = "0"  # noqa: SIM112
     for name in configurations:
         for fold in task["folds"]:
             torch.manual_seed(fold)
             given = {**plans, "continue_training": False}
-            trainer = nnUNetTrainer(given, name, fold, dataset, device=torch.device("cpu"))
+            trainer = trainers.nnUNetTrainer(given, name, fold, dataset, device=torch.device("cpu"))
             trainer.num_epochs, trainer.num_iterations_per_epoch = 1, task["iterations"]
             trainer.num_val_iterations_per_epoch = 1
             trainer.enable_deep_supervision = True
@@ -77,10 +79,11 @@ def train(task: dict[str, Any]) -> None:
 def predict(task: dict[str, Any]) -> None:
     """Predict `images` (one list of files for every case) with the model in `model` to `out`; prints the seconds."""
     import torch
-    from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+
+    prediction: Any = importlib.import_module("nnunetv2.inference.predict_from_raw_data")
 
     torch.set_num_threads(task.get("threads", 1))
-    predictor = nnUNetPredictor(
+    predictor = prediction.nnUNetPredictor(
         tile_step_size=0.5,
         use_gaussian=True,
         use_mirroring=True,

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.acceptance
 MODELS = Path(__file__).resolve().parents[2] / "models"
 
 #: What the card states, less what another runtime may move.
-LEAST_DICE = {"STS_002": 0.0, "STS_005": 0.0, "STS_010": 0.0}
+LEAST_DICE = {"STS_002": 0.73, "STS_005": 0.77, "STS_010": 0.79}
 
 
 def process(paths: list[Path], out: Path) -> tuple[int, dict[str, Any]]:

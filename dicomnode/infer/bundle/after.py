@@ -27,7 +27,8 @@ class TileTable(Table):
     neighbours: Annotated[int, Field(ge=0)] = 0
     mirror: tuple[Axis, ...] = ()
     skip_below: Number | None = None
-    manner: Literal["plain", "nnunet"] = "plain"
+    manner: Literal["plain", "nnunet", "monai"] = "plain"
+    weights: Literal["gaussian", "even"] = "gaussian"
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
@@ -62,6 +63,7 @@ class OutputTable(Table):
     score_at_least: Annotated[Number, Field(ge=0, le=1)] = 0.5
     iou: Annotated[Number, Field(gt=0, le=1)] = 0.3
     blend: Literal["probabilities", "logits"] = "probabilities"
+    back: Literal["blended", "probabilities"] = "blended"
     apart_above: Positive | None = None
     apart: Literal["nearest", "linear"] = "nearest"
     question: CodeTable | None = None

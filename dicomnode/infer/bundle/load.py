@@ -30,7 +30,7 @@ from dicomnode.infer.bundle.schema import Bundle, faults
 DESCRIPTION = "model.toml"
 
 #: Keys of `[output]` that say how a network's answer is read.
-_READING = {"aggregate", "score_at_least", "iou", "blend", "apart_above", "apart"}
+_READING = {"aggregate", "score_at_least", "iou", "blend", "back", "apart_above", "apart"}
 
 #: Stands where no network sees images.
 _NO_TILE = TileSpec(shape=(1, 1, 1), overlap=0.0, batch=1)

@@ -10,6 +10,7 @@ from pydicom.uid import RTStructureSetStorage, SegmentationStorage
 
 from dicomnode.domain.errors import Unsuitable
 from dicomnode.domain.finding import Contours, Segmentation, SourceSeries
+from dicomnode.domain.identity import Correction, correct
 from dicomnode.infer.answer import Answer
 from dicomnode.infer.contours.author import author, identity
 from dicomnode.infer.contours.frame import require_frame
@@ -23,7 +24,7 @@ from dicomnode.infer.read.faults import reading
 LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.7"
 
 
-def read_contours(paths: Sequence[Path], source: SourceSeries) -> Answer:
+def read_contours(paths: Sequence[Path], source: SourceSeries, corrections: Sequence[Correction] = ()) -> Answer:
     """The regions of one SEG or RT Structure Set on the grid of the images that it was drawn on.
 
     Regions that share voxels come in several label maps (`Segmentation.overlapping`), so that each is measured whole.
@@ -34,6 +35,8 @@ def read_contours(paths: Sequence[Path], source: SourceSeries) -> Answer:
         The object; one file.
     source
         The images.
+    corrections
+        Which the object is given before it is asked whether it is of the same patient; the images have been.
 
     Raises
     ------
@@ -45,6 +48,7 @@ def read_contours(paths: Sequence[Path], source: SourceSeries) -> Answer:
     with reading("contours", "needed a readable SEG or RTSTRUCT"):
         dataset = dcmread(paths[0], stop_before_pixels=True)
         kind = dataset.SOPClassUID
+        correct(dataset, corrections)
         _require_same_patient(dataset, source)
         referring = identity(dataset)
     subject = f"{'RTSTRUCT' if kind == RTStructureSetStorage else 'SEG'} {referring.SOPInstanceUID}"

@@ -14,6 +14,9 @@ NONE = "none"
 #: The manner of blending that averages numbers before they become probabilities.
 LOGITS = "logits"
 
+#: What is interpolated on the way back, where that is not what was blended.
+PROBABILITIES = "probabilities"
+
 #: Logit of what is taken for certain: its probability differs from 1 by less than float32 resolves.
 CERTAIN_LOGIT = 20.0
 

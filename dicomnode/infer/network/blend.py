@@ -11,7 +11,19 @@ import numpy as np
 import numpy.typing as npt
 
 from dicomnode.domain.model import TileSpec
-from dicomnode.infer.network.tiles import Floats, Places, Start, bell, cut, holds_body, lead, places
+from dicomnode.infer.network.tiles import (
+    EVEN,
+    LEAST_WEIGHT,
+    MONAI,
+    Floats,
+    Places,
+    Start,
+    bell,
+    cut,
+    holds_body,
+    lead,
+    places,
+)
 
 #: Below the least normal float16 a conversion takes 60 ns a voxel instead of 2 ns; so small a probability is none.
 LEAST_HALF = np.finfo(np.float16).smallest_normal
@@ -116,13 +128,23 @@ class _Rolling:
             lead(length, size, tile.manner)
             for length, size in zip((self._slices, rows, columns), tile.shape, strict=True)
         ]
+        self._even = all(len(begins) == 1 for begins in along)
+        # A limit on products of weights leaves no product of sums: they are added up beside the tiles.
+        limited = tile.manner == MONAI and tile.weights != EVEN and not self._even
         # Weights cancel along an axis of one tile.
         curves = [
-            (bell(size, tile.manner) if len(begins) > 1 else np.ones(size, dtype=np.float32))[:extent]
-            for size, begins, extent in zip(tile.shape, along, self._extent, strict=True)
+            (
+                bell(size, tile.manner)
+                if tile.weights != EVEN and (limited or len(begins) > 1)
+                else np.ones(size, dtype=np.float32)
+            )[before : before + extent]
+            for size, begins, before, extent in zip(tile.shape, along, self._lead, self._extent, strict=True)
         ]
         self._weight = curves[0][:, None, None] * curves[1][:, None] * curves[2]
-        self._even = all(len(begins) == 1 for begins in along)
+        self._weights: Floats | None = None
+        if limited:
+            np.maximum(self._weight, LEAST_WEIGHT, out=self._weight)
+            self._weights = room((1, self._extent[0], rows, columns))
         sums = [
             _sum_of(curve, begins, length)
             for curve, begins, length in zip(curves, along, (self._slices, rows, columns), strict=True)
@@ -139,6 +161,8 @@ class _Rolling:
             self._flush(start[0])
         _, depth, height, width = (0, *self._extent)
         target = self._sum[:, :, start[1] : start[1] + height, start[2] : start[2] + width]
+        if self._weights is not None:
+            self._weights[0, :, start[1] : start[1] + height, start[2] : start[2] + width] += self._weight
         if probabilities is None:
             if self._blank is not None:
                 target += self._blank * self._weight
@@ -160,14 +184,21 @@ class _Rolling:
         for place in range(leaving):
             index = self._first + place
             finished = self._sum[:, place]
-            finished *= self._per_pixel * self._per_slice[index]
+            if self._weights is None:
+                finished *= self._per_pixel * self._per_slice[index]
+            else:
+                finished /= self._weights[:, place]
             if self._out.dtype == np.float16:
                 finished *= np.abs(finished) >= LEAST_HALF
             self._out[:, index] = finished
         # Slice by slice, because numpy would copy the whole for an overlapping move.
         for place in range(depth - leaving):
-            self._sum[:, place] = self._sum[:, place + leaving]
-        self._sum[:, depth - leaving :] = 0
+            for sums in (self._sum, self._weights):
+                if sums is not None:
+                    sums[:, place] = sums[:, place + leaving]
+        for sums in (self._sum, self._weights):
+            if sums is not None:
+                sums[:, depth - leaving :] = 0
         self._first = end
 
 

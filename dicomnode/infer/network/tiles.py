@@ -17,9 +17,20 @@ SIGMA_OF_TILE = 1 / 8
 #: The manner of nnU-Net v2 (`compute_gaussian`, `pad_nd_image`).
 NNUNET = "nnunet"
 
+#: The manner of MONAI (`sliding_window_inference`).
+MONAI = "monai"
 
-def starts(length: int, tile: int, overlap: float) -> tuple[int, ...]:
+#: No voxel of a tile weighs less in MONAI's manner (`compute_importance_map`).
+LEAST_WEIGHT = np.float32(1e-3)
+
+#: All voxels of a tile count alike.
+EVEN = "even"
+
+
+def starts(length: int, tile: int, overlap: float, manner: str = "plain") -> tuple[int, ...]:
     """First indices of the tiles along one axis: spread evenly, the first and last flush with the ends.
+
+    In MONAI's manner they are multiples of a step, but for the last (`dense_patch_slices`).
 
     Parameters
     ----------
@@ -32,12 +43,16 @@ def starts(length: int, tile: int, overlap: float) -> tuple[int, ...]:
         return (0,)
     step = max(1, int(tile * (1 - overlap)))
     count = -(-(length - tile) // step) + 1
+    if manner == MONAI:
+        return tuple(min(number * step, length - tile) for number in range(count))
     return tuple(round(place) for place in np.linspace(0, length - tile, count).tolist())
 
 
 def places(shape: tuple[int, ...], tile: TileSpec) -> Places:
     """First indices of the tiles along (slice, row, column)."""
-    slices, rows, columns = (starts(length, size, tile.overlap) for length, size in zip(shape, tile.shape, strict=True))
+    slices, rows, columns = (
+        starts(length, size, tile.overlap, tile.manner) for length, size in zip(shape, tile.shape, strict=True)
+    )
     return slices, rows, columns
 
 
@@ -51,7 +66,7 @@ def bell(tile: int, manner: str = "plain") -> Floats:
 
 def lead(length: int, size: int, manner: str) -> int:
     """How many voxels are missing in front of a tile along an axis that is shorter than it."""
-    return max(size - length, 0) // 2 if manner == NNUNET else 0
+    return max(size - length, 0) // 2 if manner in (NNUNET, MONAI) else 0
 
 
 def cut(volume: Floats, start: Start, tile: TileSpec) -> Floats:

@@ -33,11 +33,11 @@ class Pieces:
     image: Any = field(repr=False)
 
     @classmethod
-    def of(cls, mask: Mask) -> Self:
-        """Pieces that hang together by faces of voxels (6-neighbourhood)."""
+    def of(cls, mask: Mask, *, corners: bool = False) -> Self:
+        """Pieces that hang together by faces of voxels (6-neighbourhood), or by corners, too (26)."""
         # SimpleITK takes a fifth of the time of scipy.ndimage.label (111 × 512 × 512: 0.07 s against 0.37 s).
         binary = SimpleITK.GetImageFromArray(mask.view(np.uint8))
-        image = SimpleITK.ConnectedComponent(binary, False)  # type: ignore[no-untyped-call]
+        image = SimpleITK.ConnectedComponent(binary, corners)  # type: ignore[no-untyped-call]
         return cls(numbers=SimpleITK.GetArrayViewFromImage(image), image=image)
 
     def sizes(self) -> npt.NDArray[np.int64]:
@@ -59,9 +59,9 @@ class Pieces:
                 slab[gone[part]] = 0
 
 
-def keep_largest(labels: Labels, number: int, pieces: int = 1) -> None:
+def keep_largest(labels: Labels, number: int, pieces: int = 1, *, corners: bool = False) -> None:
     """Turn all but the largest pieces of one segment into background; of equal pieces the first in memory stays."""
-    found = Pieces.of(labels == number)
+    found = Pieces.of(labels == number, corners=corners)
     found.drop(labels, by_size(found.sizes())[pieces:])
 
 

@@ -31,7 +31,7 @@ def tidy(
 ) -> tuple[str, ...]:
     """Apply the steps to a label map, in place and in order.
 
-    Pieces hang together by faces of voxels (6-neighbourhood).
+    Pieces hang together by faces of voxels (6-neighbourhood) where a step does not say otherwise.
 
     Parameters
     ----------
@@ -89,7 +89,8 @@ def _apply(
             part = labels[boxes[number]]
             match step.name:
                 case "keep_largest":
-                    keep_largest(part, number, options.get("pieces", 1))
+                    corners = options.get("touching") == "corners"
+                    keep_largest(part, number, options.get("pieces", 1), corners=corners)
                 case "minimum_volume":
                     minimum_volume(part, number, options["volume_ml"] / voxel_ml)
                 case "fill_holes":

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from dicomnode.domain.errors import ModelError
 from dicomnode.infer.prepare.grid import Grid
-from dicomnode.infer.prepare.interpolate import slabs, taken
+from dicomnode.infer.prepare.interpolate import continued, slabs, taken
 from dicomnode.infer.prepare.resized import resized
 from dicomnode.infer.prepare.separable import Apart
 
@@ -82,6 +82,14 @@ class Image:
         array = resized(self.array, grid.shape, interpolation=interpolation, apart=apart)
         masks = self.onto(grid, outside=0.0, interpolation="nearest").masks if self.masks else self.masks
         return Image(array=array, grid=grid, masks=masks, owned=self.owned or array is not self.array)
+
+    def continued(self, grid: Grid, *, interpolation: str) -> Image:
+        """Values at the voxels of a grid with the same axes, beyond whose ends the outermost go on, masks nearest."""
+        if self.grid.same_as(grid):
+            return self
+        masks = self.onto(grid, outside=0.0, interpolation="nearest").masks if self.masks else self.masks
+        array = continued(self.array, self.grid, grid, interpolation)
+        return Image(array=array, grid=grid, masks=masks, owned=True)
 
     def with_mask(self, name: str, mask: Mask) -> Image:
         """The same with one mask more."""

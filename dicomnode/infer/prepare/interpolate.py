@@ -11,7 +11,7 @@ import SimpleITK
 
 from dicomnode.domain.errors import Unsuitable
 from dicomnode.infer.prepare.grid import ROUNDING_OF_VOXEL, Affine, Box, Grid, Shape, corners
-from dicomnode.infer.prepare.separable import Apart, along, lines_of
+from dicomnode.infer.prepare.separable import Apart, Line, along, along_one, lines_of
 
 Array = npt.NDArray[Any]
 
@@ -79,6 +79,30 @@ def taken(
     for part in slabs(onto.shape, int(SLAB_VOXELS * (4 if interpolation == "bspline" else 1) / shrinks)):
         box = ((part.start, part.stop), (0, onto.shape[1]), (0, onto.shape[2]))
         result[part] = _slab(array, grid, onto.part(box), outside, interpolation, apart)
+    return result
+
+
+def continued(array: Array, grid: Grid, onto: Grid, interpolation: str) -> Array:
+    """The values of an array at the voxels of a grid with the same axes in the same order, float32.
+
+    Beyond the outermost centres the outermost values go on, however far (`border` of torch's `grid_sample`).
+
+    Raises
+    ------
+    Unsuitable
+        If the axes are others.
+    """
+    lines = lines_of(grid.from_(onto), onto.shape)
+    if lines is None or [line.axis for line in lines] != [0, 1, 2]:
+        raise Unsuitable("restep: the inputs lie on different grids, needed one: a step align before")
+    result = np.empty(onto.shape, dtype=np.float32)
+    for part in slabs(onto.shape):
+        places = np.clip(lines[0].places[part], 0, array.shape[0] - 1)
+        low, high = int(places.min()), int(np.ceil(places.max())) + 1
+        values = array[low:high]
+        for line in (Line(axis=0, places=places - low), *lines[1:]):
+            values = along_one(values, line, interpolation)
+        result[part] = values
     return result
 
 

@@ -1,4 +1,4 @@
-"""Finds where any input holds a value, with all that this encloses."""
+"""Finds where any input holds a value, with all that this encloses, or one above 0."""
 
 from __future__ import annotations
 
@@ -20,8 +20,7 @@ def nonzero(images: Sequence[Image]) -> Mask:
         If the images lie on different grids, or hold nothing but 0.
     """
     first = images[0]
-    if not all(image.grid.same_as(first.grid) for image in images):
-        raise Unsuitable("nonzero: the inputs lie on different grids, needed one: a step align before")
+    _require_one_grid(images, "nonzero")
     zero: Mask = first.array == 0
     for image in images[1:]:
         zero &= image.array == 0
@@ -40,3 +39,23 @@ def nonzero(images: Sequence[Image]) -> Mask:
     reached[0] = False
     mask: Mask = reached[regions]
     return np.logical_not(mask, out=mask)
+
+
+def positive(images: Sequence[Image]) -> Mask:
+    """Where any of the images is above 0.
+
+    Raises
+    ------
+    Unsuitable
+        If the images lie on different grids.
+    """
+    _require_one_grid(images, "positive")
+    mask: Mask = images[0].array > 0
+    for image in images[1:]:
+        mask |= image.array > 0
+    return mask
+
+
+def _require_one_grid(images: Sequence[Image], step: str) -> None:
+    if not all(image.grid.same_as(images[0].grid) for image in images):
+        raise Unsuitable(f"{step}: the inputs lie on different grids, needed one: a step align before")

@@ -45,10 +45,30 @@ def zscore(
     return _blanked(image.mapped(lambda part: (part - middle) / width), over, outside)
 
 
-def minmax(image: Image, *, over: str = "whole", to: Pair = UNIT_RANGE, outside: float | None = None) -> Image:
-    """Map lowest and highest value linearly to a range; values that do not count may go beyond it."""
+def minmax(
+    image: Image,
+    *,
+    over: str = "whole",
+    to: Pair = UNIT_RANGE,
+    percentiles: Pair | None = None,
+    outside: float | None = None,
+) -> Image:
+    """Map lowest and highest value, or two percentiles, linearly to a range; what lies beyond them goes beyond it.
+
+    Raises
+    ------
+    Unsuitable
+        If both are the same.
+    """
     image = _remembering(image, over, outside)
-    return _blanked(scale(image, range=spread(image, over, "minmax"), to=to), over, outside)
+    if percentiles is None:
+        ends = spread(image, over, "minmax")
+    else:
+        low, high = percentiles_of(image, over, percentiles)
+        if not low < high:
+            raise Unsuitable(f"minmax: both percentiles are {low:g}, needed an image whose percentiles differ")
+        ends = (float(low), float(high))
+    return _blanked(scale(image, range=ends, to=to), over, outside)
 
 
 def _remembering(image: Image, over: str, outside: float | None) -> Image:

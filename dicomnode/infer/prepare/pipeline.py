@@ -19,6 +19,9 @@ from dicomnode.infer.prepare.steps import FINDERS, FOREGROUND, GRIDS, JOINT, MAS
 #: The step after which the way back may treat an axis on its own.
 RESPACE = "respace"
 
+#: The step beyond whose ends the outermost values go on.
+RESTEP = "restep"
+
 #: Settings of a spatial step that concern the taking of values and not the grid.
 WAY = frozenset({"outside", "interpolation", "apart", "apart_above"})
 
@@ -72,7 +75,7 @@ def covering(grid: Grid, place: Grid) -> Box:
     return ((low[0], high[0]), (low[1], high[1]), (low[2], high[2]))
 
 
-def _spacings(step: Step, grid: Grid) -> tuple[tuple[float, float, float], ...]:
+def _spacings(step: Step, grid: Grid) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
     """The spacing that a step `respace` finds, and the one that it is asked for."""
     slices, rows, columns = grid.spacing_mm.tolist()
     return (slices, rows, columns), nominal(grid, step.options["spacing_mm"])
@@ -91,13 +94,17 @@ def _apply(step: Step, images: list[Image], treated: Sequence[int], *, floats: b
         images[lead] = _with_mask(images, lead, step)
         grid = GRIDS[step.name](images[lead], **own)
         if step.name == RESPACE:
-            axis = apart_axis(*_spacings(step, images[lead].grid), step.options["apart_above"])
+            before, after = _spacings(step, images[lead].grid)
+            axis = apart_axis(before, after, step.options["apart_above"])
             apart = None if axis is None else Apart(axis=axis, interpolation=step.options["apart"])
             for number in treated:
                 images[number] = images[number].resized(grid, interpolation=way["interpolation"], apart=apart)
             return
         for number in treated:
-            images[number] = images[number].onto(grid, floats=floats, **way)
+            if step.name == RESTEP:
+                images[number] = images[number].continued(grid, **way)
+            else:
+                images[number] = images[number].onto(grid, floats=floats, **way)
         return
     for number in treated:
         images[number] = VALUES[step.name](_with_mask(images, number, step), **step.options)

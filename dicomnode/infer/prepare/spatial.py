@@ -71,6 +71,16 @@ def respace(image: Image, *, spacing_mm: tuple[float, ...]) -> Grid:
     return centred(image.grid, new, old * image.grid.shape / np.array(new))
 
 
+def restep(image: Image, *, spacing_mm: tuple[float, ...]) -> Grid:
+    """A grid of this spacing from the first voxel on, whose last voxel lies as near as possible to the image's."""
+    old, wanted = image.grid.spacing_mm, np.array(nominal(image.grid, spacing_mm))
+    # Rounded as MONAI does (`compute_shape_offset`): numpy's halves go to the even count.
+    counts = np.round((np.array(image.grid.shape) - 1) * old / wanted + 1).astype(int)
+    affine = image.grid.affine.copy()
+    affine[:3, :3] *= wanted / old
+    return Grid(shape=shape_of(counts), affine=affine)
+
+
 def nominal(grid: Grid, spacing_mm: tuple[float, ...]) -> tuple[float, float, float]:
     """Three numbers of a spacing, where two leave the slices as they are."""
     slices, rows, columns = spacing_mm if len(spacing_mm) == 3 else (float(grid.spacing_mm[0]), *spacing_mm)

@@ -8,13 +8,13 @@ from types import MappingProxyType
 from dicomnode.infer.prepare import body, contrast, histogram, intensity, lungs, normalise, shading, smooth, spatial
 from dicomnode.infer.prepare.grid import Grid
 from dicomnode.infer.prepare.image import Image, Mask
-from dicomnode.infer.prepare.nonzero import nonzero
+from dicomnode.infer.prepare.nonzero import nonzero, positive
 
 #: Masks that steps find, and that later steps name as `over` or `around`.
-MASKS = frozenset({"body", "lungs", "nonzero"})
+MASKS = frozenset({"body", "lungs", "nonzero", "positive"})
 
 #: Steps that find masks, with less memory in the integers of the source than in floats.
-FINDERS = frozenset({"body_mask", "lungs", "nonzero"})
+FINDERS = frozenset({"body_mask", "lungs", "nonzero", "positive"})
 
 #: The mask that needs no step.
 FOREGROUND = "foreground"
@@ -29,12 +29,13 @@ GRIDS: Mapping[str, Callable[..., Grid]] = MappingProxyType(
         "resample": spatial.resample,
         "resize": spatial.resize,
         "respace": spatial.respace,
+        "restep": spatial.restep,
         "transpose": spatial.transpose,
     }
 )
 
 #: Steps that find one mask in all their inputs at once; it bears their name.
-JOINT: Mapping[str, Callable[[Sequence[Image]], Mask]] = MappingProxyType({"nonzero": nonzero})
+JOINT: Mapping[str, Callable[[Sequence[Image]], Mask]] = MappingProxyType({"nonzero": nonzero, "positive": positive})
 
 #: Steps that change values or find masks.
 VALUES: Mapping[str, Callable[..., Image]] = MappingProxyType(

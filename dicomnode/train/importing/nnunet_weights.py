@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,11 +14,14 @@ import torch
 
 from dicomnode.train.importing.faults import need, refuse
 
+#: What pickles of numpy's scalars call, as a scalar says itself.
+_SCALAR: Any = np.float64(0).__reduce__()[0]
+
 #: What nnU-Net's training leaves in a checkpoint beside tensors (losses, scores, the state of its logger), under the
 #: names of numpy 1 and 2. None of it does anything but hold a number.
 NUMPY_SCALARS: list[Any] = [
-    (np._core.multiarray.scalar, "numpy._core.multiarray.scalar"),
-    (np._core.multiarray.scalar, "numpy.core.multiarray.scalar"),
+    (_SCALAR, "numpy._core.multiarray.scalar"),
+    (_SCALAR, "numpy.core.multiarray.scalar"),
     np.dtype,
     type(np.dtype(np.float16)),
     type(np.dtype(np.float32)),
@@ -26,6 +30,9 @@ NUMPY_SCALARS: list[Any] = [
     type(np.dtype(np.int64)),
     type(np.dtype(np.bool_)),
 ]
+
+#: How torch's reader names what it does not let in.
+_UNSAFE = re.compile(r"unsupported global:? (?:GLOBAL )?([\w.]+)", re.IGNORECASE)
 
 #: Beginnings that wrappers put before every name (torch.compile, DistributedDataParallel).
 _WRAPPED = ("_orig_mod.", "module.")
@@ -66,8 +73,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
             found = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         said = " ".join(str(error).split())
-        unsafe = said.partition("Unsupported global: GLOBAL ")[2].split(" ")[0]
-        holds = f"holds {unsafe}, which would be run" if unsafe else "is no checkpoint of PyTorch, or is damaged"
+        unsafe = _UNSAFE.search(said)
+        holds = f"holds {unsafe[1]}, which would be run" if unsafe else "is no checkpoint of PyTorch, or is damaged"
         refuse(
             where, str(path.parent.parent), f"{holds}; an import reads tensors, plain values and numpy's scalars alone"
         )

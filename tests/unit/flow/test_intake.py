@@ -56,6 +56,18 @@ def test_an_identical_resend_changes_nothing_not_even_the_quiet_clock(
     assert study_row(db) == before and standings(db) == ["current"]
 
 
+def test_a_resend_brings_back_a_file_that_is_missing(
+    intake: Intake, db: Database, files: Files, make_arrival: MakeArrival
+) -> None:
+    intake.accept(make_arrival())
+    row = db.row("SELECT path FROM instance")
+    assert row is not None
+    kept = files.path(row["path"]).read_bytes()
+    files.path(row["path"]).unlink()
+    intake.accept(make_arrival())
+    assert files.path(row["path"]).read_bytes() == kept and standings(db) == ["current"]
+
+
 def test_a_late_slice_reopens_the_study(intake: Intake, db: Database, make_arrival: MakeArrival) -> None:
     intake.accept(make_arrival(1))
     settle(db)

@@ -74,6 +74,7 @@ RECIPES: dict[str, tuple[Step, ...]] = {
         step("minmax"),
     ),
     "nonzero": (LOW, step("nonzero")),
+    "positive": (LOW, step("positive")),
     "reorient": (
         FLOAT,
         step("reorient", orientation="sagittal"),
@@ -86,6 +87,7 @@ RECIPES: dict[str, tuple[Step, ...]] = {
         FLOAT,
         step("resize", shape=(0, 500, 500)),
     ),
+    "restep": (FLOAT, step("restep", spacing_mm=(1.1, 0.71, 0.71), interpolation="linear")),
     "respace": (FLOAT, step("respace", spacing_mm=(1.0, 0.71, 0.71), apart_above=None, interpolation="bspline")),
     "scale": (
         FLOAT,

@@ -10,7 +10,8 @@ import pytest
 
 from dicomnode.domain.errors import ConfigError
 from dicomnode.domain.model import ModelSpec
-from dicomnode.infer.bundle.before import AnyPrepare, InterpolatedTable, OntoTable, PrepareTable
+from dicomnode.infer.bundle.before import AnyPrepare
+from dicomnode.infer.bundle.grids import InterpolatedTable, OntoTable, PrepareTable
 from dicomnode.infer.prepare.pipeline import WAY
 from dicomnode.infer.prepare.steps import GRIDS, JOINT, MASKS, VALUES
 
@@ -21,11 +22,11 @@ TABLES: dict[str, type[PrepareTable]] = {
 
 def test_every_step_of_the_schema_is_done_and_the_other_way_round() -> None:
     assert set(TABLES) == {*GRIDS, *VALUES, *JOINT}
-    # These two neither leave the image nor ask what lies beyond it.
-    within = {"respace", "transpose"}
+    # These do not ask what lies beyond the image.
+    within = {"respace", "restep", "transpose"}
     assert {name for name, table in TABLES.items() if issubclass(table, OntoTable)} == {*GRIDS} - within
     assert {name for name in VALUES if "outside" in TABLES[name].model_fields} >= {"body_mask", "lungs"} > set()
-    assert set(MASKS) == {"body", "lungs", "nonzero"}
+    assert set(MASKS) == {"body", "lungs", "nonzero", "positive"}
 
 
 @pytest.mark.parametrize("name", TABLES)

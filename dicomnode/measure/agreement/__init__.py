@@ -1,0 +1,1 @@
+"""How well two masks of the same thing agree, and how sure one can be of the figures."""
