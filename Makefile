@@ -13,7 +13,7 @@ test: lint
 	$(BIN)/pytest --numprocesses 2 -m "not acceptance" tests
 
 acceptance: .venv/dev
-	$(BIN)/pytest -m acceptance tests
+	$(BIN)/pytest --numprocesses 2 --dist loadfile -m acceptance tests
 
 # Inputs for each target, numbered from a seed; 100000 of each for a night.
 N ?= 2000

@@ -49,6 +49,25 @@ anatomic_region = {{ value = "39607008", scheme = "SCT", meaning = "Lung" }}
 """
 
 
+#: Says of the toy what CLAIM asks of a card.
+CARD = """# A toy
+## Intended use
+For tests of the node alone.
+## Data
+None; the reference is the threshold itself.
+## Model
+One convolution with one weight.
+## Training
+There was no training, so nothing was held out.
+## Performance
+Dice 1.0 by construction.
+## Limits
+Whatever is dense is a lesion.
+## Licence
+Apache-2.0, as the rest.
+"""
+
+
 def network(threshold_hu: float = 0.0) -> bytes:
     """An ONNX network that labels voxels above a threshold."""
     onnx = pytest.importorskip("onnx")
@@ -77,5 +96,5 @@ def write_bundle(models: Path, content: bytes | None = None, toml: str = TOML) -
     content = network() if content is None else content
     (folder / "model.onnx").write_bytes(content)
     (folder / "model.toml").write_text(toml.format(sha256=hashlib.sha256(content).hexdigest()))
-    (folder / "CARD.md").write_text("# A toy\n")
+    (folder / "CARD.md").write_text(CARD)
     return folder

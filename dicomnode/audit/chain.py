@@ -9,7 +9,10 @@ from dataclasses import dataclass, field
 #: What the first line follows.
 GENESIS = "0" * 64
 
-_LINE = re.compile(rb"([1-9][0-9]*) (\S+) ([0-9a-f]{64}) ([^\n]+)\n")
+#: The time stands as it is in the header of a syslog message, so that nothing else may be in its place.
+_LINE = re.compile(
+    rb"([1-9][0-9]{0,17}) ([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z) ([0-9a-f]{64}) ([^\n]+)\n"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +54,7 @@ def read(line: bytes) -> Link | None:
     if found is None:
         return None
     sequence, at, digest, message = found.groups()
-    return Link(sequence=int(sequence), at=at.decode("latin-1"), hash=digest.decode(), message=message)
+    return Link(sequence=int(sequence), at=at.decode(), hash=digest.decode(), message=message)
 
 
 def _hash(before: str, sequence: int, at: str, message: bytes) -> str:

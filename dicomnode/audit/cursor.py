@@ -9,13 +9,15 @@ from dicomnode.audit.head import numbers, path_of
 
 
 class Cursor:
-    """A place in the trail of a folder, behind the line numbered `after`.
+    """A place in the trail of a folder, which begins before the first line with a number greater than `after`.
 
-    What is no line is passed over: `verify` tells of it. A line that is being written is not there yet.
+    Lines come as they stand; what is no line is passed over: `verify` tells of it. A line that is being written is not
+    there yet.
     """
 
     def __init__(self, folder: Path, after: int = 0) -> None:
         self._folder, self._after = folder, after
+        self._is_there = False
         self._number, self._offset = 0, 0
 
     def next(self) -> Link | None:
@@ -39,8 +41,8 @@ class Cursor:
                         break
                     self._offset += len(line)
                     found = read(line)
-                    if found is not None and found.sequence > self._after:
-                        self._after = found.sequence
+                    if found is not None and (self._is_there or found.sequence > self._after):
+                        self._is_there = True
                         return found
             if not has_successor:
                 break

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import IntEnum, StrEnum
 
 
@@ -93,7 +94,13 @@ class Subject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One message of the audit trail."""
+    """One message of the audit trail.
+
+    Attributes
+    ----------
+    at
+        When it happened, where that is not when it is written.
+    """
 
     id: Coded
     action: Action
@@ -102,6 +109,7 @@ class Event:
     types: tuple[Coded, ...] = ()
     participants: tuple[Participant, ...]
     subjects: tuple[Subject, ...] = ()
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from threading import Lock
@@ -14,7 +15,20 @@ import structlog
 from dicomnode.audit.chain import link, read
 from dicomnode.audit.encode import to_xml
 from dicomnode.audit.event import Event, Outcome, Source
-from dicomnode.audit.head import LOCK_SECONDS, Head, hand_over, locked, path_of, read_head, write_head
+from dicomnode.audit.head import (
+    LOCK_SECONDS,
+    Head,
+    Lost,
+    found_head,
+    hand_over,
+    locked,
+    noted_head,
+    numbers,
+    path_of,
+    read_lost,
+    write_head,
+    write_lost,
+)
 from dicomnode.audit.message import RECORDING_STARTED, alert, this_process
 from dicomnode.domain.clock import Clock, to_text
 from dicomnode.domain.errors import OutOfResources
@@ -56,15 +70,23 @@ class Trail:
         self._limit_bytes, self._sync, self._required = limit_bytes, sync, required
         self._lock = Lock()
         self._complained = -_COMPLAINT_SECONDS
-        self._lost_since = ""
-        #: Messages of this process that could not be written since the last that could.
+        self._counting = Lock()
+        #: What could not be written and is not noted beside the files either.
+        self._unnoted = Lost()
+        #: Messages that could not be written here since the last that could.
         self.lost = 0
 
-    def record(self, *events: Event) -> None:
-        """Write events, in order and one beside the other.
+    def record(self, *events: Event, kept: bool = False) -> bool:
+        """Write events, in order and one beside the other; whether they are written.
 
         Takes one write and one fsync; gives up after `LOCK_SECONDS` where another holds the trail. What cannot be
-        written is complained of and counted, and the count is the first thing written when it works again.
+        written is complained of and counted, and the count is the first thing that any process writes when it works
+        again.
+
+        Parameters
+        ----------
+        kept
+            Whether the caller keeps them and comes with them again; then they do not count.
 
         Raises
         ------
@@ -72,50 +94,73 @@ class Trail:
             They cannot be written, and this trail is required.
         """
         if not events:
-            return
+            return True
         try:
             if not self._lock.acquire(timeout=LOCK_SECONDS):
                 raise TimeoutError(f"another thread has written for {LOCK_SECONDS:g} s")
             try:
-                self._append([*self._resumed(), *events])
+                self._append(events)
                 self.lost = 0
             finally:
                 self._lock.release()
         except OSError as error:
-            self._miss(len(events), error.strerror or str(error))
+            self._miss(0 if kept else len(events), error.strerror or str(error))
+            return False
+        return True
 
     def _miss(self, count: int, reason: str) -> None:
-        self._lost_since = self._lost_since if self.lost else self._now()
-        self.lost += count
+        if count:
+            with self._counting:
+                self._unnoted += Lost(count=count, since=self._now())
+                self.lost += count
+            with suppress(OSError), locked(self._folder, 0.0) as descriptor:
+                mine = self._unnoted
+                write_lost(descriptor, read_lost(descriptor) + mine)
+                self._forget(mine)
         if monotonic() - self._complained >= _COMPLAINT_SECONDS:
             self._complained = monotonic()
             log.error("audit_trail_not_written", folder=str(self._folder), reason=reason, lost=self.lost)
         if self._required:
             raise OutOfResources(f"the audit trail cannot be written ({reason}), and [audit] required = true")
 
-    def _resumed(self) -> list[Event]:
-        if not self.lost:
-            return []
-        log.warning("audit_trail_written_again", lost=self.lost, since=self._lost_since)
-        text = f"{self.lost} messages of this process since {self._lost_since} could not be written"
-        return [alert(RECORDING_STARTED, this_process(()), None, text, Outcome.SERIOUS)]
+    def _forget(self, lost: Lost) -> None:
+        """These are noted or told; expects the lock of the trail to be held."""
+        with self._counting:
+            left = self._unnoted.count - lost.count
+            self._unnoted = replace(self._unnoted, count=left) if left else Lost()
 
     def _append(self, events: Sequence[Event]) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with locked(self._folder) as descriptor:
-            head = self._reconciled(read_head(descriptor, self._folder))
-            lines = []
-            for event in events:
-                at = self._clock()
-                message = to_xml(event, self._source, at)
-                made = link(head.hash, head.sequence + 1, to_text(at), message)
-                lines.append(made.line())
-                head = replace(head, sequence=made.sequence, hash=made.hash)
-            content = b"".join(lines)
-            if head.size_bytes and head.size_bytes + len(content) > self._limit_bytes:
-                head = replace(head, number=head.number + 1, size_bytes=0)
-            size_bytes = self._written(head, content)
-            write_head(descriptor, replace(head, size_bytes=size_bytes))
+            noted, mine = noted_head(descriptor), self._unnoted
+            lost = read_lost(descriptor) + mine
+            first = []
+            if noted is None and numbers(self._folder):
+                first.append("the note of where the trail ends was gone: whether lines were cut off nobody can tell")
+            if lost.count:
+                first.append(f"{lost.count} messages since {lost.since} could not be written")
+            resumed = [alert(RECORDING_STARTED, this_process(()), None, text, Outcome.SERIOUS) for text in first]
+            self._extend(descriptor, noted or found_head(self._folder), [*resumed, *events])
+            for text in first:
+                log.warning("audit_trail_written_again", reason=text)
+            if lost.count:
+                write_lost(descriptor, Lost())
+                self._forget(mine)
+
+    def _extend(self, descriptor: int, noted: Head, events: Sequence[Event]) -> None:
+        head = self._reconciled(noted)
+        lines = []
+        for event in events:
+            at = self._clock()
+            message = to_xml(event, self._source, event.at or at)
+            made = link(head.hash, head.sequence + 1, to_text(at), message)
+            lines.append(made.line())
+            head = replace(head, sequence=made.sequence, hash=made.hash)
+        content = b"".join(lines)
+        if head.size_bytes and head.size_bytes + len(content) > self._limit_bytes:
+            head = replace(head, number=head.number + 1, size_bytes=0)
+        size_bytes = self._written(head, content)
+        write_head(descriptor, replace(head, size_bytes=size_bytes))
 
     def _written(self, head: Head, content: bytes) -> int:
         """Append to the last file; its size afterwards."""

@@ -19,7 +19,7 @@ from threading import Event as Flag
 import structlog
 
 from dicomnode.audit.chain import Link
-from dicomnode.audit.cursor import Cursor
+from dicomnode.audit.genuine import Genuine
 from dicomnode.audit.head import hand_over
 from dicomnode.domain.errors import ConfigError
 from dicomnode.domain.network import Tls
@@ -166,7 +166,7 @@ class Forwarder:
         """Forward until stopped; a collector that is away is tried again for as long as it takes."""
         while not stop.is_set():
             try:
-                cursor = Cursor(self._folder, read_position(self._folder))
+                cursor = Genuine(self._folder, read_position(self._folder))
                 # Nobody is connected to before there is something to send.
                 while (first := cursor.next()) is None and not stop.wait(_IDLE_SECONDS):
                     pass
@@ -179,7 +179,7 @@ class Forwarder:
                 log.warning("audit_trail_not_forwarded", reason=reason, again_in_seconds=wait_seconds)
                 stop.wait(wait_seconds)
 
-    def _forward(self, first: Link, cursor: Cursor, stop: Flag) -> None:
+    def _forward(self, first: Link, cursor: Genuine, stop: Flag) -> None:
         waiting = [first]
         with closing(self._connect()) as connection, _Position(self._folder) as position:
             while not stop.is_set():
@@ -239,4 +239,4 @@ def read_position(folder: Path) -> int:
 
 def _number(content: bytes) -> int:
     text = content.strip()
-    return int(text) if text.isdigit() else 0
+    return int(text) if text.isdigit() and len(text) < _POSITION_BYTES else 0

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from dicomnode.audit.chain import GENESIS, Link, read
-from dicomnode.audit.head import Head, locked, numbers, path_of, read_head
+from dicomnode.audit.head import Head, locked, noted_head, numbers, path_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +44,7 @@ def verify(folder: Path, first: int = 1) -> Verdict:
         Something cannot be read.
     """
     with locked(folder) as descriptor:
-        noted = os.fstat(descriptor).st_size > 0
-        head = read_head(descriptor, folder)
+        head = noted_head(descriptor)
         sizes = {number: path_of(folder, number).stat().st_size for number in numbers(folder)}
     check = _Check(first)
     for number, size_bytes in sizes.items():
@@ -61,7 +59,7 @@ def verify(folder: Path, first: int = 1) -> Verdict:
         first=check.begins,
         last=check.sequence if check.begins else 0,
         hash=check.hash,
-        faults=(*check.faults, *_of_end(check, head, noted)),
+        faults=(*check.faults, *_of_end(check, head)),
     )
 
 
@@ -98,9 +96,10 @@ class _Check:
         return ""
 
 
-def _of_end(check: _Check, head: Head, noted: bool) -> list[str]:
-    if check.begins and not noted:
-        return ["head: is gone, so that nobody can tell whether lines at the end are"]
+def _of_end(check: _Check, head: Head | None) -> list[str]:
+    if head is None:
+        gone = "head: is gone or cannot be read, so that nobody can tell whether lines at the end are"
+        return [gone] if check.begins else []
     if head.sequence > check.sequence:
         return [f"the end: {head.sequence - check.sequence} lines after number {check.sequence} are gone"]
     if head.sequence == check.sequence and head.hash != check.hash and not check.faults:

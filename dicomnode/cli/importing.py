@@ -20,9 +20,14 @@ NameOption = Annotated[str, typer.Option(help="What the bundle shall be called: 
 FolderOption = Annotated[Path | None, typer.Option(help="Folder of bundles.")]
 CodesOption = Annotated[Path | None, typer.Option(help="Table of codes for labels that are not known.")]
 LicenceOption = Annotated[str, typer.Option(help="Licence of the weights, for the card.")]
+AnswersOption = Annotated[
+    Path | None, typer.Option(help="What the network does not tell, as model.toml with gaps; asked for when left out.")
+]
 TorchScriptOption = Annotated[
     bool,
-    typer.Option("--allow-torchscript", help="Run a TorchScript file, which is a program, to export it; trust its maker."),
+    typer.Option(
+        "--allow-torchscript", help="Run a TorchScript file, which is a program, to export it; trust its maker."
+    ),
 ]
 
 
@@ -87,6 +92,49 @@ def import_monai(
         licence=licence, allow_torchscript=allow_torchscript,
     )  # fmt: skip
     import_monai(source, options, _say)
+
+
+@app.command("onnx")
+def import_onnx(
+    source: SourceArgument,
+    name: NameOption,
+    answers: AnswersOption = None,
+    codes: CodesOption = None,
+    folder: FolderOption = None,
+    licence: LicenceOption = "",
+) -> None:
+    """Import any ONNX file, by a file of answers or a short interview."""
+    with needing_torch():
+        from dicomnode.train.importing.onnx_bundle import Options, import_onnx
+    options = Options(
+        name=name, models=folder or config.shipped("models"), answers=answers, codes=codes, licence=licence
+    )
+    import_onnx(source, options, _ask, _say)
+
+
+@app.command("torchscript")
+def import_torchscript(
+    source: SourceArgument,
+    name: NameOption,
+    answers: AnswersOption = None,
+    codes: CodesOption = None,
+    folder: FolderOption = None,
+    licence: LicenceOption = "",
+    allow_torchscript: TorchScriptOption = False,
+) -> None:
+    """Import any TorchScript file, by a file of answers or a short interview."""
+    with needing_torch():
+        from dicomnode.train.importing.onnx_bundle import Options, import_torchscript
+
+        options = Options(
+            name=name, models=folder or config.shipped("models"), answers=answers, codes=codes, licence=licence,
+            allow_torchscript=allow_torchscript,
+        )  # fmt: skip
+        import_torchscript(source, options, _ask, _say)
+
+
+def _ask(question: str, default: str) -> str:
+    return str(typer.prompt(question, default=default or None))
 
 
 def _say(line: str) -> None:

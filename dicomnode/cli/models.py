@@ -1,9 +1,12 @@
-"""Verbs on model bundles: list, show, verify, import."""
+"""Verbs on model bundles: list, show, verify, import, and those of `models_evaluate`."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -11,22 +14,44 @@ from rich.table import Table
 
 from dicomnode import config
 from dicomnode.cli import importing, models_evaluate
-from dicomnode.cli.console import err, load_model, out, verbs, verdicts
+from dicomnode.cli.console import (
+    ConfigOption,
+    JsonOption,
+    err,
+    load_model,
+    load_settings,
+    out,
+    verbs,
+    verdicts,
+    write_json,
+)
+from dicomnode.domain.errors import ConfigError
 
-app = verbs("List, show, verify and import model bundles.")
+app = verbs("List, show, verify, import, evaluate, accept and disable model bundles.")
 app.add_typer(importing.app, name="import")
 app.registered_commands += models_evaluate.app.registered_commands
 
+FolderOption = Annotated[Path | None, typer.Option(help="Folder of bundles.")]
+WarmOption = Annotated[bool, typer.Option("--warm", help="Load the networks: device and seconds.")]
+
 
 @app.command("list")
-def models_list(folder: Annotated[Path | None, typer.Option(help="Folder of bundles.")] = None) -> None:
-    """Every bundle, and what is wrong with those that cannot be used."""
-    from dicomnode.infer.bundle.load import find_bundles
+def models_list(
+    folder: FolderOption = None, config_file: ConfigOption = None, warm: WarmOption = False, as_json: JsonOption = False
+) -> None:
+    """Every bundle: inputs, labels, files, who accepted it, last results; and what is wrong with those unusable."""
+    from dicomnode.flow.installed import installed
 
-    bundles, broken = find_bundles(folder or config.shipped("models"))
-    table = Table("name", "version", "status", "title", box=None, pad_edge=False)
-    for name, spec in bundles.items():
-        table.add_row(*map(escape, (name, spec.version, str(spec.status), spec.title)))
+    with _site(folder, config_file, warm=warm) as (place, db, sessions):
+        found, broken = installed(place, db, sessions)
+    if as_json:
+        wrong = {name: str(error) for name, error in broken.items()}
+        write_json({"models": [asdict(one) for one in found], "broken": wrong})
+        raise typer.Exit(1 if broken else 0)
+    shown = [name for name in asdict(found[0]) if any(getattr(one, name) for one in found)] if found else []
+    table = Table(*shown, box=None, pad_edge=False)
+    for one in found:
+        table.add_row(*(escape(getattr(one, name)) for name in shown))
     out.print(table)
     for name, error in broken.items():
         out.print(f"[red]broken[/] {escape(f'{name}: {error}')}", highlight=False, soft_wrap=True)
@@ -34,27 +59,76 @@ def models_list(folder: Annotated[Path | None, typer.Option(help="Folder of bund
 
 
 @app.command("show")
-def models_show(name: str, folder: Annotated[Path | None, typer.Option(help="Folder of bundles.")] = None) -> None:
-    """What a bundle declares, and its card."""
+def models_show(name: str, folder: FolderOption = None, config_file: ConfigOption = None) -> None:
+    """What a bundle declares, its card, and what this site has made of it."""
+    from dicomnode.flow.installed import described
     from dicomnode.flow.preflight_models import CARD, card
 
-    spec = load_model(folder or config.shipped("models"), name)
+    with _site(folder, config_file, warm=True) as (place, db, sessions):
+        spec = load_model(place, name)
+        told = asdict(described(spec, db, sessions))
     declared = (spec.folder / "model.toml").read_text(encoding="utf-8")
-    for text in (declared, card(spec) or f"no {CARD}"):
+    lines = "\n".join(f"{key}: {value}" for key, value in told.items() if value)
+    for text in (lines, declared, card(spec) or f"no {CARD}"):
         out.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command("verify")
 def models_verify(
-    name: Annotated[str, typer.Argument(help="A bundle; every bundle when left out.")] = "",
-    folder: Annotated[Path | None, typer.Option(help="Folder of bundles.")] = None,
+    name: Annotated[str, typer.Argument(help="A bundle; every bundle when left out.")] = "", folder: FolderOption = None
 ) -> None:
     """Check hash and card of bundles and load their networks; exit status 1 if anything is not as declared."""
     from dicomnode.flow.preflight_models import verified
     from dicomnode.flow.verdict import Verdict
 
-    found = list(verified(folder or config.shipped("models"), name))
+    place = folder or config.shipped("models")
+    found = list(verified(place, name))
     failed = [one for one in found if one.verdict is Verdict.FAIL]
     verdicts([one for one in found if one not in failed])
     verdicts(failed, err)
+    _print_sheets(place, name)
     raise typer.Exit(1 if failed else 0)
+
+
+def _print_sheets(folder: Path, name: str) -> None:
+    """The sheet of the Radiomics Quality Score of every signature."""
+    from dicomnode.flow.preflight_models import card
+    from dicomnode.flow.rqs import rqs_sheet
+    from dicomnode.infer.bundle.load import find_bundles
+
+    for one, spec in find_bundles(folder)[0].items():
+        if spec.signature is None or name not in ("", one):
+            continue
+        rows, total = rqs_sheet(card(spec))
+        table = Table("", f"{one}: Radiomics Quality Score", "range", "points", box=None, pad_edge=False)
+        for number, criterion, limits, points in rows:
+            table.add_row(str(number), criterion, limits, points or "not stated")
+        out.print(table)
+        out.print(f"{total}; a card states points as `RQS 5: 3`", markup=False, highlight=False)
+
+
+def _configured(folder: Path | None, config_file: Path | None) -> Any:
+    """The settings that were named, or that are found; None where a folder was named instead, or none are there."""
+    if config_file is None:
+        if folder is not None:
+            return None
+        try:
+            config.find_file(None)
+        except ConfigError:
+            return None
+    return load_settings(config_file)
+
+
+@contextmanager
+def _site(folder: Path | None, config_file: Path | None, *, warm: bool) -> Iterator[tuple[Path, Any, Any]]:
+    """Folder of bundles, the node's database where one is configured, and what loads networks where that is wanted."""
+    from dicomnode.flow.standing import known_here
+    from dicomnode.infer.network.session import Sessions
+
+    settings = _configured(folder, config_file)
+    sessions = Sessions(device=settings.work.device if settings else "auto") if warm else None
+    if settings is None:
+        yield folder or config.shipped("models"), None, sessions
+        return
+    with known_here(settings) as db:
+        yield folder or settings.models.folder, db, sessions

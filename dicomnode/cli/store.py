@@ -71,11 +71,13 @@ def backup(
     as_json: JsonOption = False,
 ) -> None:
     """Copy the store while the node runs; exit status 1 if a file was missing in the store."""
+    from dicomnode.config.audit import folder_of
     from dicomnode.flow.store_backup import backup as act
     from dicomnode.flow.store_show import show_backed_up
 
-    db, files = store(load_settings(config_file))
+    settings = load_settings(config_file)
+    db, files = store(settings)
     with stages() as tell:
-        done = act(db, files, folder, tell)
+        done = act(db, files, folder, tell, folder_of(settings))
     write_json(asdict(done)) if as_json else show_backed_up(done, folder, out)
     raise typer.Exit(1 if done.missing else 0)

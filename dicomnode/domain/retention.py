@@ -24,12 +24,15 @@ class Terms:
         What failed since then may still be tried again by an operator.
     confirming
         Peers that say whether they keep what they were sent; of others the status of their response has to do.
+    requesting
+        Peers that may ask this node to commit to objects and are waited for with the answer.
     delivered_since
-        What such a peer was sent since then and has not confirmed is waited for; None: however long ago.
+        What a confirming peer was sent since then and has not confirmed is waited for; None: however long ago.
     """
 
     failed_since: datetime
     confirming: frozenset[str] = frozenset()
+    requesting: frozenset[str] = frozenset()
     delivered_since: datetime | None = None
 
 

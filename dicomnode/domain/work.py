@@ -100,6 +100,8 @@ class Job:
         As in `domain.finding.Provenance`.
     priors
         Earlier studies of the patient that were at hand when the job was made.
+    unheard
+        In words which peers have not told all that they have of the patient.
     corrections
         What archives say of whose the study is, in place of what the inputs say.
     """
@@ -123,6 +125,7 @@ class Job:
     research: bool = True
     received: str = ""
     priors: tuple[Prior, ...] = ()
+    unheard: tuple[str, ...] = ()
     corrections: tuple[Correction, ...] = ()
 
 

@@ -48,6 +48,7 @@ def analyse(
     takers: Sequence[Taker] = (),
     *,
     without_priors: str = "",
+    unheard: Sequence[str] = (),
     corrections: Sequence[Correction] = (),
 ) -> Analysis:
     """Run a model on its inputs and encode what it finds.
@@ -64,8 +65,8 @@ def analyse(
         Earlier studies of the same patient to compare with; the destinations.
     corrections
         What archives say of whose the study is, in place of what the instances say.
-    without_priors
-        As `left_out` of `compare`.
+    without_priors, unheard
+        As `left_out` and `unheard` of `compare`.
 
     Raises
     ------
@@ -117,8 +118,9 @@ def analyse(
         workers = sessions.radiomics_processes
         sets = described(sources[0], found.segmentation, model, asked="radiomics" in wanted, workers=workers)
         history, uids = compare(
-            sources[0], found, sizes.measurements, priors, model, sessions, uids, left_out=without_priors
-        )
+            sources[0], found, sizes.measurements, priors, model, sessions, uids, left_out=without_priors,
+            unheard=unheard,
+        )  # fmt: skip
         said = (*doubts, *found.warnings, *sizes.remarks, *limits(sets, found.segmentation))
         findings = Findings(
             source=source,

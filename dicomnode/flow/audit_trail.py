@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import cache
+from pathlib import Path
 from threading import Event, Thread
 
 from dicomnode.audit.event import Action, Outcome, Participant, Source
 from dicomnode.audit.file import Trail
-from dicomnode.audit.message import Studied, accessed, application, study_deleted, this_person, this_process
+from dicomnode.audit.message import Studied, accessed, application, this_person, this_process
 from dicomnode.audit.syslog import Collector, Forwarder
 from dicomnode.config import Settings
 from dicomnode.config.audit import collector_tls, folder_of
@@ -19,17 +21,27 @@ from dicomnode.flow.operate import find
 from dicomnode.store.database import Database
 from dicomnode.store.identities import Identities
 
+#: How long the collector rests after the thread that sends to it has ended in the middle of something.
+_PAUSE_SECONDS = 2.0
+
 
 def open_trail(settings: Settings) -> Trail | None:
-    """The trail; None where none is kept. Nothing is made or read before something is recorded."""
+    """The trail, the same for all of this process: it counts what could not be written. None where none is kept.
+
+    Nothing is made or read before something is recorded.
+    """
     table = settings.audit
     if not table.enabled:
         return None
-    source = Source(id=table.source or settings.node.aet, site=table.site)
-    return Trail(
-        folder_of(settings), source, utc_now,
-        limit_bytes=table.file_mib << 20, sync=table.sync, required=table.required,
+    return _trail(
+        folder_of(settings), Source(id=table.source or settings.node.aet, site=table.site),
+        table.file_mib << 20, table.sync, table.required,
     )  # fmt: skip
+
+
+@cache
+def _trail(folder: Path, source: Source, limit_bytes: int, sync: bool, required: bool) -> Trail:
+    return Trail(folder, source, utc_now, limit_bytes=limit_bytes, sync=sync, required=required)
 
 
 def this_node(settings: Settings) -> Participant:
@@ -59,7 +71,10 @@ def recorded(settings: Settings, role: str) -> Iterator[None]:
 
 @contextmanager
 def forwarding(settings: Settings) -> Iterator[None]:
-    """Send the trail to its collector meanwhile, if one is named; what comes later goes at the next start."""
+    """Send the trail to its collector meanwhile, if one is named; what comes later goes at the next start.
+
+    A thread that ends before is started anew.
+    """
     table = settings.audit
     if not (table.enabled and table.syslog_host):
         yield
@@ -67,7 +82,15 @@ def forwarding(settings: Settings) -> Iterator[None]:
     collector = Collector(host=table.syslog_host, port=table.syslog_port, tls=collector_tls(settings))
     stop = Event()
     forwarder = Forwarder(folder_of(settings), collector.connect)
-    thread = Thread(target=forwarder.run, args=(stop,), name="audit-syslog", daemon=True)
+
+    def keep() -> None:
+        while not stop.is_set():
+            thread = Thread(target=forwarder.run, args=(stop,), name="audit-syslog", daemon=True)
+            thread.start()
+            thread.join()
+            stop.wait(_PAUSE_SECONDS)
+
+    thread = Thread(target=keep, name="audit-syslog-keeper", daemon=True)
     thread.start()
     try:
         yield
@@ -88,24 +111,11 @@ def tell_act(db: Database, settings: Settings, study: str, what: str) -> None:
     if trail is not None:
         # To those who have the results, taking them back is a deletion.
         action = Action.DELETE if what.startswith("retract") else Action.UPDATE
-        trail.record(accessed(this_person(), _studied(db, find(db, study)), action, what))
+        trail.record(accessed(this_person(), studied(db, find(db, study)), action, what))
 
 
-def tell_deleted(
-    db: Database, settings: Settings, study_instance_uid: str, why: str, *, by_person: bool = False
-) -> None:
-    """Record that files of a study were deleted; its rows are still there.
-
-    Never raises: on a full disk the deletion is what lets the trail be written again, which complains by itself.
-    """
-    trail = open_trail(settings)
-    if trail is not None:
-        who = this_person() if by_person else this_node(settings)
-        with suppress(OutOfResources):
-            trail.record(study_deleted(who, _studied(db, study_instance_uid), why))
-
-
-def _studied(db: Database, study_instance_uid: str) -> Studied:
+def studied(db: Database, study_instance_uid: str) -> Studied:
+    """A study that is in the books, as a message tells of it."""
     patient_id, accession_number = Identities(db).of(study_instance_uid)
     return Studied(
         study_instance_uid=study_instance_uid, patient_id=patient_id, accession_number=accession_number

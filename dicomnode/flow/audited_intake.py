@@ -79,12 +79,15 @@ class AuditedIntake:
         self._count(arrival, "")
 
     def closed(self, association: Association) -> None:
-        """The association has ended: what it brought is told."""
-        self._intake.closed(association)
+        """The association has ended: what it brought is told, and only then is it struck off the books.
+
+        A kill in between has the next start tell of it once more; the other way round nobody would.
+        """
         with self._lock:
             pending = self._pending.pop(association.association_id, None)
         if pending is not None:
             self._tell(association, pending)
+        self._intake.closed(association)
 
     def turned_away(self, caller: TurnedAway) -> None:
         """Somebody was not let in: it proved no certificate, or is nobody that this node knows."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing, suppress
+from dataclasses import replace
 
 from pydicom import dcmread
 
@@ -21,62 +22,61 @@ _NOT_SENT = "not sent after one that failed"
 
 
 def audited(send: Send, trail: Trail, here: Participant) -> Send:
-    """`send`, recorded in `trail`; where the trail is required and cannot be written, nothing is sent."""
+    """`send`, recorded in `trail`; where the trail is required and cannot be written, nothing is sent.
+
+    What a peer has answered is told before anybody can act upon it, so that no kill comes between an object that counts
+    as delivered and its message.
+    """
 
     def send_and_tell(peer: Peer, batch: Sequence[Delivery]) -> Generator[Receipt]:
-        there = other_node(peer.aet, peer.host)
+        there, studies = other_node(peer.aet, peer.host), _studies(peer, batch)
+
+        def tell(sent: Sequence[Delivery], failure: str) -> None:
+            # It has happened whether it can be recorded or not; the trail complains by itself.
+            with suppress(OutOfResources):
+                trail.record(
+                    *(
+                        transferred(here, there, one, created=False, failure=failure)
+                        for one in _told_of(studies, sent)
+                    )
+                )
+
         try:
-            trail.record(*(begin_transfer(here, there, study) for study in _studies(peer, batch)))
+            trail.record(*(begin_transfer(here, there, study) for study in _told_of(studies, batch)))
         except OutOfResources as error:
             raise NoAssociation(f"{peer.name}: nothing is sent, {error}") from error
-        told: dict[str, str] = {}
-        failure = _NOT_SENT
+        left, failure = {one.sop_instance_uid: one for one in batch}, _NOT_SENT
         try:
             with closing(send(peer, batch)) as receipts:
                 for receipt in receipts:
-                    told[receipt.sop_instance_uid] = "" if receipt.stored else receipt.text
+                    tell([left.pop(receipt.sop_instance_uid)], "" if receipt.stored else receipt.text)
                     yield receipt
         except DeliveryError as error:
             failure = str(error)
             raise
         finally:
-            # It has happened whether it can be recorded or not; the trail complains by itself.
-            with suppress(OutOfResources):
-                _tell(trail, here, peer, batch, told, failure)
+            tell(list(left.values()), failure)
 
     return send_and_tell
 
 
-def _tell(
-    trail: Trail, here: Participant, peer: Peer, batch: Sequence[Delivery], told: dict[str, str], failure: str
-) -> None:
-    """One message of what is there now, and one for each reason why something is not."""
-    there = other_node(peer.aet, peer.host)
-    by_outcome: dict[str, list[Delivery]] = {}
-    for delivery in batch:
-        by_outcome.setdefault(told.get(delivery.sop_instance_uid, failure), []).append(delivery)
-    events = [
-        transferred(here, there, study, created=False, failure=reason)
-        for reason, deliveries in by_outcome.items()
-        for study in _studies(peer, deliveries)
-    ]
-    trail.record(*events)
+def _told_of(studies: Mapping[str, Studied], batch: Sequence[Delivery]) -> list[Studied]:
+    """The studies of these objects, each with how many of them it has."""
+    classes: dict[str, Counter[str]] = {}
+    for one in batch:
+        classes.setdefault(one.study_instance_uid, Counter())[one.sop_class_uid] += 1
+    return [replace(studies[uid], sop_classes=dict(counts)) for uid, counts in classes.items()]
 
 
-def _studies(peer: Peer, batch: Sequence[Delivery]) -> list[Studied]:
-    found = []
-    for uid in dict.fromkeys(delivery.study_instance_uid for delivery in batch):
-        deliveries = [delivery for delivery in batch if delivery.study_instance_uid == uid]
-        patient_id, accession_number = _identity(deliveries[0])
-        found.append(
-            Studied(
-                study_instance_uid=uid,
-                patient_id=patient_id,
-                accession_number=accession_number,
-                sop_classes=dict(Counter(delivery.sop_class_uid for delivery in deliveries)),
+def _studies(peer: Peer, batch: Sequence[Delivery]) -> dict[str, Studied]:
+    found: dict[str, Studied] = {}
+    for one in batch:
+        if one.study_instance_uid not in found:
+            patient_id, accession_number = _identity(one)
+            found[one.study_instance_uid] = Studied(
+                study_instance_uid=one.study_instance_uid, patient_id=patient_id, accession_number=accession_number,
                 anonymized=peer.deidentify is not None,
-            )
-        )
+            )  # fmt: skip
     return found
 
 

@@ -1,4 +1,4 @@
-"""What a card has to say of a model: items of CLAIM, for scores of TRIPOD, and the sheet of the RQS for signatures."""
+"""What a card has to say of a model: items of CLAIM, and for scores of TRIPOD."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class Item:
     say: str = ""
 
 
-_USE = Item(name="intended use", source="CLAIM 4", heading="intended use")
+_USE = Item(name="intended use", source="CLAIM 3", heading="intended use")
 _PERFORMANCE = Item(
     name="performance, with figures", source="CLAIM 28 to 37", heading="performance|evaluation", say=r"\d"
 )
 _LIMITS = Item(name="limits", source="CLAIM 38", heading="limit")
-_LICENCE = Item(name="licence", source="CLAIM 42", heading="licen[cs]e")
+_LICENCE = Item(name="licence", source="of every bundle", heading="licen[cs]e")
 
 #: CLAIM (Mongan et al., Radiol Artif Intell 2020;2:e200029; updated 2024;6:e240300), what concerns a model by itself.
 CLAIM = (
@@ -48,7 +48,8 @@ CLAIM = (
     Item(name="data: source and selection", source="CLAIM 5 to 13", heading="data"),
     Item(
         name="reference standard", source="CLAIM 14 to 18",
-        heading=r"reference standard|ground truth|what (an?|the) .* is here|data", say="reference|contour|mask|label|draw|is here",
+        heading=r"reference standard|ground truth|what (an?|the) .* is here|data",
+        say="reference|contour|mask|label|draw|is here",
     ),
     Item(
         name="how data were divided", source="CLAIM 20, 21", heading="data|training|performance|evaluation",
@@ -75,31 +76,11 @@ TRIPOD = (
         name="discrimination and calibration", source="TRIPOD 10d, 16", heading="performance|evaluation",
         say=r"(?s)(auc|c.index|concordance|discriminat).*calibrat|calibrat.*(auc|c.index|concordance|discriminat)",
     ),
-    Item(name="validation in other patients", source="TRIPOD 4, 12, 13c", heading="performance|validation|evaluation", say="valid|held.out|external"),
+    Item(
+        name="validation in other patients", source="TRIPOD 4, 12, 13c", heading="performance|validation|evaluation",
+        say="valid|held.out|external",
+    ),
 )  # fmt: skip
-
-#: Radiomics Quality Score (Lambin et al., Nat Rev Clin Oncol 2017;14:749-762, table 1): criterion, least and most points.
-RQS = (
-    ("image protocol documented, or public", 0, 2),
-    ("segmentation by several readers, algorithms or with perturbations", 0, 1),
-    ("phantom study of scanners and vendors", 0, 1),
-    ("imaging at several points in time", 0, 1),
-    ("feature reduction, or adjustment for multiple testing", -3, 3),
-    ("multivariable analysis with features that are not radiomics", 0, 1),
-    ("biological correlates detected and discussed", 0, 1),
-    ("cut-off analyses", 0, 1),
-    ("discrimination statistics, with resampling", 0, 2),
-    ("calibration statistics, with resampling", 0, 2),
-    ("prospective study, registered", 0, 7),
-    ("validation without retraining, by number of data sets and institutes", -5, 5),
-    ("comparison with the gold standard", 0, 2),
-    ("potential clinical utility", 0, 2),
-    ("cost-effectiveness analysis", 0, 1),
-    ("open science and data", 0, 4),
-)
-
-#: How a card tells points: `RQS 5: 3`.
-_POINTS = re.compile(r"RQS\s+(\d+)\s*:\s*([+\-−]?\d+)")
 
 
 def lacking(spec: ModelSpec, text: str) -> Iterator[str]:
@@ -108,26 +89,6 @@ def lacking(spec: ModelSpec, text: str) -> Iterator[str]:
     for item in _asked(spec):
         if not any(_tells(item, heading, body) for heading, body in sections):
             yield f"{item.name} ({item.source})"
-
-
-def rqs_sheet(text: str) -> tuple[list[tuple[int, str, str, str]], str]:
-    """The sheet of the Radiomics Quality Score as far as a card fills it in, and its sum in words.
-
-    Returns
-    -------
-    Number, criterion, range of points and points, "" where the card does not say.
-    """
-    told = {int(number): int(points.replace("−", "-")) for number, points in _POINTS.findall(text)}
-    rows = []
-    total = known = 0
-    for number, (criterion, least, most) in enumerate(RQS, start=1):
-        points = told.get(number)
-        if points is not None and least <= points <= most:
-            total, known = total + points, known + 1
-        said = "" if points is None else str(points) if least <= points <= most else f"{points}, out of range"
-        rows.append((number, criterion, f"{least} to {most}" if least else f"0 to {most}", said))
-    most = sum(most for _criterion, _least, most in RQS)
-    return rows, f"{total} of {most} points; {known} of {len(RQS)} criteria stated in the card"
 
 
 def _asked(spec: ModelSpec) -> tuple[Item, ...]:

@@ -40,20 +40,27 @@ class Commitment:
 
     def run_once(self) -> bool:
         """Do what is due first; whether there was anything."""
-        return self._open() or self._ask() or self._expire()
+        # A peer waits for what it wants to have committed; of our own results there may be those of years.
+        return self._open_for_pledge() or self._ask() or self._expire() or self._open_for_job()
 
-    def _open(self) -> bool:
-        """Make a question of what has been delivered, or of what somebody else asks us."""
+    def _open_for_pledge(self) -> bool:
+        """Make a question of what somebody else asks us."""
         name = self._peer.name
-        job = self._commitments.unasked_job(name) if self._asks_for_own else None
         pledge = self._commitments.unasked_pledge(name, self._requesters) if self._requesters else None
-        if job is None and pledge is None:
+        if pledge is None:
             return False
         with self._db.transaction():
-            if job is not None:
-                self._commitments.open_for_job(name, job, self._means)
-            if pledge is not None:
-                self._commitments.open_for_pledge(name, pledge, self._means)
+            self._commitments.open_for_pledge(name, pledge, self._means)
+        return True
+
+    def _open_for_job(self) -> bool:
+        """Make a question of what a job has delivered."""
+        name = self._peer.name
+        job = self._commitments.unasked_job(name) if self._asks_for_own else None
+        if job is None:
+            return False
+        with self._db.transaction():
+            self._commitments.open_for_job(name, job, self._means)
         return True
 
     def _ask(self) -> bool:
@@ -109,12 +116,11 @@ class Commitment:
     def _query(self, asking: Asking) -> None:
         with self._db.transaction():
             self._commitments.count(asking)
-        wanted = self._wanted(asking)
-        found = self._line.query(wanted)
+        began = self._db.now()
+        found = self._line.query(self._wanted(asking))
         failpoint("commitment.before_commit")
         with self._db.transaction():
-            for one in wanted:
-                self._commitments.judge(asking.commitment_id, one.reference, found[one.reference])
+            self._commitments.judge(asking.commitment_id, found, began)
             self._verdicts.conclude(asking.commitment_id)
 
     def _expire(self) -> bool:
@@ -124,7 +130,7 @@ class Commitment:
             return False
         _log.warning("no commitment report", peer=asking.peer, asked=asking.asked)
         with self._db.transaction():
-            self._verdicts.unanswered(asking, "no report has come")
+            self._verdicts.overdue(asking, "no report has come")
         return True
 
     def _unreachable(self, asking: Asking, reason: str) -> None:

@@ -62,19 +62,19 @@ class CommitmentDesk:
         failpoint("pledge.before_commit")
         with self._lock, self._db.transaction():
             now = self._db.clock()
+            # The association's own thread comes first.
+            hold = now + timedelta(seconds=WAIT_SECONDS)
             known = self._pledges.find(peer, request.transaction_uid)
             if known is None:
                 if self._pledges.open_count(peer) >= _MOST_OPEN:
                     raise OutOfResources(f"{peer}: {_MOST_OPEN} requests for storage commitment are unanswered")
-                # The association's own thread comes first.
-                hold = now + timedelta(seconds=WAIT_SECONDS)
                 pledge_id = self._pledges.add(peer, called, request, now + self._answer_within, hold)
                 self._pledges.decide(pledge_id)
             else:
                 pledge_id = known.pledge_id
                 if self._pledges.references(pledge_id) != frozenset(request.references):
                     raise InvalidValue(f"transaction {request.transaction_uid}: asked before, for other objects")
-                self._pledges.again(pledge_id)
+                self._pledges.again(pledge_id, hold)
         failpoint("pledge.after_commit")
         _log.info("commitment asked", peer=peer, transaction=request.transaction_uid, objects=len(request.references))
         return pledge_id

@@ -42,6 +42,13 @@ class Verdicts:
         elif asking.state in ("waiting", "asked"):
             self._again(asking, reason, self._late)
 
+    def overdue(self, asking: Asking, reason: str) -> None:
+        """What the peer was given to report is over: ask again now, or no more."""
+        if asking.pledge_id is not None:
+            self.conclude(asking.commitment_id)
+        else:
+            self._again(asking, reason, None)
+
     def conclude(self, commitment_id: int) -> None:
         """Act on what is known of a question now."""
         asking = self._commitments.of(commitment_id)
@@ -57,13 +64,12 @@ class Verdicts:
         if asking.state not in ("waiting", "asked"):
             return
         left = [one for one in objects if one.verdict != 0]
-        if not left:
-            self._commitments.close(asking, "done", "everything is kept")
-        elif self._pledges.of(pledge_id).state != "waiting":
-            self._commitments.close(asking, "done", "the request has been answered")
+        if self._pledges.of(pledge_id).state != "waiting":
+            self._commitments.close(asking, "done", "the request has been answered" if left else "everything is kept")
         else:
             until = self._db.clock() + self._soon.delay(max(asking.asked, 1))
-            self._commitments.put_off(asking, f"{len(left)} objects not kept yet", until)
+            reason = f"{len(left)} objects not kept yet" if left else "copies that came here are being compared"
+            self._commitments.put_off(asking, reason, until)
 
     def _for_job(self, asking: Asking, objects: Sequence[Wanted]) -> None:
         kept = [one for one in objects if one.verdict == 0]
@@ -115,9 +121,10 @@ class Verdicts:
             else:
                 self._confirmations.not_kept(one.delivery_id, f"{why}, {one.lost} times")
 
-    def _again(self, asking: Asking, reason: str, backoff: Backoff) -> None:
+    def _again(self, asking: Asking, reason: str, backoff: Backoff | None) -> None:
         if asking.asked < self._asks:
-            self._commitments.put_off(asking, reason, self._db.clock() + backoff.delay(max(asking.asked, 1)))
+            pause = backoff.delay(max(asking.asked, 1)) if backoff is not None else timedelta()
+            self._commitments.put_off(asking, reason, self._db.clock() + pause)
             return
         for one in self._commitments.objects(asking.commitment_id):
             if one.verdict != 0:

@@ -37,6 +37,7 @@ def compare(
     uids: ResultUids,
     *,
     left_out: str = "",
+    unheard: Sequence[str] = (),
 ) -> tuple[Comparison | None, ResultUids]:
     """The comparison, and the UIDs of the results with the tracking UIDs that regions came with or had before.
 
@@ -48,6 +49,8 @@ def compare(
         Earlier studies of the same patient, in any order.
     left_out
         Why nothing is compared; empty where priors may be looked at.
+    unheard
+        In words which sources have not told all that they have: there may be studies that nobody knows of.
 
     Returns
     -------
@@ -66,14 +69,14 @@ def compare(
         return None, uids  # headers that nothing can be told from
     if not asked:
         point, sums = first(now.point, model.measure)
-        return Comparison(now=point, assessments=sums), uids
+        return Comparison(now=point, assessments=sums, remarks=tuple(unheard)), uids
     if now.point.day == date.min:
         left_out = "the present study has no date, needed one to tell before from after"
     if left_out:
         return Comparison(now=now.point, not_comparable=left_out), uids
     held: list[Held] = []
     refused: list[str] = []
-    missing_before = missing_before_of(priors)
+    missing_before = now.point.day if unheard else missing_before_of(priors)
     for prior in sorted(priors, key=lambda one: one.study_date):
         try:
             held.append(hold(prior, now, model, sessions))
@@ -87,7 +90,7 @@ def compare(
         comparison, renamed = _compared(held, now, model, missing_before)
     except _FAULTS as error:
         return Comparison(now=now.point, not_comparable=in_words(error)), uids
-    remarks = (*(f"not compared with the {text}" for text in refused), *comparison.remarks)
+    remarks = (*unheard, *(f"not compared with the {text}" for text in refused), *comparison.remarks)
     return replace(comparison, remarks=remarks), replace(uids, tracked={**uids.tracked, **renamed})
 
 

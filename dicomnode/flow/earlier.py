@@ -11,8 +11,9 @@ from dicomnode.domain.model import ModelSpec
 from dicomnode.domain.prior import Prior, PriorFile, PriorKind
 from dicomnode.domain.response import Lesion, names_target
 from dicomnode.domain.uid import ResultUids
+from dicomnode.flow.by_hand import Drawn
 from dicomnode.flow.clinical import clinical
-from dicomnode.flow.drawn import Drawn, drawn
+from dicomnode.flow.drawn import drawn
 from dicomnode.flow.found import find
 from dicomnode.flow.measured import measured
 from dicomnode.flow.sources import read, subject
@@ -94,7 +95,7 @@ def _run_again(
 
 
 def _by_person(prior: Prior, source: SourceSeries | None, by_hand: Drawn, lesions: tuple[Lesion, ...]) -> Told:
-    return before(prior, source, lesions, by_hand.author, [by_hand.file], by_person=True, chosen=by_hand.chosen)
+    return before(prior, source, lesions, by_hand.author, by_hand.files, by_person=True, chosen=by_hand.chosen)
 
 
 def _together(
@@ -115,5 +116,5 @@ def _together(
     if both.lesions == said:
         return replace(before(prior, source, said, who, files), remarks=both.remarks)
     whose = f"{who} and {by_hand.author}" if by_hand.author else who
-    files = [*files, by_hand.file]
+    files = [*files, *by_hand.files]
     return replace(before(prior, source, both.lesions, whose, files, chosen=by_hand.chosen), remarks=both.remarks)

@@ -58,8 +58,8 @@ def rows_of(
         voxel_ml = voxel_volume_ml(findings.source.volume)
         for number, ((name, part), by) in enumerate(zip(lesions, hits.found_by, strict=True), start=1):
             best = max((candidates[other].score for other in by), default=None)
-            told = _part(LESION, target, number, part, voxel_ml, place_of(part, lungs), bool(by), best)
-            more.append({**told, "region": name, "covered": part.of(answer) / part.voxels})
+            lesion = _part(LESION, target, number, part, voxel_ml, place_of(part, lungs), bool(by), best)
+            more.append({**lesion, "region": name, "covered": part.of(answer) / part.voxels})
         for number, (part, of) in enumerate(zip(candidates, hits.hits, strict=True), start=1):
             more.append(_part(CANDIDATE, target, number, part, voxel_ml, place_of(part, lungs), bool(of), part.score))
         more += _units(target, parts, candidates, lungs)

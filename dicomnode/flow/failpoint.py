@@ -28,10 +28,10 @@ RETENTION_NAMES = ("purge.before_commit", "purge.after_commit", "removal.before_
 #: And of storage commitment: what this node asks and hears (commitment), what it is asked and tells (pledge).
 COMMITMENT_NAMES = ("commitment.before_request", "commitment.after_request",
                     "commitment.before_commit", "commitment.after_commit")  # fmt: skip
+PLEDGE_NAMES = ("pledge.before_commit", "pledge.after_commit", "pledge.before_report", "pledge.after_report")
+
 #: And of an archive that says, before results go there, whose their study is now.
 IDENTITY_NAMES = ("identity.before_commit", "identity.after_commit")
-
-PLEDGE_NAMES = ("pledge.before_commit", "pledge.after_commit", "pledge.before_report", "pledge.after_report")
 
 
 def failpoint(name: str) -> None:

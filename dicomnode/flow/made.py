@@ -19,6 +19,7 @@ from dicomnode.store.acceptances import Acceptances
 from dicomnode.store.database import Database
 from dicomnode.store.files import Files
 from dicomnode.store.jobs import Made
+from dicomnode.store.prior_sources import unheard
 
 
 class Maker:
@@ -34,6 +35,7 @@ class Maker:
 
     def results(self, job: Job) -> tuple[list[Made], Computed]:
         """The results of a job."""
+        job = replace(job, unheard=unheard(self._db, job.job_id))
         takers = takers_of(job, self._settings, self._acceptances)
         computed = self._results.of(job, self._db.clock(), self._predecessors.of(job), takers)
         return self._kept(job, computed.outputs), computed

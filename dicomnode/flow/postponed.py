@@ -10,7 +10,7 @@ from dicomnode.domain.work import Job
 _WITHOUT = "an attempt with the earlier studies ended without a result, so this one was made without them"
 
 
-def left_out(job: Job) -> str:
+def left_out(job: Job, max_attempts: int) -> str:
     """Why a job does not compare with the earlier studies that it was given; empty where it does.
 
     To read, register and perhaps analyse images of earlier studies takes longer than all else. Where there are none
@@ -18,8 +18,10 @@ def left_out(job: Job) -> str:
     """
     if job.run == 1 and any(prior.images and not prior.remark for prior in job.priors):
         return COMPARED_LATER
-    # An earlier study may be what ended the attempt before this one; the present study is worth more.
-    return _WITHOUT if job.attempts > 1 and job.priors else ""
+    # An earlier study may be what ended the attempt before this one. A first result is worth more than it; a later run
+    # is there to compare, and only its last attempt goes without.
+    last = job.attempts > 1 and (job.run == 1 or job.attempts >= max_attempts)
+    return _WITHOUT if last and job.priors else ""
 
 
 def postponed(findings: Findings) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from dicomnode.config import Settings
 from dicomnode.domain.errors import DicomNodeError
 from dicomnode.domain.model import ModelSpec
+from dicomnode.flow.card import MISSING, lacking
+from dicomnode.flow.standing import held_for, known_here, not_accepted
 from dicomnode.flow.verdict import Check, Verdict
 from dicomnode.infer.bundle.load import find_bundles, load_bundle, verify
 from dicomnode.infer.network.session import Sessions
@@ -31,6 +33,7 @@ def models(settings: Settings) -> Iterator[Check]:
         elif rule.model in bundles and (strange := unknown_inputs(rule, bundles[rule.model])):
             remedy = "[rule.inputs.<name>] takes the names of the tables [input.<name>] in the bundle's model.toml"
             yield Check(subject=f"rule {rule.name}", verdict=Verdict.FAIL, found=strange, remedy=remedy)
+    yield from _accepted(settings, bundles)
     for name, error in broken.items():
         yield Check(subject=f"model {name}", verdict=Verdict.FAIL, found=str(error), remedy="mend its model.toml")
     sessions = Sessions(threads=settings.work.threads, device=settings.work.device)
@@ -51,6 +54,19 @@ def models(settings: Settings) -> Iterator[Check]:
         yield Check(subject=subject, verdict=Verdict.OK, found=f"{spec.version}, {spec.status}, {runs}")
         if not card(spec):
             yield Check(subject=subject, verdict=Verdict.WARN, found=f"no {CARD}", remedy=_WRITE_CARD)
+
+
+def _accepted(settings: Settings, bundles: Mapping[str, ModelSpec]) -> Iterator[Check]:
+    """Whether the models of clinical rules were accepted here, as they are now; and which hold their jobs."""
+    with known_here(settings) as db:
+        for rule in settings.rules:
+            if refused := not_accepted(db, rule, bundles.get(rule.model)):
+                remedy = f"`dicomnode models accept {rule.model} --cases DIR --by WHO`; until then its jobs are refused"
+                yield Check(subject=f"rule {rule.name}", verdict=Verdict.FAIL, found=refused, remedy=remedy)
+        for name in bundles:
+            for held in held_for(db, name):
+                remedy = f"`dicomnode models enable {name}`"
+                yield Check(subject=f"model {name}", verdict=Verdict.WARN, found=held, remedy=remedy)
 
 
 def verified(folder: Path, name: str = "") -> Iterator[Check]:
@@ -74,10 +90,16 @@ def verified(folder: Path, name: str = "") -> Iterator[Check]:
         except DicomNodeError as error:
             yield Check(subject=subject, verdict=Verdict.FAIL, found=str(error))
             continue
-        if card(spec):
-            yield Check(subject=subject, verdict=Verdict.OK, found="hash and network are as declared")
-        else:
+        text = card(spec)
+        if not text:
             yield Check(subject=subject, verdict=Verdict.FAIL, found=f"no {CARD}", remedy=_WRITE_CARD)
+        elif lacks := list(lacking(spec, text)):
+            remedy = f"write it under a heading of level 2; a section with {MISSING}: counts for nothing"
+            yield Check(subject=subject, verdict=Verdict.FAIL, found=f"{CARD} lacks {'; '.join(lacks)}", remedy=remedy)
+        else:
+            yield Check(
+                subject=subject, verdict=Verdict.OK, found="hash and network are as declared, card whole"
+            )
 
 
 def card(spec: ModelSpec) -> str:

@@ -16,7 +16,7 @@ from dicomnode.flow.priors_archive import Archive
 from dicomnode.flow.priors_choice import identity_of, study_day
 from dicomnode.flow.priors_fetch import Fetcher
 from dicomnode.flow.priors_hand_over import HandOver
-from dicomnode.flow.priors_listing import in_words
+from dicomnode.flow.priors_listing import counted, in_words
 from dicomnode.flow.priors_scratch import ScratchArea
 from dicomnode.infer.bundle.load import find_bundles
 from dicomnode.store.database import Database
@@ -102,7 +102,7 @@ class Priors:
             self._again(search, error, log)
         else:
             if not self._stopped():
-                words = f"{len(listings)} earlier studies"
+                words = counted(len(listings))
                 self._leave(search, "fetched", f"{words}, but {in_words(lacks)}" if lacks else words)
                 log.info("priors fetched", studies=len(listings))
 
@@ -129,9 +129,9 @@ class Priors:
     def _give_up(
         self, search: Search, reason: str, log: structlog.typing.FilteringBoundLogger, state: str = "failed"
     ) -> None:
-        self._leave(search, state, f"prior not available: {reason}")
+        self._leave(search, state, f"prior not available: {reason}", incomplete=state == "fetched")
         log.warning("prior not available", reason=reason)
 
-    def _leave(self, search: Search, state: str, reason: str) -> None:
+    def _leave(self, search: Search, state: str, reason: str, *, incomplete: bool = False) -> None:
         with self._db.transaction():
-            self._searches.leave(search, state, reason)
+            self._searches.leave(search, state, reason, incomplete=incomplete)

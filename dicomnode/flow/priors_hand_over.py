@@ -13,6 +13,7 @@ from dicomnode.domain.rule import Rule
 from dicomnode.domain.study import Study
 from dicomnode.flow.failpoint import failpoint
 from dicomnode.flow.priors_choice import identity_of, study_day, united
+from dicomnode.flow.priors_listing import counted
 from dicomnode.flow.priors_use import prior_of
 from dicomnode.store.database import Database
 from dicomnode.store.files import Files
@@ -53,29 +54,37 @@ class HandOver:
         failpoint("priors.before_commit")
         with self._db.transaction():
             # Another source may hand over to the same job, so what it has is read in here.
-            if self._searches.latest(search.job_id) != latest or not (latest.untouched or latest.settled):
+            if self._searches.latest(search.job_id) != latest or not (latest.untouched or latest.ended):
                 return  # something happened meanwhile; the next step judges anew
             if follows and latest.job_id != search.job_id:
                 words = f"job {latest.job_id} compares with them"
             else:
-                words = self._give(latest, study, new, rule, follows=follows)
+                # A run that was made while this source did not answer has said so, and claims less.
+                late = search.failures > 0 and not (search.incomplete or search.newest_left_out)
+                anew = follows or (late and latest.job_id != search.job_id)
+                words = self._give(latest, study, new, rule, follows=follows, anew=anew)
+                words = f"{words}; {search.reason}" if search.incomplete else words
             self._searches.leave(search, "done", words)
         failpoint("priors.after_commit")
         log.info("priors handed over", detail=words)
 
-    def _give(self, latest: Latest, study: Study, new: Sequence[Prior], rule: Rule, *, follows: bool) -> str:
+    def _give(
+        self, latest: Latest, study: Study, new: Sequence[Prior], rule: Rule, *, follows: bool, anew: bool
+    ) -> str:
         """Give the newest run, or the next one, what it has and what is new; in words what was done.
 
         Parameters
         ----------
         follows
-            Whether a next run is made also with what the newest has, because that has not compared with it.
+            Whether this is what the newest run has and did not compare with.
+        anew
+            Whether a next run is made also with what the newest has.
         """
         given = self.given(latest)
         kept = [one for one in given if one.files]
         priors = united((*kept, *new), rule.priors.at_most if rule.priors else 0)
         chosen = {one.study_instance_uid for one in priors}
-        if not follows and chosen == {one.study_instance_uid for one in kept}:
+        if chosen == {one.study_instance_uid for one in kept} and not (anew and kept):
             return "no earlier study that this rule can use and does not have"
         lost = [one for one in given if not one.files and one.study_instance_uid not in chosen]
         job_id = latest.job_id
@@ -85,7 +94,7 @@ class HandOver:
             job_id = self._searches.rerun(job_id, (*priors, *lost))
         else:
             return "the study was not analysed, so there is nothing to compare"
-        words = f"{len(kept) if follows else len(new)} earlier studies for job {job_id}"
+        words = f"{counted(len(kept) if follows else len(new))} for job {job_id}"
         if not lost or rule.priors is None:
             return words
         # What was cleaned up since the run before is fetched again; until then the report says that it lacks.

@@ -84,7 +84,8 @@ class Results:
         wanted, uids = self._wanted(job), replace(result_uids(job), lasting=lasting(job.series_instance_uid, spec))
         analysis = analyse(
             _paths(job), wanted, provenance, uids, self._sessions, takers=takers, corrections=job.corrections,
-            priors=() if (without := left_out(job)) else job.priors, without_priors=without,
+            priors=() if (without := left_out(job, self._settings.work.max_attempts)) else job.priors,
+            without_priors=without, unheard=job.unheard,
         )  # fmt: skip
 
         def again(newer: PriorReport | None) -> Sequence[Output]:

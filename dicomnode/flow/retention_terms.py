@@ -16,6 +16,7 @@ def terms(settings: Settings, now: datetime) -> Terms:
     return Terms(
         failed_since=now - timedelta(days=table.failed_days),
         confirming=frozenset(confirming if table.after == "confirmed" else ()),
+        requesting=frozenset(peer.name for peer in settings.peers if peer.committed_by),
         delivered_since=now - waited_for if table.unconfirmed_days else None,
     )
 

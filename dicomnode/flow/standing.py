@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+from dicomnode.config import Settings
 from dicomnode.domain.model import ModelSpec
 from dicomnode.domain.rule import Rule, Use
 from dicomnode.store.database import Database
 from dicomnode.store.models import Models
+
+
+@contextmanager
+def known_here(settings: Settings) -> Iterator[Database | None]:
+    """The database of a node that is set up; None where there is none, and then nothing was decided yet."""
+    path = settings.store.folder / "node.db"
+    if not os.access(path, os.W_OK):
+        yield None
+        return
+    with closing(Database(path)) as db:
+        yield db
 
 
 def not_accepted(db: Database | None, rule: Rule, spec: ModelSpec | None) -> str:

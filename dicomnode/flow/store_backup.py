@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
-from fcntl import LOCK_EX, LOCK_NB, LOCK_SH, flock
 from pathlib import Path
 
 from dicomnode.domain.errors import DicomNodeError
-from dicomnode.flow.retention_removal import hold_file
-from dicomnode.store.database import Database
-from dicomnode.store.files import Files, mapped_errors, sync
+from dicomnode.flow.backup_target import claimed
+from dicomnode.flow.backup_trail import copy_trail
+from dicomnode.flow.retention_removal import held_in_place
+from dicomnode.store.database import Database, remove_log
+from dicomnode.store.files import Files, is_kept, mapped_errors, sync
 from dicomnode.store.holdings import Held, Holdings
 
 
@@ -27,37 +28,45 @@ class BackedUp:
     missing: int = 0
 
 
-def backup(db: Database, files: Files, target: Path, tell: Callable[[str, int, int], None]) -> BackedUp:
+def backup(
+    db: Database, files: Files, target: Path, tell: Callable[[str, int, int], None], trail: Path | None = None
+) -> BackedUp:
     """Bring the backup in `target` up to date; a killed one leaves the last whole one usable.
 
     Most files are copied first, while the node goes on. Then every file is held in its place, the database is copied,
     and so is what its rows name and is not there yet. The new database takes the place of the old one last.
 
+    Parameters
+    ----------
+    trail
+        Folder of the audit trail, of which a copy goes with it.
+
     Raises
     ------
     DicomNodeError
-        If `target` lies in the store, or another backup writes there.
+        If `target` lies in the store or is no backup of it, or another backup writes there.
     OutOfResources
         If the disk of either is full or fails.
     """
     if target.resolve().is_relative_to(files.folder.resolve()):
         raise DicomNodeError(f"backup {target}: lies in the store {files.folder}; name a folder outside")
-    with mapped_errors():
-        target.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _locked(target / "backup.lock", LOCK_EX | LOCK_NB, f"backup {target}: another one is being written there"):
-            first, part = _copied(db, files, target, tell, "files"), target / "node.db.part"
-            with _locked(hold_file(files.folder), LOCK_SH, ""):
-                db.copy_to(part)
-                copy = Database(part)
-                try:
-                    done = _copied(copy, files, target, tell, "files since")
-                    dropped = list(Holdings(copy, Files(target)).strays(float("inf")))
-                finally:
-                    copy.close()
-            # From here on the new database counts; before, the old one did with all of its files.
-            part.rename(target / "node.db")
-            sync(target)
-            Files(target).remove(dropped)
+    with mapped_errors(), claimed(target, Holdings(db, files).store()):
+        first, part, final = _copied(db, files, target, tell, "files"), target / "node.db.part", target / "node.db"
+        with held_in_place(files):
+            db.copy_to(part)
+            with closing(Database(part)) as copy:
+                done = _copied(copy, files, target, tell, "files since")
+        if trail is not None and trail.is_dir():
+            copy_trail(trail, target / "audit")
+        # From here on the new database counts; before, the old one did with all of its files.
+        remove_log(final)
+        sync(target)
+        part.rename(final)
+        sync(target)
+        with closing(Database(final)) as copy:
+            strays = Holdings(copy, Files(target)).strays(float("inf"))
+            dropped = [name for name in strays if is_kept(name)]
+        Files(target).remove(dropped)
     copied = first.copied + done.copied
     return BackedUp(copied=copied, had=max(0, done.had - first.copied), dropped=len(dropped), missing=done.missing)
 
@@ -106,13 +115,3 @@ def _put(source: Path, final: Path) -> bool:
         return False
     part.replace(final)
     return True
-
-
-@contextmanager
-def _locked(path: Path, how: int, refusal: str) -> Iterator[None]:
-    with path.open("w") as lock:
-        try:
-            flock(lock, how)
-        except BlockingIOError as error:
-            raise DicomNodeError(refusal) from error
-        yield

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from dicomnode.audit.message import this_person
 from dicomnode.config import Settings
 from dicomnode.domain.errors import DicomNodeError
 from dicomnode.domain.retention import Freed, Kept
-from dicomnode.flow.audit_trail import tell_deleted
+from dicomnode.flow.audited_removal import tell_removals
 from dicomnode.flow.failpoint import failpoint
 from dicomnode.flow.operate import find
 from dicomnode.flow.retention_removal import remove_given_up
@@ -17,6 +18,7 @@ from dicomnode.flow.retention_terms import terms
 from dicomnode.store.database import Database
 from dicomnode.store.files import Files
 from dicomnode.store.retention import Retention
+from dicomnode.store.untold import Untold
 
 _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
@@ -95,8 +97,9 @@ def _purged(db: Database, files: Files, settings: Settings, uid: str, reason: st
             why = f"by an operator, although {', '.join(kept.owes)}: {reason}"
             rows.give_up(uid, why)
         freed = rows.purge(uid, why, inputs=kept.objects > 0, results=kept.results > 0)
+        Untold(db).add(uid, why, this_person().user_id)
         failpoint("purge.before_commit")
     failpoint("purge.after_commit")
-    tell_deleted(db, settings, uid, why, by_person=True)
+    tell_removals(db, settings)
     remove_given_up(db, files)
     return Purged(study_instance_uid=uid, freed=freed)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from dicomnode.domain.response import Lesion
-from dicomnode.flow.drawn import Drawn
+from dicomnode.flow.by_hand import Drawn, overlap
 from dicomnode.measure.change.match import match
 
 
@@ -47,7 +46,7 @@ def united(said: Sequence[Lesion], by_hand: Drawn, *, reported: bool) -> United:
     if by_hand.lesions and any(lesion.centroid_mm is None for lesion in said):
         return United(lesions=by_hand.lesions, by_person=True)
     pairs = match(said, [lesion.centroid_mm for lesion in said], everything).pairs
-    instead = {row: everything[column] for row, column in pairs if _overlap(said[row], everything[column])}
+    instead = {row: everything[column] for row, column in pairs if overlap(said[row], everything[column])}
     lesions = [
         replace(
             new,
@@ -82,11 +81,3 @@ def with_uids(by_hand: Drawn, said: Sequence[Lesion]) -> tuple[Lesion, ...]:
         for one in by_hand.lesions
     )
 
-
-def _overlap(one: Lesion, other: Lesion) -> bool:
-    """Whether the middle of one of two lesions on the same images lies within the reach of the other."""
-    if one.tracking_uid == other.tracking_uid:
-        return True
-    if one.centroid_mm is None or other.centroid_mm is None:
-        return False
-    return 2 * math.dist(one.centroid_mm, other.centroid_mm) <= max(one.longest_mm or 0.0, other.longest_mm or 0.0)

@@ -23,6 +23,7 @@ from dicomnode.store.database import Database
 from dicomnode.store.deadlines import Deadlines
 from dicomnode.store.files import Files
 from dicomnode.store.jobs import Jobs, Made
+from dicomnode.store.prior_sources import only_compares
 from dicomnode.store.priors import Searches
 from dicomnode.store.studies import Studies
 
@@ -85,7 +86,7 @@ class Worker:
         elif isinstance(made, Outdated):
             self._replan(job, str(made))
             log.warning("job replaced by a new settling", reason=str(made))
-        elif isinstance(made, Unsuitable | EncodingError | MemoryError):
+        elif isinstance(made, Unsuitable | EncodingError | MemoryError) and not only_compares(self._db, job.job_id):
             # What did not fit once does not fit the next time.
             self._refuse(job, in_words(made), log, made.checks if isinstance(made, Unsuitable) else ())
         elif job.attempts >= self._limits.max_attempts:
@@ -110,7 +111,8 @@ class Worker:
                 return False
             self._jobs.finish(job, made, computed.words)
             if computed.compare_later:
-                Searches(self._db, self._files).follow(job)
+                wish = next((rule.priors for rule in self._settings.rules if rule.name == job.rule), None)
+                Searches(self._db, self._files).follow(job, wish.wait_seconds if wish else 0.0)
             self._owe(job)
         failpoint("work.after_commit")
         return True
@@ -123,7 +125,12 @@ class Worker:
     def _refuse(
         self, job: Job, reason: str, log: structlog.typing.FilteringBoundLogger, checks: Sequence[Check] = ()
     ) -> None:
-        """Give up the job and owe the reader one report that says why."""
+        """Give up the job and owe the reader one report that says why, unless he has the result that it adds to."""
+        if only_compares(self._db, job.job_id):
+            with self._db.transaction():
+                self._jobs.fail(job, [], f"not compared with earlier studies: {reason}")
+            log.warning("not compared", reason=reason)
+            return
         report = self._tried(lambda: self._maker.refusal(job, reason, checks))
         if isinstance(report, Exception) and not isinstance(report, OutOfResources):
             report = self._tried(lambda: self._maker.bare_refusal(job, reason, checks))

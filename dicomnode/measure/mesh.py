@@ -101,7 +101,8 @@ def surface_elements(
     place, patterns = _surface_cells(mask)
     z, y, x = (float(length) for length in spacing_mm)
     # The padding puts half a voxel between the first cell and the first voxel's centre.
-    return (np.stack(place, axis=1) - 0.5) * (z, y, x), _areas(z, y, x)[patterns]
+    middles: NDArray[np.float64] = (np.stack(place, axis=1) - 0.5) * np.array((z, y, x))
+    return middles, _areas(z, y, x)[patterns]
 
 
 def _surface_cells(mask: NDArray[np.bool_]) -> tuple[tuple[NDArray[np.intp], ...], NDArray[np.uint8]]:

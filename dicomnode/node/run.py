@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from datetime import timedelta
 from fcntl import LOCK_EX, LOCK_NB, flock
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import IO
@@ -31,8 +32,8 @@ from dicomnode.node.work import work
 from dicomnode.store.database import Database
 from dicomnode.store.deliveries import Deliveries
 from dicomnode.store.files import Files
+from dicomnode.store.holdings import Holdings
 from dicomnode.store.jobs import Jobs
-from dicomnode.store.studies import Studies
 
 ROLES = ("receive", "work", "deliver")
 
@@ -145,16 +146,20 @@ def _recover(db: Database, files: Files, roles: Sequence[str]) -> None:
 
 
 def sweep(db: Database, files: Files, roles: Sequence[str], since: float) -> None:
-    """Remove the files of these roles that no row names, in folders that changed after `since` (POSIX time)."""
+    """Remove the files of these roles that no row names, in folders that changed after `since` (POSIX time).
+
+    What rows have given up is left to `remove_given_up`, which heeds who holds files in their place.
+    """
     removed: list[str] = []
+    expected = Holdings(db, files).expected
     db.settle_log()
     try:
         if "receive" in roles:
-            removed += files.sweep("studies", Studies(db, files).files, since)
+            removed += files.sweep("studies", partial(expected, "studies"), since)
         if "work" in roles:
-            removed += files.sweep("results", Jobs(db, files).files, since)
+            removed += files.sweep("results", partial(expected, "results"), since)
             # Few studies have notices, so that all their folders are looked at.
-            removed += files.sweep("notices", Jobs(db, files).files, 0.0, time.time() - _NOTICE_SECONDS)
+            removed += files.sweep("notices", partial(expected, "notices"), 0.0, time.time() - _NOTICE_SECONDS)
     except OSError as error:
         _log.error("not everything was swept", reason=error.strerror)
     if removed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from sqlite3 import Row
@@ -12,15 +12,6 @@ from dicomnode.domain.clock import to_text
 from dicomnode.domain.commitment import Failure, Reference, Report
 from dicomnode.domain.work import Confirmation
 from dicomnode.store.database import Database
-
-#: Of a row `done`: nobody is being asked about it, or has given a final answer, and it was not taken back.
-_ASKABLE = (
-    "NOT EXISTS (SELECT 1 FROM commitment_object JOIN commitment USING (commitment_id)"
-    "  WHERE commitment_object.delivery_id = done.delivery_id"
-    "  AND (commitment.state IN ('waiting', 'asked') OR final = 1))"
-    " AND NOT EXISTS (SELECT 1 FROM job WHERE job.job_id = done.job_id AND retracted <> ''"
-    "  AND done.result_id NOT IN (SELECT result_id FROM result WHERE occasion = 'withdrawal'))"
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,9 +71,8 @@ class Commitments:
         What was taken back is not asked for: an archive may hide what a rejection note names.
         """
         row = self._db.row(
-            "SELECT job_id FROM delivery AS done WHERE state = 'done' AND confirmed_at = ''"  # noqa: S608 - ours
+            "SELECT job_id FROM delivery AS done WHERE state = 'done' AND confirmed_at = '' AND to_ask = 1"
             " AND destination = :peer"
-            f" AND {_ASKABLE}"
             " AND NOT EXISTS (SELECT 1 FROM delivery WHERE job_id = done.job_id AND destination = :peer"
             "  AND state IN ('waiting', 'running'))"
             " ORDER BY delivery_id LIMIT 1",
@@ -98,15 +88,19 @@ class Commitments:
             peer, means.value, self._db.now(), job_id,
         )  # fmt: skip
         self._db.execute(
-            "INSERT INTO commitment_object (commitment_id, position, delivery_id, sop_class_uid,"  # noqa: S608 - ours
+            "INSERT INTO commitment_object (commitment_id, position, delivery_id, sop_class_uid,"
             " sop_instance_uid, study_instance_uid, series_instance_uid)"
             " SELECT :id, ROW_NUMBER() OVER (ORDER BY delivery_id), delivery_id, sop_class_uid, done.sop_instance_uid,"
             " study_instance_uid, series_instance_uid"
             " FROM delivery AS done JOIN result USING (result_id)"
-            " WHERE state = 'done' AND confirmed_at = '' AND destination = :peer AND done.job_id = :job"
-            f" AND {_ASKABLE}",
+            " WHERE state = 'done' AND confirmed_at = '' AND to_ask = 1 AND destination = :peer AND done.job_id = :job",
             id=commitment_id, peer=peer, job=job_id,
         )  # fmt: skip
+        self._db.execute(
+            "UPDATE delivery SET to_ask = 0 WHERE delivery_id IN"
+            " (SELECT delivery_id FROM commitment_object WHERE commitment_id = ?)",
+            commitment_id,
+        )
         return commitment_id
 
     def unasked_pledge(self, archive: str, requesters: Sequence[str]) -> int | None:
@@ -135,7 +129,7 @@ class Commitments:
         return commitment_id
 
     def due(self, peer: str) -> Asking | None:
-        """What to ask a peer now: the oldest question whose time has come."""
+        """What to ask a peer now of what has come due: for a peer that waits for the answer, then the oldest."""
         return self._first("state = 'waiting'", peer)
 
     def overdue(self, peer: str) -> Asking | None:
@@ -237,9 +231,14 @@ class Commitments:
         )  # fmt: skip
 
     def close(self, asking: Asking, state: str, reason: str) -> None:
-        """Ask no more; `state` is `done` or `failed`."""
+        """Ask no more; `state` is `done` or `failed`. What is neither confirmed nor given up, another question asks."""
         self._db.execute(
             "UPDATE commitment SET state = ?, reason = ? WHERE commitment_id = ?", state, reason, asking.commitment_id
+        )
+        self._db.execute(
+            "UPDATE delivery SET to_ask = 1 WHERE delivery_id IN (SELECT delivery_id FROM commitment_object"
+            " WHERE commitment_id = ? AND final = 0 AND verdict IS NOT 0)",
+            asking.commitment_id,
         )
 
     # ---- answers
@@ -250,7 +249,7 @@ class Commitments:
         One that comes again changes nothing, and no failure takes back what was confirmed.
         """
         row = self._db.row(
-            "SELECT commitment_id FROM commitment_transaction JOIN commitment USING (commitment_id)"
+            "SELECT commitment_id, asked_at FROM commitment_transaction JOIN commitment USING (commitment_id)"
             " WHERE transaction_uid = ? AND peer = ?",
             report.transaction_uid, peer,
         )  # fmt: skip
@@ -260,18 +259,27 @@ class Commitments:
         self._db.execute(
             "UPDATE commitment_transaction SET reported = 1 WHERE transaction_uid = ?", report.transaction_uid
         )
-        for reference in report.kept:
-            self.judge(commitment_id, reference, 0)
-        for reference, reason in report.failed.items():
-            self.judge(commitment_id, reference, reason)
+        self.judge(commitment_id, {**dict.fromkeys(report.kept, 0), **report.failed}, row["asked_at"])
         return commitment_id
 
-    def judge(self, commitment_id: int, reference: Reference, verdict: int) -> None:
-        """Write down what a peer says of one object; a question does not grow by what it was not about."""
+    def judge(self, commitment_id: int, verdicts: Mapping[Reference, int], asked_at: str) -> None:
+        """Write down what a peer says of objects; a question does not grow by what it was not about.
+
+        Nor does an answer count to what was asked before an object was sent (again), or before something else was said
+        of it: it is about another copy.
+        """
+        said = [[one.sop_class_uid, one.sop_instance_uid, verdict] for one, verdict in verdicts.items()]
         self._db.execute(
-            "UPDATE commitment_object SET verdict = :verdict WHERE commitment_id = :id AND sop_class_uid = :sop_class"
-            " AND sop_instance_uid = :instance AND (final = 0 OR :verdict = 0) AND verdict IS NOT 0",
-            verdict=verdict, id=commitment_id, sop_class=reference.sop_class_uid, instance=reference.sop_instance_uid,
+            "UPDATE commitment_object SET verdict = said.verdict, asked_at = :asked_at"
+            " FROM (SELECT json_extract(value, '$[0]') AS sop_class_uid,"
+            "  json_extract(value, '$[1]') AS sop_instance_uid, json_extract(value, '$[2]') AS verdict"
+            "  FROM json_each(:said)) AS said"
+            " WHERE commitment_id = :id AND commitment_object.sop_class_uid = said.sop_class_uid"
+            " AND commitment_object.sop_instance_uid = said.sop_instance_uid"
+            " AND (final = 0 OR said.verdict = 0) AND commitment_object.verdict IS NOT 0"
+            " AND commitment_object.asked_at <= :asked_at AND (delivery_id IS NULL OR EXISTS (SELECT 1 FROM delivery"
+            "  WHERE delivery.delivery_id = commitment_object.delivery_id AND changed_at <= :asked_at))",
+            said=json.dumps(said), id=commitment_id, asked_at=asked_at,
         )  # fmt: skip
 
     def forget(self, asking: Asking, wanted: Wanted) -> None:
@@ -292,11 +300,16 @@ class Commitments:
         """Ask again what was given up for a study, from the beginning; how many questions."""
         given_up = "SELECT commitment_id FROM commitment WHERE state = 'failed' AND study_instance_uid = ?"
         self._db.execute(
+            "UPDATE delivery SET to_ask = 1 WHERE delivery_id IN (SELECT delivery_id FROM commitment_object"  # noqa: S608
+            f" WHERE commitment_id IN ({given_up}) AND verdict IS NOT 0)",
+            study_instance_uid,
+        )  # fmt: skip
+        self._db.execute(
             f"UPDATE commitment_object SET final = 0 WHERE commitment_id IN ({given_up})",  # noqa: S608 - ours
             study_instance_uid,
         )
         return self._db.execute(
-            "UPDATE commitment SET state = 'done' WHERE state = 'failed' AND study_instance_uid = ?",
+            "UPDATE commitment SET state = 'replaced' WHERE state = 'failed' AND study_instance_uid = ?",
             study_instance_uid,
         )
 
@@ -309,7 +322,8 @@ class Commitments:
 
     def _first(self, condition: str, peer: str) -> Asking | None:
         row = self._db.row(
-            f"SELECT * FROM commitment WHERE {condition} AND peer = ? AND next_at <= ? ORDER BY commitment_id LIMIT 1",  # noqa: S608 - the condition is ours
+            f"SELECT * FROM commitment WHERE {condition} AND peer = ? AND next_at <= ?"  # noqa: S608 - the condition is ours
+            " ORDER BY pledge_id IS NULL, commitment_id LIMIT 1",
             peer, self._db.now(),
         )  # fmt: skip
         return None if row is None else _asking(row)

@@ -100,6 +100,7 @@ class Database:
     def copy_to(self, path: Path) -> None:
         """Write a consistent copy as it is now, durably, while others go on writing; what is there is replaced."""
         path.unlink(missing_ok=True)
+        remove_log(path)
         with mapped_errors():
             copy = sqlite3.connect(path)
             try:
@@ -152,6 +153,15 @@ class Database:
                 for statement in statements(script):
                     self.execute(statement)
                 self.execute(f"PRAGMA user_version={number}")
+
+
+def remove_log(path: Path) -> None:
+    """Remove what is left of a log beside a database that another takes the place of: SQLite would play it over that.
+
+    What lies there was written by somebody who was killed on the former one.
+    """
+    for suffix in ("-wal", "-shm", "-journal"):
+        path.with_name(f"{path.name}{suffix}").unlink(missing_ok=True)
 
 
 def migrations() -> list[str]:

@@ -18,6 +18,8 @@ _OUT_OF_RESOURCES = frozenset(
 )
 _PART = ".part"
 
+_KINDS = ("incoming", "studies", "results", "notices", "priors")
+
 
 class Files:
     """The store's folders.
@@ -34,7 +36,7 @@ class Files:
         with mapped_errors():
             # The mode goes to the last folder alone, so that of the store is made by itself.
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for part in ("incoming", "studies", "results", "notices", "priors"):
+            for part in _KINDS:
                 (folder / part).mkdir(mode=0o700, exist_ok=True)
 
     def keep_arrival(self, study_instance_uid: str, sop_instance_uid: str, digest: str, source: Path) -> str:
@@ -86,26 +88,36 @@ class Files:
 
     def lying(self) -> Iterator[Path]:
         """Every file below the store's folders, whatever it is."""
-        for part in ("incoming", "studies", "results", "notices", "priors"):
+        for part in _KINDS:
             for folder, _folders, names in os.walk(self.folder / part):
                 yield from (Path(folder) / name for name in names)
 
-    def remove(self, paths: Collection[str]) -> None:
+    def remove(self, paths: Collection[str]) -> dict[str, str]:
         """Remove kept files durably, and folders in which nothing is left; what is not there is no fault.
+
+        Returns
+        -------
+        dict
+            Those that may not be removed, whoever has seen to that, and why.
 
         Raises
         ------
         OutOfResources
             The disk fails or is read-only.
         """
+        denied = {}
         with mapped_errors():
             folders = {self.path(path).parent for path in paths}
             for path in paths:
-                self.path(path).unlink(missing_ok=True)
+                try:
+                    self.path(path).unlink(missing_ok=True)
+                except (PermissionError, IsADirectoryError, NotADirectoryError) as error:
+                    denied[path] = error.strerror
             for folder in folders:
                 with suppress(OSError):
                     folder.rmdir()
                 sync(folder if folder.is_dir() else folder.parent)
+        return denied
 
     def sweep(self, kind: str, known: Callable[[str], set[str]], since: float, until: float | None = None) -> list[str]:
         """Remove what a crash left behind: files of `kind` that no row names; what was removed.
@@ -167,6 +179,18 @@ class Files:
                 raise
             sync(folder)
         return f"{kind}/{study}/{name}"
+
+
+def is_kept(relative: str) -> bool:
+    """Whether a name is one that a file is kept under, or gets when it is whole."""
+    kind, *inside = relative.split("/")
+    if len(inside) != 2:
+        return False
+    study, name = inside
+    if name.startswith("."):
+        name = name[1:].removesuffix(_PART)
+    instance, _dot, digest = name.rpartition(".")
+    return kind in _KINDS and is_uid(study) and is_uid(instance) and digest.isalnum()
 
 
 def _writing(data: bytes) -> Callable[[Path], object]:

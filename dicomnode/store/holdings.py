@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import groupby
 
 from dicomnode.store.database import Database
 from dicomnode.store.files import Files
@@ -52,6 +53,13 @@ class Holdings:
     def __init__(self, db: Database, files: Files) -> None:
         self._db = db
         self._files = files
+        self._removals = Removals(db, files)
+
+    def store(self) -> str:
+        """Which store this is; that of a copy is the same."""
+        row = self._db.row("SELECT identity FROM store")
+        assert row is not None
+        return str(row["identity"])
 
     def count(self) -> int:
         """How many files are said to be here."""
@@ -78,22 +86,30 @@ class Holdings:
 
     def still(self, held: Held) -> bool:
         """Whether a row says even now that the file is here."""
-        return held.path in self.of(held.path.split("/")[0], held.study_instance_uid)
+        return held.path in self._named(held.path.split("/")[0], held.study_instance_uid)
 
-    def of(self, kind: str, study_instance_uid: str) -> set[str]:
-        """The files of a study below one of the store's folders."""
+    def expected(self, kind: str, study_instance_uid: str) -> set[str]:
+        """The files of a study below one of the store's folders, with those that are still to be removed.
+
+        The rows are read first: what is given up meanwhile then stands in one of the two.
+        """
+        named = self._named(kind, study_instance_uid)
+        return named | self._removals.below(f"{kind}/{study_instance_uid}")
+
+    def strays(self, before: float) -> Iterator[str]:
+        """Files without a row that have not changed since `before` (POSIX time), but for those about to be removed."""
+        for folder, paths in groupby(self._files.lying(), key=lambda path: path.parent):
+            parts = folder.relative_to(self._files.folder).parts
+            expected = self.expected(*parts) if len(parts) == 2 else set()
+            for path in paths:
+                name = str(path.relative_to(self._files.folder))
+                if name not in expected and path.exists() and path.stat().st_mtime < before:
+                    yield name
+
+    def _named(self, kind: str, study_instance_uid: str) -> set[str]:
+        """The files of a study below one of the store's folders that rows say are here."""
         if kind == "studies":
             return Studies(self._db, self._files).files(study_instance_uid)
         if kind == "priors":
             return Scratch(self._db, self._files).files(study_instance_uid)
         return Jobs(self._db, self._files).files(study_instance_uid)
-
-    def strays(self, before: float) -> Iterator[str]:
-        """Files without a row that have not changed since `before` (POSIX time), but for those about to be removed."""
-        leaving = Removals(self._db, self._files).paths()
-        for path in self._files.lying():
-            name = str(path.relative_to(self._files.folder))
-            parts = name.split("/")
-            known = len(parts) == 3 and (name in leaving or name in self.of(parts[0], parts[1]))
-            if not known and path.exists() and path.stat().st_mtime < before:
-                yield name

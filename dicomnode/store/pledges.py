@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from sqlite3 import Row
@@ -9,6 +10,30 @@ from sqlite3 import Row
 from dicomnode.domain.clock import from_text, to_text
 from dicomnode.domain.commitment import Failure, Reference, Report, Request
 from dicomnode.store.database import Database
+
+#: Of `one` object of a pledge, what came here under its UID, and of that what counts.
+_COPIES = "instance WHERE sop_instance_uid = one.sop_instance_uid"
+_CURRENT = "ORDER BY standing <> 'current', instance_id LIMIT 1"
+
+#: Of `one` object of a pledge, what archives have been asked.
+_ASKED = (
+    "commitment CROSS JOIN commitment_object USING (commitment_id) WHERE commitment.pledge_id = one.pledge_id"
+    " AND commitment_object.sop_class_uid = one.sop_class_uid"
+    " AND commitment_object.sop_instance_uid = one.sop_instance_uid"
+)
+
+#: What is reported of `one` object of a pledge; null: not known yet.
+_VERDICT = (
+    f"WHEN NOT EXISTS (SELECT 1 FROM {_COPIES}) THEN :absent"  # noqa: S608 - ours
+    f" WHEN one.sop_class_uid <> (SELECT sop_class_uid FROM {_COPIES} {_CURRENT}) THEN :conflict"
+    f" WHEN EXISTS (SELECT 1 FROM {_COPIES} AND standing = 'conflicting') THEN :failed"
+    f" WHEN (SELECT COUNT(DISTINCT study_instance_uid) FROM {_COPIES}) > 1 THEN :failed"
+    f" WHEN EXISTS (SELECT 1 FROM {_COPIES} AND standing = 'undecided') THEN CASE WHEN :time_is_up THEN :failed END"
+    f" WHEN EXISTS (SELECT 1 FROM {_ASKED} AND commitment_object.verdict = 0) THEN 0"
+    " WHEN :time_is_up THEN COALESCE("
+    "  (SELECT CASE WHEN COUNT(commitment_object.verdict) = COUNT(*) THEN MAX(commitment_object.verdict) END"
+    f"   FROM {_ASKED}), :failed)"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,22 +85,22 @@ class Pledges:
         return int(row[0]) if row else 0
 
     def add(self, peer: str, called_aet: str, request: Request, answer_by: datetime, report_at: datetime) -> int:
-        """Write down a request, with what our own books say against it.
-
-        What was never sent here cannot be asked for at an archive, since a request names neither study nor series; what
-        came under one UID with different pixels, or in several studies, is not to be deleted anywhere.
-        """
+        """Write down a request, with study and series of our copies, since it names neither."""
         pledge_id = self._db.insert(
             "INSERT INTO pledge (peer, called_aet, transaction_uid, asked_at, answer_by, next_at)"
             " VALUES (?, ?, ?, ?, ?, ?)",
             peer, called_aet, request.transaction_uid, self._db.now(), to_text(answer_by), to_text(report_at),
         )  # fmt: skip
-        for position, reference in enumerate(dict.fromkeys(request.references)):
-            study, series, verdict = self._ours(reference)
-            self._db.execute(
-                "INSERT INTO pledge_object VALUES (?, ?, ?, ?, ?, ?, ?)",
-                pledge_id, position, reference.sop_class_uid, reference.sop_instance_uid, study, series, verdict,
-            )  # fmt: skip
+        asked = [[one.sop_class_uid, one.sop_instance_uid] for one in dict.fromkeys(request.references)]
+        self._db.execute(
+            "INSERT INTO pledge_object (pledge_id, position, sop_class_uid, sop_instance_uid, study_instance_uid,"  # noqa: S608 - ours
+            " series_instance_uid) SELECT ?, position, one.sop_class_uid, one.sop_instance_uid,"
+            f" COALESCE((SELECT study_instance_uid FROM {_COPIES} {_CURRENT}), ''),"
+            f" COALESCE((SELECT series_instance_uid FROM {_COPIES} {_CURRENT}), '')"
+            " FROM (SELECT key AS position, json_extract(value, '$[0]') AS sop_class_uid,"
+            "  json_extract(value, '$[1]') AS sop_instance_uid FROM json_each(?)) AS one",
+            pledge_id, json.dumps(asked),
+        )  # fmt: skip
         return pledge_id
 
     def references(self, pledge_id: int) -> frozenset[Reference]:
@@ -101,24 +126,27 @@ class Pledges:
         return [row["pledge_id"] for row in rows]
 
     def decide(self, pledge_id: int) -> bool:
-        """Take over what archives have said, and make the request ready once nothing is open; whether it is.
+        """Decide by our books and by what archives have said, and make the request ready once nothing is open.
 
-        One archive that keeps an object is enough. When time is up, what none keeps fails for the reason that an
-        archive gave, or because none has answered.
+        What was never sent here cannot be asked for at an archive, since a request names neither study nor series; what
+        came under one UID with different pixels, or in several studies, is not to be deleted anywhere, and that may
+        come out while archives are asked. One archive that keeps an object is enough. When time is up, what none keeps
+        fails for the reason that an archive gave, if all have answered.
+
+        Returns
+        -------
+        bool
+            Whether it has become ready.
         """
+        time_is_up = self._db.clock() >= self.of(pledge_id).answer_by
         self._db.execute(
-            "UPDATE pledge_object SET verdict = 0 WHERE pledge_id = ? AND verdict IS NULL AND EXISTS"  # noqa: S608 - ours
-            f" (SELECT 1 FROM {_SAID} AND commitment_object.verdict = 0)",
-            pledge_id,
+            "UPDATE pledge_object SET verdict = now.verdict"  # noqa: S608 - ours
+            f" FROM (SELECT position, CASE {_VERDICT} END AS verdict FROM pledge_object AS one"
+            "  WHERE pledge_id = :id AND verdict IS NULL) AS now"
+            " WHERE pledge_id = :id AND pledge_object.position = now.position AND now.verdict IS NOT NULL",
+            id=pledge_id, time_is_up=time_is_up, failed=int(Failure.PROCESSING), absent=int(Failure.NO_SUCH_INSTANCE),
+            conflict=int(Failure.CONFLICT),
         )  # fmt: skip
-        pledge = self.of(pledge_id)
-        if self._db.clock() >= pledge.answer_by:
-            self._db.execute(
-                "UPDATE pledge_object SET verdict ="  # noqa: S608 - ours
-                f" COALESCE((SELECT MAX(commitment_object.verdict) FROM {_SAID}), ?)"
-                " WHERE pledge_id = ? AND verdict IS NULL",
-                int(Failure.PROCESSING), pledge_id,
-            )  # fmt: skip
         return bool(
             self._db.execute(
                 "UPDATE pledge SET state = 'ready' WHERE pledge_id = ? AND state = 'waiting'"
@@ -141,12 +169,14 @@ class Pledges:
         """Let nobody else report this until then."""
         self._db.execute("UPDATE pledge SET next_at = ? WHERE pledge_id = ?", to_text(until), pledge_id)
 
-    def again(self, pledge_id: int) -> None:
-        """Report once more what was reported, since the peer asks again."""
+    def again(self, pledge_id: int, report_at: datetime) -> None:
+        """Report what is decided (once more), as if it had just been asked for, since the peer asks again."""
         self._db.execute(
-            "UPDATE pledge SET state = 'ready', failures = 0 WHERE pledge_id = ? AND state IN ('reported', 'failed')",
-            pledge_id,
-        )
+            "UPDATE pledge SET next_at = ?, failures = 0,"
+            " answer_by = CASE state WHEN 'waiting' THEN answer_by ELSE ? END,"
+            " state = CASE state WHEN 'waiting' THEN state ELSE 'ready' END WHERE pledge_id = ?",
+            to_text(report_at), self._db.now(), pledge_id,
+        )  # fmt: skip
 
     def put_off(self, pledge_id: int, reason: str, until: datetime) -> None:
         """The report has not arrived: try again later."""
@@ -163,26 +193,6 @@ class Pledges:
         """Forget answered requests that were made before; the same transaction would then be another request."""
         self._db.execute("DELETE FROM pledge WHERE state IN ('reported', 'failed') AND asked_at < ?", to_text(before))
 
-    def _ours(self, reference: Reference) -> tuple[str, str, int | None]:
-        """Study, series and what speaks against an object, of the books; empty where it never came."""
-        rows = self._db.rows(
-            "SELECT study_instance_uid, series_instance_uid, sop_class_uid, standing FROM instance"
-            " WHERE sop_instance_uid = ?",
-            reference.sop_instance_uid,
-        )
-        if not rows:
-            return "", "", int(Failure.NO_SUCH_INSTANCE)
-        current = next((row for row in rows if row["standing"] == "current"), rows[0])
-        verdict = None
-        if current["sop_class_uid"] != reference.sop_class_uid:
-            verdict = int(Failure.CONFLICT)
-        elif (
-            any(row["standing"] in ("undecided", "conflicting") for row in rows)
-            or len({row["study_instance_uid"] for row in rows}) > 1
-        ):
-            verdict = int(Failure.PROCESSING)
-        return current["study_instance_uid"], current["series_instance_uid"], verdict
-
     def _objects(self, pledge_id: int) -> list[tuple[Reference, int | None]]:
         rows = self._db.rows("SELECT * FROM pledge_object WHERE pledge_id = ? ORDER BY position", pledge_id)
         return [
@@ -192,14 +202,6 @@ class Pledges:
             )
             for row in rows
         ]
-
-
-#: What archives have said of the object of a pledge.
-_SAID = (
-    "commitment_object JOIN commitment USING (commitment_id) WHERE commitment.pledge_id = pledge_object.pledge_id"
-    " AND commitment_object.sop_class_uid = pledge_object.sop_class_uid"
-    " AND commitment_object.sop_instance_uid = pledge_object.sop_instance_uid"
-)
 
 
 def _pledge(row: Row) -> Pledge:

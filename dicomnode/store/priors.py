@@ -13,14 +13,17 @@ from dicomnode.domain.prior import CLEANED_UP, OWN_STORE, Prior, PriorFile, Prio
 from dicomnode.domain.work import Job
 from dicomnode.store.database import Database
 from dicomnode.store.files import Files
+from dicomnode.store.prior_sources import newest_left_out
 
 _DATE = "%Y%m%d"
 
 #: What can be worked on at a source. Not what was fetched for an analysis whose newest run is under way or of which
-#: something is still to be sent: its first result comes first.
+#: something is still to be sent: its first result comes first. But once the time is up, one destination that has it is
+#: enough. Nor what was fetched while a peer has the question that has not failed to answer, so that one comparison
+#: knows of all; what our own store has goes last.
 _DUE = (
     "SELECT prior_search.*, job.rule FROM prior_search JOIN job USING (job_id)"
-    " WHERE prior_search.state IN ('waiting', 'fetched') AND source = ? AND next_try_at <= ?"
+    " WHERE prior_search.state IN ('waiting', 'fetched') AND source = :source AND next_try_at <= :now"
     " AND NOT (prior_search.state = 'fetched' AND EXISTS (SELECT 1 FROM job AS new"
     "  WHERE new.run = (SELECT MAX(run) FROM job AS any WHERE any.study_instance_uid = job.study_instance_uid"
     "   AND any.rule = job.rule AND any.input_digest = job.input_digest AND any.recipe_digest = job.recipe_digest)"
@@ -28,8 +31,15 @@ _DUE = (
     "  AND new.input_digest = job.input_digest AND new.recipe_digest = job.recipe_digest"
     "  AND NOT new.superseded AND new.retracted = '' AND (new.state = 'running'"
     "   OR (new.state = 'waiting' AND new.attempts > 0)"
-    "   OR (new.state IN ('done', 'failed') AND EXISTS (SELECT 1 FROM delivery WHERE delivery.job_id = new.job_id"
-    "    AND delivery.state IN ('waiting', 'running'))))))"
+    "   OR (new.state IN ('done', 'failed') AND (EXISTS (SELECT 1 FROM prior_search AS other JOIN job AS asked"
+    "     ON asked.job_id = other.job_id WHERE other.study_instance_uid = job.study_instance_uid"
+    "     AND asked.rule = job.rule AND asked.input_digest = job.input_digest AND asked.recipe_digest = job.recipe_digest"
+    "     AND other.source NOT IN (prior_search.source, :store) AND other.give_up_at > :now"
+    "     AND ((other.state = 'waiting' AND other.failures = 0)"
+    "      OR (other.state = 'fetched' AND prior_search.source = :store)))"
+    "    OR EXISTS (SELECT 1 FROM delivery WHERE delivery.job_id = new.job_id"
+    "     AND delivery.state IN ('waiting', 'running') AND (prior_search.give_up_at > :now OR NOT EXISTS"
+    "      (SELECT 1 FROM delivery AS sent WHERE sent.job_id = new.job_id AND sent.state = 'done'))))))))"
     " ORDER BY next_try_at, search_id LIMIT 1"
 )
 
@@ -46,6 +56,8 @@ class Search:
         Study Instance UIDs that were chosen.
     newest_left_out
         Day of the newest study that was found and left out, since the rule takes no more.
+    incomplete
+        Whether it was given up before all of these had come.
     """
 
     search_id: int
@@ -59,6 +71,7 @@ class Search:
     give_up_at: datetime
     found: tuple[str, ...]
     newest_left_out: date | None = None
+    incomplete: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,14 +84,14 @@ class Latest:
         Whether it still speaks for the study: neither cancelled nor taken back, and no input of it replaced.
     untouched
         Whether nobody has begun it, so that it can still be given more.
-    settled
-        Whether it has ended and nothing of it is on its way to a destination any more.
+    ended
+        Whether it has its verdict.
     """
 
     job_id: int
     current: bool
     untouched: bool
-    settled: bool
+    ended: bool
     succeeded: bool
 
 
@@ -112,9 +125,12 @@ class Searches:
                 job_id, study_instance_uid, source, self._db.now(), until, self._db.now(),
             )  # fmt: skip
 
-    def follow(self, job: Job) -> None:
-        """Have the comparison with what a job was given made by the next run, once the first result has gone out."""
-        self.want(job.job_id, job.study_instance_uid, [OWN_STORE], 0.0)
+    def follow(self, job: Job, wait_seconds: float) -> None:
+        """Have the comparison with what a job was given made by the next run, once the first result has gone out.
+
+        It waits no longer than that for destinations that do not answer, if one of them has it.
+        """
+        self.want(job.job_id, job.study_instance_uid, [OWN_STORE], wait_seconds)
         self._db.execute(
             "UPDATE prior_search SET state = 'fetched', found = ?, changed_at = ?,"
             " reason = 'at hand; compared in a run of its own once the first result has gone out'"
@@ -127,7 +143,7 @@ class Searches:
 
         What was fetched is due once it can be handed over, so that nobody has to look again and again.
         """
-        row = self._db.row(_DUE, source, self._db.now())
+        row = self._db.row(_DUE, source=source, now=self._db.now(), store=OWN_STORE)
         if row is None:
             return None
         return Search(
@@ -142,6 +158,7 @@ class Searches:
             give_up_at=from_text(row["give_up_at"]),
             found=tuple(json.loads(row["found"])),
             newest_left_out=_day(row["newest_left_out"]),
+            incomplete=bool(row["incomplete"]),
         )
 
     def rest(self, source: str, until: datetime) -> None:
@@ -221,11 +238,12 @@ class Searches:
         row = self._db.row("SELECT found FROM prior_search WHERE search_id = ?", search.search_id)
         return tuple(json.loads(row["found"])) if row else ()
 
-    def leave(self, search: Search, state: str, reason: str) -> None:
-        """Move on to `fetched`, `done`, `failed` or `cancelled`."""
+    def leave(self, search: Search, state: str, reason: str, *, incomplete: bool = False) -> None:
+        """Move on to `fetched`, `done`, `failed` or `cancelled`; once incomplete it stays so."""
         self._db.execute(
-            "UPDATE prior_search SET state = ?, reason = ?, changed_at = ?, next_try_at = ? WHERE search_id = ?",
-            state, reason, self._db.now(), self._db.now(), search.search_id,
+            "UPDATE prior_search SET state = ?, reason = ?, changed_at = ?, next_try_at = ?,"
+            " incomplete = MAX(incomplete, ?) WHERE search_id = ?",
+            state, reason, self._db.now(), self._db.now(), int(incomplete), search.search_id,
         )  # fmt: skip
 
     def renew(self, study_instance_uid: str) -> int:
@@ -278,14 +296,11 @@ class Searches:
             job_id,
         )
         assert row is not None
-        owed = self._db.row(
-            "SELECT 1 FROM delivery WHERE job_id = ? AND state IN ('waiting', 'running') LIMIT 1", row["job_id"]
-        )
         return Latest(
             job_id=row["job_id"],
             current=row["state"] != "cancelled" and not row["superseded"] and not row["retracted"],
             untouched=row["state"] == "waiting" and row["attempts"] == 0,
-            settled=row["state"] in {"done", "failed"} and owed is None,
+            ended=row["state"] in {"done", "failed"},
             succeeded=row["state"] != "failed",
         )
 
@@ -338,6 +353,7 @@ def frozen(db: Database, files: Files, job_id: int) -> tuple[Prior, ...]:
     for row in db.rows("SELECT * FROM job_prior_file WHERE job_id = ? ORDER BY position", job_id):
         members.setdefault(row["study_instance_uid"], []).append(_file(row, files))
     rows = db.rows("SELECT * FROM job_prior WHERE job_id = ? ORDER BY study_date, study_instance_uid", job_id)
+    left_out = newest_left_out(db, job_id)
     return tuple(
         Prior(
             study_instance_uid=row["study_instance_uid"],
@@ -345,7 +361,7 @@ def frozen(db: Database, files: Files, job_id: int) -> tuple[Prior, ...]:
             source=row["source"],
             files=tuple(members.get(row["study_instance_uid"], ())),
             remark=row["remark"] if row["study_instance_uid"] in members else _gone(row["source"]),
-            newest_left_out=_day(row["newest_left_out"]),
+            newest_left_out=_day(max(row["newest_left_out"], left_out)),
         )
         for row in rows
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from sqlite3 import Row
 
@@ -30,27 +30,31 @@ _OWED = (
      " WHERE delivery.study_instance_uid = :uid AND delivery.state = 'failed' AND superseded = 0"
      " AND (retracted = '' OR occasion = 'withdrawal') AND purged_at = '' AND delivery.changed_at >= :failed_since"),
     ("results that nobody has confirmed",
-     "SELECT COUNT(*) FROM delivery JOIN result USING (result_id) WHERE study_instance_uid = :uid AND state = 'done'"
-     " AND confirmed_at = '' AND purged_at = '' AND delivery.changed_at >= :delivered_since"
+     "SELECT COUNT(*) FROM delivery JOIN result USING (result_id) JOIN job ON job.job_id = delivery.job_id"
+     " WHERE delivery.study_instance_uid = :uid AND delivery.state = 'done' AND confirmed_at = '' AND purged_at = ''"
+     " AND (retracted = '' OR occasion = 'withdrawal') AND delivery.changed_at >= :delivered_since"
      " AND destination IN (SELECT value FROM json_each(:confirming))"),
     ("priors are looked for",
      "SELECT COUNT(*) FROM prior_search WHERE study_instance_uid = :uid AND state IN ('waiting', 'fetched')"),
+    # A job that is done is followed by another with all of its priors while more of them are looked for.
     ("jobs compare with it",
-     "SELECT COUNT(*) FROM job_prior JOIN job USING (job_id)"
-     " WHERE job_prior.study_instance_uid = :uid AND job.state IN ('waiting', 'running')"),
-    ("questions whether results are kept",
-     "SELECT COUNT(*) FROM commitment WHERE state IN ('waiting', 'asked')"
-     " AND job_id IN (SELECT job_id FROM job WHERE study_instance_uid = :uid)"),
+     "SELECT COUNT(*) FROM job_prior JOIN job USING (job_id) WHERE job_prior.study_instance_uid = :uid"
+     " AND (job.state IN ('waiting', 'running') OR EXISTS (SELECT 1 FROM prior_search"
+     "  WHERE prior_search.job_id = job_prior.job_id AND prior_search.state IN ('waiting', 'fetched')))"),
     ("requests for commitment to it",
      "SELECT COUNT(DISTINCT pledge_id) FROM pledge JOIN pledge_object USING (pledge_id)"
-     " WHERE pledge.state IN ('waiting', 'ready') AND pledge_object.study_instance_uid = :uid"),
+     " WHERE pledge.state IN ('waiting', 'ready') AND pledge_object.study_instance_uid = :uid"
+     " AND peer IN (SELECT value FROM json_each(:requesting))"),
 )  # fmt: skip
 
-#: What is being done at this moment cannot be called off from outside.
+#: What is being done at this moment cannot be called off from outside, and what takes results back must not be.
 _BUSY = (
     ("is being sent to us", "SELECT COUNT(*) FROM association_study WHERE study_instance_uid = :uid"),
     ("jobs run", "SELECT COUNT(*) FROM job WHERE study_instance_uid = :uid AND state = 'running'"),
     ("deliveries run", "SELECT COUNT(*) FROM delivery WHERE study_instance_uid = :uid AND state = 'running'"),
+    ("withdrawals wait",
+     "SELECT COUNT(*) FROM delivery JOIN result USING (result_id) WHERE study_instance_uid = :uid"
+     " AND state = 'waiting' AND occasion = 'withdrawal'"),
     ("jobs compare with it",
      "SELECT COUNT(*) FROM job_prior JOIN job USING (job_id)"
      " WHERE job_prior.study_instance_uid = :uid AND job.state = 'running'"),
@@ -115,11 +119,15 @@ class Retention:
 
     def owes(self, study_instance_uid: str, terms: Terms) -> tuple[str, ...]:
         """In words what keeps the files of a study from going."""
-        return self._counted(_OWED, study_instance_uid, terms)
+        return _in_words(self._counted(_OWED, study_instance_uid, terms))
+
+    def first_owed(self, study_instance_uid: str, terms: Terms) -> str:
+        """The first thing that keeps the files of a study from going, without how many there are; "" if nothing."""
+        return next((words for words, _count in self._counted(_OWED, study_instance_uid, terms)), "")
 
     def busy(self, study_instance_uid: str, terms: Terms) -> tuple[str, ...]:
-        """In words what is going on with a study at this moment."""
-        return self._counted(_BUSY, study_instance_uid, terms)
+        """In words what of a study is not to be called off."""
+        return _in_words(self._counted(_BUSY, study_instance_uid, terms))
 
     def give_up(self, study_instance_uid: str, why: str) -> None:
         """Close what a study still owes, because an operator removes its files all the same."""
@@ -166,27 +174,31 @@ class Retention:
         return freed
 
     def _remove(self, paths: str, study_instance_uid: str) -> None:
-        self._db.execute(f"INSERT INTO removal {paths} ON CONFLICT DO NOTHING", study_instance_uid)
+        self._db.execute(f"INSERT INTO removal (path) {paths} ON CONFLICT DO NOTHING", study_instance_uid)
         # A job that was given one of them as a prior finds it cleaned up, and no file that is not there.
         self._db.execute(f"DELETE FROM job_prior_file WHERE path IN ({paths})", study_instance_uid)  # noqa: S608
 
     def _counted(
         self, questions: tuple[tuple[str, str], ...], study_instance_uid: str, terms: Terms
-    ) -> tuple[str, ...]:
+    ) -> Iterator[tuple[str, int]]:
+        """What there is of it, each asked for when it is come to."""
         values = {
             "uid": study_instance_uid,
             "failed_since": to_text(terms.failed_since),
             "delivered_since": to_text(terms.delivered_since) if terms.delivered_since else "",
             "confirming": json.dumps(sorted(terms.confirming)),
+            "requesting": json.dumps(sorted(terms.requesting)),
         }
-        found = []
         for words, sql in questions:
             count = self._row(sql, **values)[0]
             if count:
-                found.append(words if words.startswith(("is ", "has ")) else f"{count} {words}")
-        return tuple(found)
+                yield words, count
 
     def _row(self, sql: str, *values: object, **named: object) -> Row:
         row = self._db.row(sql, *values, **named)
         assert row is not None, "no such study"
         return row
+
+
+def _in_words(counted: Iterable[tuple[str, int]]) -> tuple[str, ...]:
+    return tuple(words if words.startswith(("is ", "has ")) else f"{count} {words}" for words, count in counted)

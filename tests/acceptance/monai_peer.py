@@ -17,7 +17,7 @@ NETWORK = {
 
 
 def train(task: dict[str, Any]) -> None:
-    """Train on `images` and `labels` as `preprocessing` says, and write a bundle with `inferer` and `postprocessing`."""
+    """Train on `images` and `labels` after `preprocessing`, and write a bundle with `inferer` and `postprocessing`."""
     import torch
     from monai.bundle import ConfigParser
     from monai.losses import DiceCELoss

@@ -11,6 +11,8 @@ from pydicom import Dataset
 
 from dicomnode.domain.finding import SourceSeries, planes_of
 from dicomnode.domain.model import InputSpec, ModelSpec, Subject
+from dicomnode.flow.card import lacking
+from dicomnode.flow.preflight_models import card
 from dicomnode.infer.answer import answer
 from dicomnode.infer.bundle.load import find_bundles, load_bundle, verify
 from dicomnode.infer.network.session import Sessions
@@ -70,6 +72,10 @@ def test_its_card_and_licence_are_there(spec: ModelSpec) -> None:
     assert len(card.split()) > 100
     assert spec.licence in SHIPPABLE
     assert spec.licence in card
+
+
+def test_its_card_tells_what_claim_and_tripod_ask_for(spec: ModelSpec) -> None:
+    assert list(lacking(spec, card(spec))) == []
 
 
 def test_a_phantom_comes_back_on_its_own_grid(network: ModelSpec) -> None:

@@ -76,8 +76,7 @@ def distances(reference: Mask, answer: Mask, spacing_mm: Sequence[float]) -> Dis
     box = _box(reference | answer)
     one, one_mm2 = surface_elements(reference[box], spacing_mm)
     other, other_mm2 = surface_elements(answer[box], spacing_mm)
-    forth = KDTree(other).query(one, workers=_WORKERS)[0]
-    back = KDTree(one).query(other, workers=_WORKERS)[0]
+    forth, back = _nearest_mm(one, other), _nearest_mm(other, one)
     there, here = np.argsort(forth, kind="stable"), np.argsort(back, kind="stable")
     return Distances(
         to_answer_mm=forth[there],
@@ -85,6 +84,10 @@ def distances(reference: Mask, answer: Mask, spacing_mm: Sequence[float]) -> Dis
         to_reference_mm=back[here],
         answer_mm2=other_mm2[here],
     )
+
+
+def _nearest_mm(points_mm: Floats, others_mm: Floats) -> Floats:
+    return np.asarray(KDTree(others_mm).query(points_mm, workers=_WORKERS)[0], dtype=np.float64)
 
 
 def _box(mask: Mask) -> tuple[slice, ...]:

@@ -16,5 +16,22 @@ CREATE INDEX pledge_object_by_study ON pledge_object (study_instance_uid);
 -- Files that no row needs any more and that are still to be removed. Each is struck off in the transaction in which it
 -- goes, so that neither a kill leaves it behind nor an object that comes back meanwhile loses its own.
 CREATE TABLE removal (
-    path TEXT PRIMARY KEY                            -- relative to the store
+    path      TEXT PRIMARY KEY,                      -- relative to the store
+    denied_at TEXT NOT NULL DEFAULT ''               -- when that was last refused; empty: never
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX removal_by_denial ON removal (denied_at, path);
+
+-- Removals that the audit trail is still to be told of; written in the transaction that gives the files up.
+CREATE TABLE untold_removal (
+    untold_id          INTEGER PRIMARY KEY,
+    study_instance_uid TEXT NOT NULL,
+    removed_at         TEXT NOT NULL,
+    login              TEXT NOT NULL,               -- of the operator; empty: the node by its settings
+    reason             TEXT NOT NULL
+) STRICT;
+
+-- Which store this is: a backup goes over none of another. One that was restored is the same store.
+CREATE TABLE store (
+    identity TEXT NOT NULL
+) STRICT;
+INSERT INTO store (identity) VALUES (lower(hex(randomblob(16))));

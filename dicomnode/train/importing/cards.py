@@ -14,8 +14,8 @@ _MISSING = {
     "data were divided.",
     "Training": "epochs, hardware, seed, augmentation.",
     "Performance": "no figure of its accuracy was imported; measure it on cases with a reference.",
-    "Limits": "where it fails; for which scanners, protocols and patients it was validated. `[valid]` and `[plausible]`\n"
-    "in model.toml say what keeps it from images unlike those it was trained on, if anything does.",
+    "Limits": "where it fails; for which scanners, protocols and patients it was validated. `[valid]` and "
+    "`[plausible]`\nin model.toml say what keeps it from images unlike those it was trained on, if anything does.",
     "Licence": "whoever trained it has to say.",
 }
 
@@ -64,8 +64,8 @@ def card(made: Told) -> str:
     body = "\n\n".join(f"## {heading}\n{text}" for heading, text in sections.items())
     return (
         f"# {made.name} 1.0.0: imported from {made.source}\n\n"
-        f"Imported by `dicomnode models import {made.verb}`. What stands as MISSING here is not in the source; whoever\n"
-        f"wants to rely on the model has to fill it in.\n\n{body}\n"
+        f"Imported by `dicomnode models import {made.verb}`. What stands as MISSING here is not in the source;\n"
+        f"whoever wants to rely on the model has to fill it in.\n\n{body}\n"
     )
 
 

@@ -89,14 +89,14 @@ def tiles_of(config: Config, key: str = "inferer") -> Tiles:
     for name, needed in (("sigma_scale", 0.125), ("padding_mode", "constant"), ("cval", 0), ("with_coord", False)):
         if found[name] != needed:
             one.refuse(f"{name}: {found[name]}", f"has no counterpart in a bundle, needed {needed}")
-    if found["mode"] not in _WEIGHTS:
+    if str(found["mode"]) not in _WEIGHTS:
         one.refuse(f"mode: {found['mode']}", f"needed {' or '.join(_WEIGHTS)}")
     flat = one.name == "SliceInferer"
     shape = found["roi_size"] if isinstance(found["roi_size"], list) else [found["roi_size"]] * (2 if flat else 3)
     if len(shape) != (2 if flat else 3) or not all(isinstance(side, int) and side > 0 for side in shape):
         one.refuse(f"roi_size: {shape}", f"needed {2 if flat else 3} counts of voxels above 0")
-    overlap = found["overlap"] if isinstance(found["overlap"], list) else [found["overlap"]]
-    if len({*overlap}) != 1 or not 0 <= overlap[0] < 1:
+    overlap = found["overlap"] if isinstance(found["overlap"], list) and found["overlap"] else [found["overlap"]]
+    if any(not isinstance(share, int | float) or share != overlap[0] or not 0 <= share < 1 for share in overlap):
         one.refuse(f"overlap: {overlap}", "needed one share below 1 for all axes")
     table = {
         "shape": [1, *shape] if flat else shape,
@@ -197,7 +197,7 @@ def _invert(one: Transform, ending: Ending) -> None:
 def _keep_largest(one: Transform, ending: Ending, labels: int) -> None:
     found = one.take(applied_labels=None, is_onehot=None, independent=True, connectivity=None, num_components=1)
     applied = found["applied_labels"]
-    numbers = [applied] if isinstance(applied, int) else [*(applied or [])]
+    numbers = applied if isinstance(applied, list) else [] if applied is None else [applied]
     if not all(isinstance(number, int) and 1 <= number <= labels for number in numbers):
         one.refuse(f"applied_labels: {numbers}", f"needed some of 1 to {labels}")
     if not found["independent"] and len(numbers or range(labels)) > 1:

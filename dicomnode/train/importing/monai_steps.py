@@ -79,10 +79,10 @@ def _load(one: Transform, channels: int) -> Steps:
 
 def _orientation(one: Transform, channels: int) -> Steps:
     found = one.take(axcodes=None, as_closest_canonical=False, labels=None)
-    letters = "RAS" if found["as_closest_canonical"] else found["axcodes"]
+    letters = "RAS" if found["as_closest_canonical"] else str(found["axcodes"])
     if found["labels"] not in (None, [["L", "R"], ["P", "A"], ["I", "S"]]):
         one.refuse("labels", "other letters than L R P A I S have no counterpart in a bundle")
-    axes = [next((pair for pair in ("LR", "PA", "IS") if letter in pair), "") for letter in letters or ""]
+    axes = [next((pair for pair in ("LR", "PA", "IS") if letter in pair), "") for letter in letters]
     if sorted(axes) != ["IS", "LR", "PA"]:
         one.refuse(f"axcodes: {letters}", "needed three letters as RAS or LPS")
     yield {"step": "reorient", "orientation": letters}
@@ -101,7 +101,7 @@ def _spacing(one: Transform, channels: int) -> Steps:
     ):
         if _first(found[name]) != needed:
             one.refuse(f"{name}: {found[name]}", f"has no counterpart in a bundle, needed {needed}")
-    mode, spacing = _first(found["mode"]), found["pixdim"]
+    mode, spacing = str(_first(found["mode"])), found["pixdim"]
     if mode not in _MODES:
         one.refuse(f"mode: {mode}", f"has no counterpart in a bundle, needed one of {', '.join(_MODES)}")
     spacing = [*spacing] if isinstance(spacing, list) else [spacing]
@@ -116,7 +116,7 @@ def _crop(one: Transform, channels: int) -> Steps:
                       k_divisible=1, mode="constant", start_coord_key="", end_coord_key="")  # fmt: skip
     for name, needed in (("select_fn", None), ("channel_indices", None), ("margin", 0), ("k_divisible", 1)):
         value = source[name]
-        if {*value} != {needed} if isinstance(value, list) else value != needed:
+        if any(side != needed for side in (value if isinstance(value, list) else [value])):
             one.refuse(f"{name}: {value}", f"has no counterpart in a bundle, needed {needed or 'it left out'}")
     if source["source_key"] is not None and one.keys and source["source_key"] not in one.keys:
         one.refuse(f"source_key: {source['source_key']}", "needed the image itself")
@@ -132,7 +132,7 @@ def _percentiles(one: Transform, channels: int) -> Steps:
     found = one.take(lower=None, upper=None, b_min=None, b_max=None, clip=False, relative=False, channel_wise=False)
     _require_one_or_each(one, found["channel_wise"], channels)
     lower, upper = _pair(one, found, "lower", "upper")
-    if found["relative"] and found["b_min"] is not None and found["b_max"] is not None:
+    if found["relative"] and _is_number(found["b_min"]) and _is_number(found["b_max"]):
         span = found["b_max"] - found["b_min"]
         found |= {"b_min": span * lower / 100 + found["b_min"], "b_max": span * upper / 100 + found["b_min"]}
     yield from _scaled(one, {"step": "minmax", "percentiles": [lower, upper]}, found)

@@ -15,7 +15,7 @@ from dicomnode.audit import head as head_module
 from dicomnode.audit.cursor import Cursor
 from dicomnode.audit.event import Event, Source
 from dicomnode.audit.file import Trail
-from dicomnode.audit.head import locked, path_of, read_head
+from dicomnode.audit.head import locked, noted_head, path_of
 from dicomnode.audit.message import application, this_process
 from dicomnode.audit.verify import verify
 from dicomnode.domain.clock import utc_now
@@ -153,7 +153,60 @@ def test_a_head_that_is_gone_is_found_and_made_anew_from_the_files(trail: Trail,
     (folder / "head").unlink()
     assert any(fault.startswith("head: is gone") for fault in verify(folder).faults)
     write(trail, 1)
-    assert verify(folder).last == 4 and verify(folder).faults == ()
+    assert verify(folder).last == 5 and verify(folder).faults == ()
+    told = Cursor(folder, after=3).next()
+    assert told is not None and b"whether lines were cut off nobody can tell" in told.message, "for good"
+
+
+def test_garbage_in_place_of_the_head_hides_no_line_that_was_cut_off(trail: Trail, folder: Path) -> None:
+    write(trail, 5)
+    change(folder, lambda lines: lines[:3])
+    (folder / "head").write_bytes(b"?" * 128)
+    assert any(fault.startswith("head: is gone or cannot be read") for fault in verify(folder).faults)
+    write(trail, 1)
+    told = Cursor(folder, after=3).next()
+    assert told is not None and b"whether lines were cut off nobody can tell" in told.message
+
+
+def test_what_one_process_could_not_write_another_tells(
+    trail: Trail, folder: Path, clock: Hands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(trail, 1)
+
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    write(trail, 2)
+    other = Trail(folder, Source(id="N"), clock, sync=False)
+    write(other, 1)
+    monkeypatch.undo()
+    del trail, other
+    write(Trail(folder, Source(id="N"), clock, sync=False), 1)
+    told = Cursor(folder, after=1).next()
+    assert told is not None and b"3 messages since 2026-11-21T08:00:00.000000Z could not be written" in told.message
+    assert verify(folder).last == 3 and verify(folder).faults == ()
+
+
+def test_what_its_caller_keeps_does_not_count_as_lost(folder: Path, clock: Hands) -> None:
+    folder.write_text("a file stands in the way")
+    trail = Trail(folder, Source(id="N"), clock, sync=False)
+    assert not trail.record(STARTED, kept=True)
+    folder.unlink()
+    assert trail.record(STARTED, kept=True)
+    assert verify(folder).last == 1
+
+
+def test_nobody_says_that_the_trail_is_written_again_while_it_is_not(
+    folder: Path, clock: Hands, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder.write_text("a file stands in the way")
+    trail = Trail(folder, Source(id="N"), clock, sync=False)
+    write(trail, 7)
+    assert "audit_trail_written_again" not in capfd.readouterr().out
+    folder.unlink()
+    write(trail, 1)
+    assert capfd.readouterr().out.count("audit_trail_written_again") == 1
 
 
 def test_a_foreign_line_does_not_stop_the_trail_and_is_found(trail: Trail, folder: Path) -> None:
@@ -203,7 +256,7 @@ def test_a_trail_that_cannot_be_written_is_counted_and_says_so_when_it_can(folde
     assert trail.lost == 0
     first, second = Cursor(folder), Cursor(folder, after=1)
     told = first.next()
-    assert told is not None and b"3 messages of this process since 2026-11-21T08:00:00.000000Z" in told.message
+    assert told is not None and b"3 messages since 2026-11-21T08:00:00.000000Z could not be" in told.message
     rest = second.next()
     assert rest is not None and b"110120" in rest.message
 
@@ -230,7 +283,8 @@ def test_who_waits_too_long_for_the_others_gives_up_and_the_data_go_on(
     write(trail, 1)
     monkeypatch.setattr(head_module, "LOCK_SECONDS", 0.01)
     with locked(folder) as descriptor:
-        assert read_head(descriptor, folder).sequence == 1
+        head = noted_head(descriptor)
+        assert head is not None and head.sequence == 1
         write(trail, 1)
     assert trail.lost == 1
     write(trail, 1)

@@ -134,6 +134,26 @@ def test_a_collector_that_was_away_gets_everything(trail: Trail, folder: Path, c
     assert len(collector.frames) <= 23 + syslog.BATCH
 
 
+def test_what_somebody_puts_into_the_trail_neither_goes_out_nor_keeps_the_rest_from_going(
+    trail: Trail, folder: Path, collector: CollectorStandIn
+) -> None:
+    record(trail, 2)
+    zeros = b"0" * 64
+    forged = (
+        b"999999999 2026-11-21T08:00:00.000000Z " + zeros + b" <forged/>\n",
+        b"3 \xe9 " + zeros + b" <forged/>\n",
+        b"9" * 5000 + b" 2026-11-21T08:00:00.000000Z " + zeros + b" <forged/>\n",
+    )
+    with (folder / "audit-000001.log").open("ab") as file:
+        file.writelines(forged)
+    record(trail, 3)
+    for _start in range(2):
+        with forwarding(folder, collector.port, collector.ca):
+            eventually(lambda: read_position(folder) == 5)
+    assert collector.sequences() == [1, 2, 3, 4, 5]
+    assert not [one for one in collector.frames if b"forged" in one]
+
+
 def test_nothing_goes_to_a_collector_that_cannot_prove_who_it_is(
     trail: Trail, folder: Path, collector: CollectorStandIn, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -24,14 +24,16 @@ from dicomnode.domain.errors import NoAssociation, OutOfResources, PeerUnreachab
 from dicomnode.domain.network import Association, Peer, TurnedAway
 from dicomnode.domain.work import Delivery, Receipt
 from dicomnode.flow.audit_read import shown, verified
-from dicomnode.flow.audit_trail import recorded, tell_act, tell_deleted
+from dicomnode.flow.audit_trail import open_trail, recorded, tell_act
 from dicomnode.flow.audited_archive import AuditedArchive
 from dicomnode.flow.audited_intake import AuditedIntake
+from dicomnode.flow.audited_removal import tell_removals
 from dicomnode.flow.audited_send import audited
 from dicomnode.flow.audited_transfer import tell_interrupted
 from dicomnode.flow.intake import Intake
 from dicomnode.store.database import Database
 from dicomnode.store.files import Files
+from dicomnode.store.untold import Untold
 from tests.conftest import Hands, MakeArrival
 
 HERE = this_process(["DICOMNODE"])
@@ -136,6 +138,26 @@ def test_an_association_that_a_crash_has_ended_is_told_of_at_the_next_start(
     assert message.findtext("EventIdentification/EventOutcomeDescription", "").startswith("the node ended during")
 
 
+def test_an_association_whose_end_is_cut_by_a_kill_is_told_of_before_it_leaves_the_books(
+    db: Database, files: Files, trail: Trail, make_arrival: MakeArrival, folder: Path
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    class Dying(Intake):
+        def closed(self, association: Association) -> None:
+            assert kinds(folder) == ["110104"]
+            raise Killed
+
+    it, arrival = AuditedIntake(Dying(db, files, ()), trail, HERE), make_arrival(1)
+    it.opened(arrival.association)
+    it.accept(arrival)
+    with pytest.raises(Killed):
+        it.closed(arrival.association)
+    tell_interrupted(db, trail, HERE)
+    assert kinds(folder) == ["110104"] * 2, "once more, rather than not at all"
+
+
 def test_an_association_is_not_taken_where_the_trail_is_required_and_cannot_be_written(
     db: Database, files: Files, folder: Path, clock: Hands, make_arrival: MakeArrival
 ) -> None:
@@ -176,9 +198,17 @@ def test_a_delivery_is_told_before_and_after(trail: Trail, folder: Path, batch: 
         yield from (receipt(one.sop_instance_uid, stored=True) for one in given)
 
     assert len(list(audited(send, trail, HERE)(PACS, batch))) == 2
-    assert kinds(folder) == ["110102", "110104"]
-    begun, done = told(folder)
-    assert counts(begun) == counts(done) == {SEG: "1", SR: "1"}
+    assert kinds(folder) == ["110102", "110104", "110104"]
+    assert [counts(one) for one in told(folder)] == [{SEG: "1", SR: "1"}, {SEG: "1"}, {SR: "1"}]
+
+
+def test_no_object_counts_as_delivered_before_it_is_told(trail: Trail, folder: Path, batch: list[Delivery]) -> None:
+    def send(_peer: Peer, given: Sequence[Delivery]) -> Generator[Receipt]:
+        yield from (receipt(one.sop_instance_uid, stored=True) for one in given)
+
+    with closing(audited(send, trail, HERE)(PACS, batch)) as receipts:
+        for number, _receipt in enumerate(receipts, start=1):
+            assert kinds(folder) == ["110102", *["110104"] * number], "a kill here leaves no gap"
 
 
 def test_what_a_peer_refuses_and_what_then_stays_is_told_apart(
@@ -280,6 +310,43 @@ def test_nothing_is_asked_where_the_trail_is_required_and_cannot_be_written(fold
 # ---- processes and people
 
 
+def removed(db: Database, study: str, why: str, login: str = "") -> None:
+    with db.transaction():
+        Untold(db).add(study, why, login)
+
+
+def test_a_removal_that_the_trail_could_not_take_is_told_when_it_can_with_its_time_and_who_did_it(
+    db: Database, folder: Path, clock: Hands
+) -> None:
+    settings = parse({"store": {"folder": str(folder.parent)}, "audit": {"sync": False, "required": True}})
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.write_text("in the way")
+    removed(db, "1.2", "by an operator", "smith")
+    tell_removals(db, settings)
+    folder.unlink()
+    clock.forward(3600)
+    tell_removals(db, settings)
+    tell_removals(db, settings)
+    (message,) = told(folder)
+    event, who = message.find("EventIdentification"), message.find("ActiveParticipant")
+    assert event is not None and event.get("EventDateTime") == "2026-11-21T08:00:00.000000Z"
+    assert who is not None and who.get("UserID") == "smith"
+
+
+def test_messages_lost_by_one_part_of_a_process_are_told_by_another(db: Database, folder: Path) -> None:
+    settings = parse({"store": {"folder": str(folder.parent)}, "audit": {"sync": False}})
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.write_text("in the way")
+    first = open_trail(settings)
+    assert first is not None
+    with recorded(settings, "receive"):
+        folder.unlink()
+    assert [one["event"] for one in shown(settings, 20, "")] == [
+        "Security Alert: Audit Recording Started", "Application Activity: Application Stop", "Audit Log Used"
+    ]  # fmt: skip
+    assert shown(settings, 20, "")[0]["reason"].startswith("1 messages since ")
+
+
 def test_processes_and_operators_are_in_the_trail(
     db: Database, files: Files, make_arrival: MakeArrival, folder: Path
 ) -> None:
@@ -290,7 +357,8 @@ def test_processes_and_operators_are_in_the_trail(
     inner.accept(arrival)
     with recorded(settings, "work"):
         tell_act(db, settings, "1.7", "retract: wrong patient")
-    tell_deleted(db, settings, "1.77", "its time is over")
+    removed(db, "1.77", "its time is over")
+    tell_removals(db, settings)
     with pytest.raises(RuntimeError), recorded(settings, "work"):
         raise RuntimeError
     found = shown(settings, 20, "")
@@ -307,8 +375,9 @@ def test_processes_and_operators_are_in_the_trail(
 def test_without_a_trail_nothing_is_written(db: Database, folder: Path) -> None:
     settings = parse({"store": {"folder": str(folder.parent)}, "audit": {"enabled": False}})
     with recorded(settings, "work"):
-        tell_deleted(db, settings, "1.2", "")
-    assert not folder.exists()
+        removed(db, "1.2", "")
+        tell_removals(db, settings)
+    assert not folder.exists() and not Untold(db).next()
 
 
 def test_the_names_of_a_caller_reach_the_trail(intake: AuditedIntake, make_arrival: MakeArrival, folder: Path) -> None:

@@ -8,11 +8,15 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from highdicom import Volume
 
 from dicomnode.domain.errors import ConfigError
+from dicomnode.domain.finding import Detection, Findings, Segmentation, SourceSeries
 from dicomnode.flow.cohort_files import studies_below
 from dicomnode.flow.evaluate import Evaluation, evaluate
+from dicomnode.flow.evaluate_parts import answer_of, candidates_of
 from dicomnode.flow.evaluate_targets import targets_of
 from dicomnode.flow.evaluate_wish import Wish, pairs, read_strata
 from dicomnode.infer.bundle.load import load_bundle
@@ -191,7 +195,8 @@ def test_the_series_on_which_somebody_has_drawn_is_the_one_that_is_tried(bench: 
     other = evaluating.images("1", [ELSEWHERE], ConvolutionKernel="LUNG", SeriesDescription="thin")
     for ds in other:
         ds.SeriesInstanceUID = f"{ds.SeriesInstanceUID}.9"[:64]
-        ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = f"{ds.SOPInstanceUID}.9"[:64]
+        ds.SOPInstanceUID = f"{ds.SOPInstanceUID}.9"[:64]
+        ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
     for number, (tried, left) in enumerate(((ct, other), (other, ct))):
         folder = bench.cases / str(number)
         evaluating.save(folder, [*tried, *left, evaluating.drawn(tried, {"GTV-1": [BLOCK]})])
@@ -203,3 +208,20 @@ def test_the_series_on_which_somebody_has_drawn_is_the_one_that_is_tried(bench: 
         assert float(row["dice"]) == (1.0 if tried is ct else 0.0)
         for path in folder.iterdir():
             path.unlink()
+
+
+def test_boxes_of_a_detector_are_candidates_with_their_scores(bench: Bench) -> None:
+    spec = load_bundle(bench.models / "dense")
+    (target,) = targets_of(spec, Wish())
+    volume = Volume(np.zeros((6, 10, 10), np.int16), np.diag([4.0, 2.0, 2.0, 1.0]), coordinate_system="PATIENT")
+    low, high = (0.5, 1.5, -0.5), (2.5, 4.5, 3.5)
+    box = Detection(number=1, segment=spec.segments[0], score=0.8, low=low, high=high)
+    findings = Findings(
+        source=SourceSeries(volume=volume, planes=()),
+        segmentation=Segmentation(volume=volume.with_array(np.zeros((6, 10, 10), np.uint8)), segments=()),
+        measurements=(),
+        detections=(box,),
+    )
+    (part,) = candidates_of(findings, target)
+    assert (part.score, part.voxels, part.box) == (0.8, 2 * 3 * 4, (slice(1, 3), slice(2, 5), slice(0, 4)))
+    assert np.count_nonzero(answer_of(findings, target)) == 24

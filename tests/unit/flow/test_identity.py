@@ -78,7 +78,7 @@ class Node:
 
     def analysed(self) -> None:
         """The study settles, and its jobs are done."""
-        self.clock.forward(6)
+        self.clock.forward(61)
         assert self.settle.sweep()
         while self.worker.run_once():
             self.clock.forward(11)
@@ -270,7 +270,8 @@ def test_a_job_that_runs_meanwhile_does_not_commit_what_it_has_read(
     assert it.settle.sweep()
     it.clock.forward(7200)
     it.archives.says["PACS"] = [MOVED]
-    results, moved = it.worker._maker.results, []  # type: ignore[attr-defined]
+    results = it.worker._maker.results
+    moved: list[int] = []
 
     def interrupted(job: Any) -> Any:
         made = results(job)
@@ -474,6 +475,25 @@ def test_what_an_archive_has_lost_does_not_come_back_as_the_old_patient(make: Ca
     it.clock.forward(7200)
     it.deliver()
     assert it.archives.patients()[4:] == [("SEG", "P2"), ("SR", "P2")] and len(it.jobs()) == 2
+
+
+def test_what_was_made_as_the_archive_says_is_not_made_again_beside_what_was_not(make: Callable[..., Node]) -> None:
+    it = make()
+    it.deliver()
+    operate.rerun(it.db, it.files, "1.2.3")
+    it.analysed()
+    it.clock.forward(7200)
+    it.archives.says["PACS"] = [MOVED]
+    it.deliver()
+    it.analysed()
+    assert it.jobs() == [(1, "done"), (2, "done"), (3, "done")] and len(it.archives.taken["PACS"]) == 2
+    it.db.execute("UPDATE delivery SET state = 'waiting', reason = 'lost' WHERE state = 'done'")
+    it.clock.forward(7200)
+    it.deliver()
+    it.analysed()
+    it.deliver()
+    assert it.archives.patients()[2:] == [("SEG", "P2"), ("SR", "P2")]
+    assert it.jobs() == [(1, "done"), (2, "done"), (3, "done")], "the newest run speaks for the study"
 
 
 def _as(path: Path, values: dict[str, str]) -> Path:

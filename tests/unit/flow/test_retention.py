@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import LogCapture
 
 from dicomnode.domain.errors import DicomNodeError, OutOfResources
-from dicomnode.domain.retention import KeepDays
+from dicomnode.domain.retention import KeepDays, Terms
 from dicomnode.flow.disk import Disk
-from dicomnode.flow.operate import rerun, retry
+from dicomnode.flow.operate import cancel, rerun, retry
 from dicomnode.flow.pressure import Pressure, Room
 from dicomnode.store.priors import Searches
 from dicomnode.store.removals import Removals
 from dicomnode.store.retention import Retention
 from tests.unit.flow.estate import Estate
-from tests.unit.flow.keeping import Keeping
+from tests.unit.flow.keeping import DAY_SECONDS, Keeping
 
 OFF: dict[str, Any] = {"high_percent": 0}
 
@@ -76,10 +79,8 @@ def test_a_study_that_no_rule_wanted_goes_by_the_default(keeping: Keeping) -> No
         ("UPDATE delivery SET state = 'waiting'", "1 deliveries wait or run"),
         ("UPDATE delivery SET state = 'failed'", "1 deliveries failed lately"),
         ("UPDATE prior_search SET state = 'waiting'", "1 priors are looked for"),
-        ("INSERT INTO commitment (peer, job_id, study_instance_uid, means, next_at)"
-         " SELECT 'PACS', job_id, '1.2', '', '' FROM job", "1 questions whether results are kept"),
         ("INSERT INTO pledge (peer, called_aet, transaction_uid, asked_at, answer_by, next_at)"
-         " VALUES ('CT', '', '1', '', '', '')", "1 requests for commitment to it"),
+         " VALUES ('PACS', '', '1', '', '', '')", "1 requests for commitment to it"),
     ],
 )  # fmt: skip
 def test_nothing_goes_that_is_owed(keeping: Keeping, statement: str, why: str) -> None:
@@ -92,12 +93,52 @@ def test_nothing_goes_that_is_owed(keeping: Keeping, statement: str, why: str) -
     keeping.db.execute("INSERT INTO pledge_object SELECT pledge_id, 0, '', '', '1.2', '', NULL FROM pledge")
     keeping.db.execute("UPDATE job SET changed_at = ? WHERE state = 'failed'", keeping.db.now())
     keeping.db.execute("UPDATE delivery SET changed_at = ? WHERE state = 'failed'", keeping.db.now())
-    keeping.configure(inputs_days=1, results_days=1, high_percent=1, low_percent=0)
+    keeping.configure({"committed_by": ("VNA",)}, inputs_days=1, results_days=1, high_percent=1, low_percent=0)
     keeping.others_bytes = 900
 
     assert keeping.owes("1.2") == (why,)
     assert keeping.room.sweep().files == 0
     assert keeping.of("1.2") == 3
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["INSERT INTO commitment (peer, job_id, study_instance_uid, means, next_at)"
+     " SELECT 'PACS', job_id, '1.2', 'commitment', '' FROM job",
+     "INSERT INTO pledge (peer, called_aet, transaction_uid, asked_at, answer_by, next_at)"
+     " VALUES ('PACS', '', '1', '', '', '')"],
+)  # fmt: skip
+def test_what_nobody_works_on_any_more_keeps_nothing(keeping: Keeping, statement: str) -> None:
+    """Storage commitment was taken out of the entry of the peer, or a confirmation is not waited for."""
+    keeping.done("1.2")
+    keeping.db.execute(statement)
+    keeping.db.execute("INSERT INTO pledge_object SELECT pledge_id, 0, '', '', '1.2', '', NULL FROM pledge")
+    keeping.configure(inputs_days=1, results_days=1, after="delivered", unconfirmed_days=1, **OFF)
+    keeping.later(400)
+    assert keeping.owes("1.2") == ()
+    assert keeping.room.sweep().files == 3
+
+
+def test_a_study_that_a_comparison_to_come_needs_stays(keeping: Keeping) -> None:
+    """The first result did not wait for the archive; when that has answered, a second one is made with all priors."""
+    keeping.done("1.2", day="20260601")
+    keeping.later(31)
+    newer = keeping.estate.settled("1.3")
+    claimed = keeping.estate.jobs.claim("w", timedelta(seconds=60))
+    assert claimed is not None and claimed.job_id == newer.job_id
+    keeping.estate.jobs.finish(claimed, [], "")
+    keeping.db.execute(
+        "INSERT INTO prior_search (job_id, study_instance_uid, source, changed_at, give_up_at, next_try_at)"
+        " VALUES (?, '1.3', 'VNA', '', '', '') ON CONFLICT DO NOTHING",
+        newer.job_id,
+    )
+    assert keeping.owes("1.2") == ("1 jobs compare with it",)
+    assert keeping.room.sweep().files == 0
+
+    keeping.db.execute("UPDATE prior_search SET state = 'cancelled' WHERE state = 'waiting'")
+    keeping.later(1)
+    keeping.room.sweep()
+    assert keeping.of("1.2") == 1
 
 
 def test_a_study_that_a_waiting_job_compares_with_stays(keeping: Keeping) -> None:
@@ -109,7 +150,7 @@ def test_a_study_that_a_waiting_job_compares_with_stays(keeping: Keeping) -> Non
     keeping.room.sweep()
     assert keeping.of("1.2") == 3 and keeping.owes("1.2") == ("1 jobs compare with it",)
 
-    keeping.db.execute("UPDATE job SET state = 'cancelled' WHERE job_id = ?", newer.job_id)
+    cancel(keeping.db, keeping.files, "1.3")
     keeping.later(1)
     keeping.room.sweep()
     assert keeping.of("1.2") == 1
@@ -189,6 +230,132 @@ def test_where_removing_makes_no_room_not_everything_is_removed(keeping: Keeping
         keeping.room.sweep()
         keeping.later(0.001)
     assert sum(keeping.of(study) == 3 for study in ("1.2", "1.3", "1.4", "1.5")) == 3
+
+
+def test_a_disk_that_is_filled_while_room_is_made_is_looked_at_again_at_once(keeping: Keeping) -> None:
+    """Somebody writes as quickly as files go, so that what was needed at first is not enough."""
+    for study in ("1.2", "1.3", "1.4", "1.5", "1.6", "1.7"):
+        keeping.done(study, result_bytes=60)
+    keeping.configure(high_percent=85, low_percent=75)
+    keeping.others_bytes = 860 - keeping.disk(keeping.files.folder).used_bytes
+
+    def filling(folder: Path) -> Disk:
+        found = keeping.disk(folder)
+        keeping.others_bytes += 20
+        return found
+
+    keeping.room._disk = filling
+    assert keeping.room.sweep().files > 0
+    keeping.room._disk = keeping.disk
+    left = len(keeping.lying())
+    keeping.others_bytes += 990 - keeping.disk(keeping.files.folder).used_bytes
+    keeping.later(3 / DAY_SECONDS)
+
+    assert keeping.room.sweep().files > 0
+    assert len(keeping.lying()) < left
+
+
+def test_the_longer_it_takes_to_look_for_what_may_go_the_less_often_it_is_done(
+    keeping: Keeping, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for study in ("1.2", "1.3", "1.4"):
+        keeping.done(study, answer="waiting")
+    keeping.configure(high_percent=80, low_percent=70)
+    keeping.others_bytes = 950 - keeping.disk(keeping.files.folder).used_bytes
+    looks: list[str] = []
+    first_owed = Retention.first_owed
+
+    def slow(rows: Retention, uid: str, owing: Terms) -> str:
+        looks.append(uid)
+        return first_owed(rows, uid, owing)
+
+    monkeypatch.setattr(Retention, "first_owed", slow)
+    # A second for every study that is looked at: three in a store of three.
+    monkeypatch.setattr("dicomnode.flow.retention.monotonic", lambda: float(len(looks)))
+    for _second in range(300):
+        keeping.room.sweep()
+        keeping.later(1 / DAY_SECONDS)
+    assert len(looks) == 6
+
+
+def test_studies_that_owe_the_same_are_told_together(keeping: Keeping, log_output: LogCapture) -> None:
+    for study in ("1.2", "1.3"):
+        keeping.done(study, answer="waiting")
+    for role in ("a", "b"):
+        keeping.db.execute(
+            "INSERT INTO delivery (result_id, job_id, study_instance_uid, sop_instance_uid, destination, changed_at)"
+            " SELECT result_id, job_id, study_instance_uid, sop_instance_uid, ?, changed_at FROM delivery"
+            " WHERE study_instance_uid = '1.2' AND destination = 'PACS'",
+            role,
+        )
+    assert [keeping.owes(study) for study in ("1.2", "1.3")] == [
+        ("3 deliveries wait or run",), ("1 deliveries wait or run",)
+    ]  # fmt: skip
+    keeping.configure(high_percent=80, low_percent=70)
+    keeping.others_bytes = 950 - keeping.disk(keeping.files.folder).used_bytes
+    keeping.room.sweep()
+    (told,) = [entry for entry in log_output.entries if entry["event"] == "the disk stays full"]
+    assert told["reason"] == "2 studies: deliveries wait or run"
+
+
+def test_a_file_that_may_not_be_removed_holds_up_no_other_and_is_told_once(
+    keeping: Keeping, monkeypatch: pytest.MonkeyPatch, log_output: LogCapture
+) -> None:
+    studies = ("1.2", "1.3", "1.4")
+    for study in studies:
+        keeping.done(study)
+    keeping.later(91)
+    unlink = Path.unlink
+
+    def denied(path: Path, missing_ok: bool = False) -> None:
+        if path.parent.name == "1.2":
+            raise PermissionError(1, "Operation not permitted")
+        unlink(path, missing_ok)
+
+    with monkeypatch.context() as during:
+        during.setattr(Path, "unlink", denied)
+        for _minute in range(180):
+            keeping.room.sweep()
+            keeping.later(60 / DAY_SECONDS)
+    assert [keeping.of(study) for study in studies] == [3, 0, 0]
+    told = [entry["file"] for entry in log_output.entries if entry["event"] == "file cannot be removed"]
+    assert sorted(told) == sorted(str(path) for path in keeping.lying())
+
+    keeping.later(0.05)
+    keeping.room.sweep()
+    assert keeping.lying() == []
+
+
+def test_a_lock_of_somebody_else_is_told_once_with_what_to_do(
+    keeping: Keeping, monkeypatch: pytest.MonkeyPatch, log_output: LogCapture
+) -> None:
+    keeping.done("1.2")
+    keeping.later(91)
+    opened = os.open
+
+    def denied(path: Any, *arguments: Any, **named: Any) -> int:
+        if str(path).endswith("removal.lock"):
+            raise PermissionError(13, "Permission denied")
+        return opened(path, *arguments, **named)
+
+    with monkeypatch.context() as during:
+        during.setattr(os, "open", denied)
+        for _again in range(5):
+            keeping.room.sweep()
+    (told,) = [entry for entry in log_output.entries if entry["event"] == "making room put off"]
+    assert "chown" in told["reason"]
+    keeping.room.sweep()
+    assert keeping.lying() == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="files can be given away by root alone")
+def test_the_lock_belongs_to_the_account_of_the_store_whoever_makes_it(keeping: Keeping) -> None:
+    keeping.done("1.2")
+    keeping.later(91)
+    os.chown(keeping.files.folder, 65534, 65534)
+    keeping.room.sweep()
+    lock = (keeping.files.folder / "removal.lock").stat()
+    assert (lock.st_uid, lock.st_gid, lock.st_mode & 0o777) == (65534, 65534, 0o600)
 
 
 def test_with_less_left_than_the_reserve_nothing_is_taken_in(keeping: Keeping) -> None:

@@ -13,9 +13,11 @@ from dicomnode.config import parse
 from dicomnode.domain.errors import DicomNodeError
 from dicomnode.flow.intake import Intake
 from dicomnode.flow.retention_removal import remove_given_up
+from dicomnode.flow.retract import retract
 from dicomnode.flow.store_backup import backup
 from dicomnode.flow.store_purge import age, listing, purge
 from dicomnode.flow.store_verify import Damage, verify
+from dicomnode.report.rejection import TITLES
 from dicomnode.store.database import Database
 from dicomnode.store.files import Files
 from dicomnode.store.retention import Retention
@@ -75,6 +77,19 @@ def test_what_is_going_on_is_not_called_off(keeping: Keeping) -> None:
     keeping.db.execute("UPDATE delivery SET state = 'running'")
     (refused,) = purge(keeping.db, keeping.files, keeping.settings, ["1.2"], reason="now")
     assert refused.refused == "1 deliveries run" and keeping.of("1.2") == 3
+
+
+def test_what_takes_results_back_is_not_called_off(keeping: Keeping) -> None:
+    keeping.done("1.2")
+    retract(keeping.db, keeping.files, keeping.settings, "1.2", "wrong side", next(iter(TITLES)))
+    before = [row["state"] for row in keeping.db.rows("SELECT state FROM delivery ORDER BY delivery_id")]
+    (refused,) = purge(keeping.db, keeping.files, keeping.settings, ["1.2"], reason="the disk is full")
+    assert "withdrawals wait" in refused.refused
+    assert [row["state"] for row in keeping.db.rows("SELECT state FROM delivery ORDER BY delivery_id")] == before
+
+    keeping.db.execute("UPDATE delivery SET state = 'running' WHERE state = 'waiting'")
+    keeping.db.execute("UPDATE delivery SET state = 'done' WHERE state = 'running'")
+    assert purge(keeping.db, keeping.files, keeping.settings, ["1.2"], reason="the disk is full")[0].refused == ""
 
 
 def test_older_than_takes_what_is_older_and_skips_what_is_owed(keeping: Keeping) -> None:

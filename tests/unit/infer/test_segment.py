@@ -41,6 +41,40 @@ def test_a_series_in_any_orientation_is_segmented_on_its_own_grid(
     assert found.segments == spec.segments
 
 
+@pytest.mark.parametrize(("activation", "channels"), [("softmax", 2), ("sigmoid", 1)])
+@pytest.mark.parametrize(("back", "voxels"), [("blended", 0), ("probabilities", 1)])
+def test_logits_may_be_blended_and_probabilities_brought_back(
+    as_source: Callable[[Volume], SourceSeries],
+    bundle: Make,
+    network: Network,
+    activation: str,
+    channels: int,
+    back: str,
+    voxels: int,
+) -> None:
+    affine = np.diag([0.0, 0.0, 0.0, 1.0])
+    affine[[2, 1, 0], [0, 1, 2]] = 1.0
+    array = np.full((1, 4, 5), -1000, dtype=np.int16)
+    # A logit of -10 and one of 1, four voxels apart: three quarters of the way are -1.75, or a probability of 0.55.
+    array[..., 4] = 100
+    volume = Volume(array=array, affine=affine, coordinate_system="PATIENT", frame_of_reference_uid="1.2.3")
+
+    def edit(text: str) -> str:
+        steps = 'step = "restep"\nspacing_mm = [1.0, 1.0, 4.0]\n[[prepare]]\n'
+        scale = 'step = "scale"\nrange = [0.0, 1000.0]\n[tile]'
+        head, _, rest = text.partition("[[prepare]]\n")
+        tail = rest.partition("[tile]")[2].replace("[output]\n", f'[output]\nblend = "logits"\nback = "{back}"\n')
+        labels = tail.partition("[[segment]]\nnumber = 2")
+        return f"{head}[[prepare]]\n{steps}{scale}{labels[0]}".replace("right_of = [[1, 2]]\n", "")
+
+    weights, bias = ((0.0, 10.0), (0.0, 0.0)) if channels == 2 else ((10.0,), (0.0,))
+    spec = bundle(network(weights, bias), activation=activation, tile=(1, 4, 2), edit=edit)
+    found = segment(as_source(volume), spec, Sessions(threads=1)).volume.array
+    assert (found[0, :, 4] == 1).all()
+    assert (found[0, :, 3] == voxels).all()
+    assert not found[0, :, :3].any()
+
+
 @pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
 @pytest.mark.parametrize("batch", [1, 4])
 @pytest.mark.parametrize("tile", [(5, 7, 9), (14, 24, 30), (20, 40, 50)])

@@ -36,6 +36,14 @@ def test_pieces_that_touch_at_an_edge_only_are_two() -> None:
     assert labels.sum() == 2
 
 
+def test_pieces_that_touch_at_a_corner_are_one_where_corners_count() -> None:
+    labels = np.zeros((2, 2, 3), dtype=np.uint8)
+    labels[0, 0, :2] = 1
+    labels[1, 1, 2] = 1
+    tidy(labels, [Step(name="keep_largest", options={"segments": (), "pieces": 1, "touching": "corners"})])
+    assert labels.sum() == 3
+
+
 def test_a_hole_is_filled_and_a_bay_is_not() -> None:
     labels = np.zeros((5, 5, 5), dtype=np.uint8)
     labels[1:4, 1:4, 1:4] = 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -87,7 +88,8 @@ def test_distances_are_those_of_brute_force_on_an_anisotropic_grid() -> None:
             for place in product(*(range(length + 1) for length in mask.shape))
             if 0 < padded[tuple(slice(one, one + 2) for one in place)].sum() < 8
         ]
-        return np.array(corners) * spacing
+        places: NDArray[np.float64] = np.array(corners) * spacing
+        return places
 
     first, second = surface(one), surface(other)
     between = np.linalg.norm(first[:, None] - second[None], axis=2)
@@ -163,12 +165,16 @@ def test_the_area_under_the_curve_counts_pairs() -> None:
     assert auc([1.0, 2.0], [True, True]) is None
 
 
+def mean_of(values: NDArray[np.float64], rows: NDArray[np.intp]) -> float:
+    return float(values[rows].mean())
+
+
 def test_the_interval_of_a_mean_covers_it_as_often_as_it_says() -> None:
     random = np.random.default_rng(5)
     covered = 0
     for seed in range(100):
         values = random.normal(0.8, 0.1, 40)
-        found = interval(range(40), lambda rows, of=values: float(of[rows].mean()), seed=seed, draws=200)
+        found = interval(range(40), partial(mean_of, values), seed=seed, draws=200)
         assert found is not None
         covered += found[0] <= 0.8 <= found[1]
     assert 87 <= covered <= 100  # 95 of 100, give or take four standard deviations below
