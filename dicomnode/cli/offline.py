@@ -74,7 +74,7 @@ def send(
     )
     for receipt in receipts:
         if not receipt.stored:
-            out.print(f"{receipt.sop_instance_uid}: {receipt.text}")
+            out.print(f"{receipt.sop_instance_uid}: {receipt.words}")
     stored = sum(receipt.stored for receipt in receipts)
     out.print(f"{stored} of {len(files)} objects stored by {to}")
     raise typer.Exit(0 if stored == len(files) else 1)

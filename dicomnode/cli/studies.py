@@ -57,7 +57,13 @@ def retry(study: StudyArgument, config_file: ConfigOption = None) -> None:
 
 
 @app.command()
-def rerun(study: StudyArgument, config_file: ConfigOption = None) -> None:
+def rerun(
+    study: StudyArgument,
+    of_what_is_here: Annotated[
+        str, typer.Option(help="Why objects that were removed do not come back; the result says so.")
+    ] = "",
+    config_file: ConfigOption = None,
+) -> None:
     """Analyse a study again under new UIDs, with the rules and models as they are now."""
     from dicomnode.flow.audit_trail import tell_act
     from dicomnode.flow.operate import rerun as act
@@ -65,7 +71,7 @@ def rerun(study: StudyArgument, config_file: ConfigOption = None) -> None:
     settings = load_settings(config_file)
     db, files = store(settings)
     tell_act(db, settings, study, "rerun: analysed again")
-    out.print(act(db, files, study))
+    out.print(act(db, files, study, of_what_is_here.strip()))
 
 
 @app.command()

@@ -12,6 +12,7 @@ from dicomnode.config.agree import cross_faults
 from dicomnode.config.audit import audit_faults, audit_located
 from dicomnode.config.commitment import commitment_faults
 from dicomnode.config.faults import suggest, validated
+from dicomnode.config.retention import retention_faults
 from dicomnode.config.secure import of_peers, tls_faults, tls_located
 from dicomnode.config.tables import AUTO, OUTPUTS, Models, PeerTable, RuleTable, Settings, Store
 from dicomnode.domain.condition import ASSOCIATION_KEYS, parse_conditions
@@ -92,6 +93,7 @@ def parse(document: Mapping[str, Any]) -> Settings:
     faults += tls_faults(tables.get("tls"), peers)
     faults += audit_faults(tables.get("audit"), tables.get("tls"))
     faults += commitment_faults(peers)
+    faults += retention_faults(tables.get("retention"), peers)
     if faults:
         raise ConfigError(faults)
     return Settings(**tables, peers=peers, rules=rules)

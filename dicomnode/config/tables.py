@@ -154,6 +154,7 @@ class RetentionTable(Section):
     results_days: float = Field(default=365, ge=0)
     failed_days: float = Field(default=30, ge=0)
     after: Literal["confirmed", "delivered"] = "confirmed"
+    inputs_confirmed_by: tuple[str, ...] = ()
     unconfirmed_days: float = Field(default=0, ge=0)
     high_percent: float = Field(default=85, ge=0, le=100)
     low_percent: float = Field(default=75, ge=0, le=100)

@@ -12,7 +12,7 @@ from typing import Any
 
 from pynetdicom import _config, evt
 from pynetdicom.association import Association
-from pynetdicom.pdu import A_ABORT_RQ, A_ASSOCIATE_RJ
+from pynetdicom.pdu import A_ABORT_RQ, A_ASSOCIATE_RJ, P_DATA_TF
 from pynetdicom.pdu_primitives import A_ASSOCIATE, SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext
 
@@ -24,6 +24,13 @@ from dicomnode.tls.connection import reason_of
 
 #: No limit to the length of a P-DATA-TF that the peer may send us (PS3.8 D.1); answers are short anyway.
 _UNLIMITED = 0
+
+#: Of a message: a report on 30 000 objects, of which each takes 140 bytes (PS3.4 Table J.3-2). No answer to a query is
+#: so long.
+LONGEST_ANSWER_BYTES = 4 << 20
+
+#: Bit of the message control header that stands for the last fragment of a command or data set (PS3.8 E.2).
+_LAST_FRAGMENT = 0x02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,9 +55,11 @@ class Timeouts:
 class Conversation:
     """An association that we requested, with what the peer did to it."""
 
-    def __init__(self, peer: Peer, timeouts: Timeouts) -> None:
+    def __init__(self, peer: Peer, timeouts: Timeouts, longest_bytes: int = _UNLIMITED) -> None:
         self.peer = peer
         self.timeouts = timeouts
+        self._longest_bytes = longest_bytes
+        self._message_bytes = 0
         self._association: Association | None = None
         self._abort = ""
         self._rejection = ""
@@ -134,6 +143,22 @@ class Conversation:
             self._rejection = rejection_text(event.pdu.to_primitive())
         if isinstance(event.pdu, A_ABORT_RQ):
             self._abort = abort_text(event.pdu.source or 0, event.pdu.reason_diagnostic or 0)
+        if isinstance(event.pdu, P_DATA_TF) and self._longest_bytes:
+            self._measure(event.pdu)
+
+    def _measure(self, pdu: P_DATA_TF) -> None:
+        """Hang up where a message becomes longer than it may; pynetdicom keeps all of it in memory."""
+        for item in pdu.presentation_data_value_items:
+            value = item.presentation_data_value or b""
+            self._message_bytes += len(value)
+            if self._message_bytes > self._longest_bytes:
+                self._abort = f"it sent a message of more than {self._longest_bytes} bytes, and was hung up on"
+                connection = self.association.dul.socket
+                assert isinstance(connection, Dialled)
+                connection.hang_up()
+                return
+            if value[:1] and value[0] & _LAST_FRAGMENT:
+                self._message_bytes = 0
 
 
 def _words(error: OSError, connect_seconds: float) -> str:
@@ -151,6 +176,7 @@ def conversation(
     timeouts: Timeouts,
     roles: Sequence[SCP_SCU_RoleSelectionNegotiation] = (),
     handlers: Sequence[evt.EventHandlerType] = (),
+    longest_bytes: int = _UNLIMITED,
 ) -> Iterator[Conversation]:
     """An association with `peer`, released at the end.
 
@@ -158,6 +184,8 @@ def conversation(
     ----------
     roles, handlers
         For a retrieval by C-GET, in which the peer stores to us (PS3.7 D.3.3.4).
+    longest_bytes
+        Of a message of the peer: of one that sends more, the association is ended; 0: no limit.
 
     Raises
     ------
@@ -178,7 +206,8 @@ def conversation(
     ae.dimse_timeout = timeouts.dimse_seconds
     # An association that we hold open is never idle for long; a stalled peer meets the DIMSE time-out first.
     ae.network_timeout = timeouts.dimse_seconds + timeouts.acse_seconds
-    talk = Conversation(peer, timeouts)
+    ae.longest_bytes = longest_bytes
+    talk = Conversation(peer, timeouts, longest_bytes)
     talk.request(ae, contexts, roles, handlers)
     leave_answers(talk.association)
     try:

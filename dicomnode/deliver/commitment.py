@@ -11,7 +11,7 @@ from pynetdicom import build_context, build_role
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind as Find  # type: ignore[attr-defined]
 
-from dicomnode.deliver.association import Conversation, Timeouts, conversation
+from dicomnode.deliver.association import LONGEST_ANSWER_BYTES, Conversation, Timeouts, conversation
 from dicomnode.deliver.commitment_early import EarlyReport
 from dicomnode.domain.commitment import (
     PUSH_MODEL,
@@ -77,7 +77,10 @@ def request(
         It refuses the request, and why.
     """
     early = EarlyReport()
-    with conversation(peer, [_context()], calling_aet=calling_aet, timeouts=timeouts, handlers=early.handlers) as talk:
+    with conversation(
+        peer, [_context()], calling_aet=calling_aet, timeouts=timeouts, handlers=early.handlers,
+        longest_bytes=LONGEST_ANSWER_BYTES,
+    ) as talk:  # fmt: skip
         _require(talk, as_scp=False)
         began = monotonic()
         try:
@@ -103,7 +106,9 @@ def tell(peer: Peer, report: Report, *, calling_aet: str, timeouts: Timeouts) ->
         No association, or no answer.
     """
     roles = [build_role(PUSH_MODEL, scu_role=False, scp_role=True)]
-    with conversation(peer, [_context()], calling_aet=calling_aet, timeouts=timeouts, roles=roles) as talk:
+    with conversation(
+        peer, [_context()], calling_aet=calling_aet, timeouts=timeouts, roles=roles, longest_bytes=LONGEST_ANSWER_BYTES
+    ) as talk:
         _require(talk, as_scp=True)
         began = monotonic()
         try:

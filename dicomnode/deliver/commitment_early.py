@@ -10,11 +10,11 @@ from queue import Empty, Queue
 from time import monotonic
 
 import structlog
-from pydicom.errors import BytesLengthException
 from pynetdicom import evt
 
 from dicomnode.deliver.association import Conversation
 from dicomnode.domain.commitment import Malformed, Report, read_report
+from dicomnode.domain.decoding import DATA_SET_FAULTS
 from dicomnode.domain.errors import OutOfResources
 
 _log = structlog.get_logger(__name__)
@@ -27,11 +27,6 @@ _LINGER_SECONDS = 2.0
 _LOOK_SECONDS = 0.1
 
 _SUCCESS, _PROCESSING_FAILURE, _INVALID_VALUE, _NO_RESOURCES = 0x0000, 0x0110, 0x0115, 0x0213
-
-#: What pydicom raises on bytes that are no data set.
-_DECODING_FAULTS = (
-    AttributeError, BytesLengthException, EOFError, LookupError, NotImplementedError, TypeError, ValueError,
-)  # fmt: skip
 
 
 class EarlyReport:
@@ -66,7 +61,7 @@ class EarlyReport:
     def _on_report(self, event: evt.Event) -> tuple[int, None]:
         try:
             report = read_report(event.event_information)
-        except (Malformed, *_DECODING_FAULTS) as error:
+        except (Malformed, *DATA_SET_FAULTS) as error:
             _log.warning("commitment report refused", reason=type(error).__name__)
             return _INVALID_VALUE, None
         answer: Future[int] = Future()

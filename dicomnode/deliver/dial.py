@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 from contextlib import suppress
+from errno import EMSGSIZE
 from typing import Any
 
 from pynetdicom import AE
@@ -15,6 +16,9 @@ from dicomnode.domain.certificate import Certificate
 from dicomnode.domain.network import Peer, Tls
 from dicomnode.tls.connection import SecureSocket
 from dicomnode.tls.credentials import Credentials
+
+#: Heads of fragments in one P-DATA-TF (PS3.8 9.3.5.1), of which each takes 6 bytes: more than anybody needs.
+_HEADS_BYTES = 4096
 
 
 class NotThePeer(ssl.SSLError):
@@ -65,10 +69,13 @@ class Dialled(AssociationSocket):
         Why there is no connection; None when there is or was one.
     secure
         How to go on over TLS; None for plain TCP.
+    longest_bytes
+        Of a message of the peer, and so of a PDU, whose length it announces; 0: no limit.
     """
 
     error: OSError | None = None
     secure: Secure | None = None
+    longest_bytes = 0
 
     def connect(self, primitive: T_CONNECT) -> None:
         """Connect and report the result to the state machine (PS3.8 9.2, AE-1 to Evt2 or Evt17)."""
@@ -104,17 +111,24 @@ class Dialled(AssociationSocket):
 
     def recv(self, nr_bytes: int) -> bytearray:
         """Read `nr_bytes`; a TLS 1.3 peer that does not believe our certificate says so only here (RFC 8446 4.4.3)."""
+        if self.longest_bytes and nr_bytes > self.longest_bytes + _HEADS_BYTES:
+            raise OSError(EMSGSIZE, f"PDU of {nr_bytes} bytes announced, at most {self.longest_bytes} are taken")
         try:
             return super().recv(nr_bytes)
         except ssl.SSLError as error:
             self.error = error
             raise
 
-    def _shutdown_socket(self) -> None:
-        # pynetdicom forgets to close a socket that the peer has closed first.
+    def hang_up(self) -> None:
+        """Read nothing more; what reads next finds the connection closed."""
         if self.socket is not None:
             with suppress(OSError):
                 self.socket.shutdown(socket.SHUT_RDWR)
+
+    def _shutdown_socket(self) -> None:
+        # pynetdicom forgets to close a socket that the peer has closed first.
+        self.hang_up()
+        if self.socket is not None:
             self.socket.close()
 
 
@@ -122,8 +136,10 @@ class Dialler(AE):
     """An application entity whose associations use `Dialled` connections."""
 
     secure: Secure | None = None
+    longest_bytes = 0
 
     def _create_socket(self, assoc: Association, address: AddressInformation, tls_args: Any) -> Dialled:
         dialled = Dialled(assoc, address=address)
         dialled.secure = self.secure
+        dialled.longest_bytes = self.longest_bytes
         return dialled

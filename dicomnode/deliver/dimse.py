@@ -138,7 +138,7 @@ def _send_one(talk: Conversation, file: Outgoing, message_id: int) -> Receipt:
     if "Status" not in answer:
         raise talk.lost(monotonic() - began)
     verdict = verdict_of(answer.Status)
-    text = status_text(answer.Status, str(answer.get("ErrorComment") or ""))
+    text = status_text(answer.Status)
     if verdict is Verdict.DUPLICATE:
         # UIDs of results are derived from what was analysed, so what is there is this object, whose answer got lost.
         # Only a peer that does not find it itself is not believed.
@@ -151,6 +151,7 @@ def _send_one(talk: Conversation, file: Outgoing, message_id: int) -> Receipt:
         stored=verdict is Verdict.STORED,
         final=verdict is Verdict.REFUSED,
         text=text,
+        comment=str(answer.get("ErrorComment") or ""),
     )
 
 

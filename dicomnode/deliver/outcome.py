@@ -91,8 +91,7 @@ def verdict_of(status: int) -> Verdict:
     return Verdict.REFUSED
 
 
-def status_text(status: int, comment: str) -> str:
-    """A C-STORE status as `A700 Refused: Out of Resources: disk full`, the last part in the peer's own words."""
+def status_text(status: int) -> str:
+    """A C-STORE status as `A700 Refused: Out of Resources`."""
     category, meaning = STORAGE_SERVICE_CLASS_STATUS.get(status, ("", "status unknown to the standard"))
-    words = f"{status:04X} {meaning or category}"
-    return f"{words}: {comment}" if comment else words
+    return f"{status:04X} {meaning or category}"

@@ -12,13 +12,16 @@ from dicomnode.domain.code import Code
 from dicomnode.domain.uid import derived_uid
 
 #: As the reason why nothing is compared: the first result has not waited for it.
-COMPARED_LATER = "The comparison with earlier studies follows in a report that replaces this one"
+COMPARED_LATER = (
+    "The comparison with earlier studies follows in a report that replaces this one, unless it is called off"
+)
 
 
-#: How a person names a target lesion: T01 liver, TL2, Target lesion 3, Target node. T1 may be a vertebra, and Target 1
-#: the target volume of a radiotherapy plan: these mark nothing.
+#: How a person names a target lesion: T01 liver, TL2, Target lesion 3, Target node. T1 may be a vertebra, as T04 is
+#: where the name says so, and Target 1 the target volume of a radiotherapy plan: these mark nothing.
 _TARGET_NAME = re.compile(
-    r"\s*(?:t0[1-9]|tl[ _-]?\d{1,2}|target[ _-]?(?:lesion|(?:lymph[ _-]?)?node|ln)[ _-]?\d{0,2})(?![a-z0-9])",
+    r"\s*(?:t0[1-9](?!.*vertebra)|tl[ _-]?\d{1,2}|"
+    r"target[ _-]?(?:lesion|(?:lymph[ _-]?)?node|ln)[ _-]?\d{0,2})(?![a-z0-9])",
     re.IGNORECASE,
 )
 

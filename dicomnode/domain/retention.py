@@ -26,13 +26,19 @@ class Terms:
         Peers that say whether they keep what they were sent; of others the status of their response has to do.
     requesting
         Peers that may ask this node to commit to objects and are waited for with the answer.
+    sources
+        Where priors are looked for.
+    inputs_confirmed
+        Whether objects wait until an archive has confirmed to have them.
     delivered_since
-        What a confirming peer was sent since then and has not confirmed is waited for; None: however long ago.
+        What was sent, or came, since then and is not confirmed is waited for; None: however long ago.
     """
 
     failed_since: datetime
     confirming: frozenset[str] = frozenset()
     requesting: frozenset[str] = frozenset()
+    sources: frozenset[str] = frozenset()
+    inputs_confirmed: bool = False
     delivered_since: datetime | None = None
 
 

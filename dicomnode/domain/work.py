@@ -203,7 +203,9 @@ class Receipt:
     final
         For an object that is not stored: whether sending it again is pointless.
     text
-        The status and the peer's error comment in words.
+        The status in words of ours.
+    comment
+        The peer's Error Comment, which may name the patient.
     """
 
     sop_instance_uid: str
@@ -211,3 +213,9 @@ class Receipt:
     stored: bool
     final: bool
     text: str
+    comment: str = field(default="", repr=False)
+
+    @property
+    def words(self) -> str:
+        """All that was answered: for the study's story, and never for a log."""
+        return f"{self.text}: {self.comment}" if self.comment else self.text

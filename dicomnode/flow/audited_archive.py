@@ -2,92 +2,111 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date
 
-from pydicom import Dataset
-from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_dataset
-from pydicom.uid import ImplicitVRLittleEndian
-
-from dicomnode.audit.event import Event, Participant
+from dicomnode.audit.event import Participant
 from dicomnode.audit.file import Trail
-from dicomnode.audit.message import Studied, other_node, query, transferred
-from dicomnode.domain.errors import OutOfResources, PeerUnreachable
+from dicomnode.audit.message import Studied, begin_transfer, other_node, transferred
+from dicomnode.domain.errors import DeliveryError, Refused
 from dicomnode.domain.network import Peer
+from dicomnode.domain.study import Arrival
+from dicomnode.flow.audited_query import asked, record
+from dicomnode.flow.audited_transfer import Brought, brought_by, told_of
 from dicomnode.flow.priors_archive import Archive, Questions
 from dicomnode.query.find import FoundSeries, FoundStudy, fit_key
 
-#: Study Root Query/Retrieve Information Model - FIND (PS3.4 C.6.2.3), the only one that this node asks in.
-_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
+#: Keeps an object that an archive has sent; returning means that Success may be answered.
+Keep = Callable[[Arrival], None]
+
+
+class Came:
+    """Counts what is given to `keep`."""
+
+    def __init__(self, keep: Keep) -> None:
+        self._keep = keep
+        self._counts: dict[Brought, Counter[str]] = {}
+
+    def keep(self, arrival: Arrival) -> None:
+        """Keep the object, and count it; what is refused is counted as that."""
+        try:
+            self._keep(arrival)
+        except Refused as refusal:
+            self._count(brought_by(arrival, f"refused with {refusal.status:04X}: {refusal}"), arrival)
+            raise
+        self._count(brought_by(arrival), arrival)
+
+    def taken(self) -> list[tuple[Brought, Counter[str]]]:
+        """What has come since this was last asked."""
+        counts, self._counts = self._counts, {}
+        return list(counts.items())
+
+    def _count(self, brought: Brought, arrival: Arrival) -> None:
+        self._counts.setdefault(brought, Counter())[arrival.sop_class_uid] += 1
 
 
 class AuditedArchive:
     """`archive`, recorded in `trail`.
 
-    Of what comes by C-MOVE the intake tells; of what comes by C-GET this does.
+    Of what comes by C-MOVE the intake tells; of what comes by C-GET, and has to be counted in `came`, this does.
     """
 
-    def __init__(self, archive: Archive, peer: Peer, trail: Trail, here: Participant) -> None:
-        self._archive, self._peer, self._trail, self._here = archive, peer, trail, here
+    def __init__(self, archive: Archive, came: Came, peer: Peer, trail: Trail, here: Participant) -> None:
+        self._archive, self._came, self._peer, self._trail, self._here = archive, came, peer, trail, here
+        self._patients: dict[str, str] = {}
 
     @contextmanager
     def asked(self) -> Iterator[Questions]:
         """An association for questions."""
         with self._archive.asked() as questions:
-            yield _Questions(questions, self._peer, self._trail, self._here)
+            yield _Questions(questions, self._peer, self._trail, self._here, self._patients)
 
     def fetch(self, study_instance_uid: str, series_instance_uid: str, classes: Collection[str]) -> str:
         """Have a series brought into the scratch area; what failed in the archive's words."""
-        failed = self._archive.fetch(study_instance_uid, series_instance_uid, classes)
-        if self._peer.retrieve == "get":
-            study = Studied(study_instance_uid=study_instance_uid)
-            there = other_node(self._peer.aet, self._peer.host)
-            _record(self._trail, self._peer, transferred(there, self._here, study, created=True, failure=failed))
+        if self._peer.retrieve != "get":
+            return self._archive.fetch(study_instance_uid, series_instance_uid, classes)
+        there, here = other_node(self._peer.aet, self._peer.host), replace(self._here, requestor=True)
+        study = Studied(study_instance_uid=study_instance_uid, patient_id=self._patients.get(study_instance_uid, ""))
+        # What a kill cuts has at least begun.
+        record(self._trail, self._peer, begin_transfer(there, here, study))
+        failed = ""
+        try:
+            failed = self._archive.fetch(study_instance_uid, series_instance_uid, classes)
+        except DeliveryError as error:
+            failed = str(error)
+            raise
+        finally:
+            events = [told_of(there, here, brought, counts) for brought, counts in self._came.taken()]
+            if failed:
+                events.append(transferred(there, here, study, created=True, failure=failed))
+            record(self._trail, self._peer, *events)
         return failed
 
 
 class _Questions:
-    def __init__(self, questions: Questions, peer: Peer, trail: Trail, here: Participant) -> None:
+    def __init__(
+        self, questions: Questions, peer: Peer, trail: Trail, here: Participant, patients: dict[str, str]
+    ) -> None:
         self._questions, self._peer, self._trail, self._here = questions, peer, trail, here
+        self._patients = patients
 
     def studies(self, patient_id: str, first: date, last: date) -> list[FoundStudy]:
-        keys = Dataset()
         # What is no key is not asked for.
-        keys.PatientID, keys.StudyDate = fit_key(patient_id), f"{first:%Y%m%d}-{last:%Y%m%d}"
-        self._tell("STUDY", keys)
-        return self._questions.studies(patient_id, first, last)
+        self._tell("STUDY", PatientID=fit_key(patient_id), StudyDate=f"{first:%Y%m%d}-{last:%Y%m%d}")
+        found = self._questions.studies(patient_id, first, last)
+        self._patients.update((one.study_instance_uid, patient_id) for one in found)
+        return found
 
     def series(self, study_instance_uid: str) -> list[FoundSeries]:
-        keys = Dataset()
-        keys.StudyInstanceUID = study_instance_uid
-        self._tell("SERIES", keys)
+        self._tell("SERIES", StudyInstanceUID=study_instance_uid)
         return self._questions.series(study_instance_uid)
 
     def instances(self, study_instance_uid: str, series_instance_uid: str, announced: int) -> Mapping[str, str]:
-        keys = Dataset()
-        keys.StudyInstanceUID, keys.SeriesInstanceUID = study_instance_uid, series_instance_uid
-        self._tell("IMAGE", keys)
+        self._tell("IMAGE", StudyInstanceUID=study_instance_uid, SeriesInstanceUID=series_instance_uid)
         return self._questions.instances(study_instance_uid, series_instance_uid, announced)
 
-    def _tell(self, level: str, keys: Dataset) -> None:
-        keys.QueryRetrieveLevel, keys.SpecificCharacterSet = level, "ISO_IR 192"
-        there = other_node(self._peer.aet, self._peer.host)
-        asked = query(self._here, there, _FIND, _encoded(keys), str(ImplicitVRLittleEndian))
-        _record(self._trail, self._peer, asked)
-
-
-def _record(trail: Trail, peer: Peer, event: Event) -> None:
-    """Record what was done; where that has to be and cannot, the search goes on when it can."""
-    try:
-        trail.record(event)
-    except OutOfResources as error:
-        raise PeerUnreachable(f"{peer.name}: {error}") from error
-
-
-def _encoded(keys: Dataset) -> bytes:
-    stream = DicomBytesIO()
-    stream.is_implicit_VR, stream.is_little_endian = True, True
-    write_dataset(stream, keys)
-    return stream.getvalue()
+    def _tell(self, level: str, **keys: str) -> None:
+        record(self._trail, self._peer, asked(self._here, self._peer, level, **keys))

@@ -15,7 +15,7 @@ from dicomnode.audit.message import NODE_AUTHENTICATION, RESTRICTED_FUNCTION, al
 from dicomnode.domain.errors import OutOfResources, Refused
 from dicomnode.domain.network import Association, TurnedAway
 from dicomnode.domain.study import Arrival
-from dicomnode.flow.audited_transfer import Brought, caller_of, told_of
+from dicomnode.flow.audited_transfer import Brought, brought_by, caller_of, told_of
 
 #: An association that goes on for longer is told of meanwhile; some scanners keep theirs for days.
 _TELL_SECONDS = 600.0
@@ -98,13 +98,7 @@ class AuditedIntake:
             self._trail.record(alert(kind, self._here, far, f"{caller.reason}{again}", Outcome.SERIOUS))
 
     def _count(self, arrival: Arrival, failure: str) -> None:
-        header = arrival.header
-        key = Brought(
-            study_instance_uid=arrival.study_instance_uid,
-            patient_id=str(header.first("PatientID", "")),
-            accession_number=str(header.first("AccessionNumber", "")),
-            failure=failure,
-        )
+        key = brought_by(arrival, failure)
         association, due = arrival.association, None
         with self._lock:
             pending = self._pending.setdefault(association.association_id, _Pending())
@@ -115,7 +109,8 @@ class AuditedIntake:
             self._tell(association, due)
 
     def _tell(self, association: Association, pending: _Pending) -> None:
-        events = [told_of(association, self._here, key, counts) for key, counts in pending.counts.items()]
+        caller = caller_of(association)
+        events = [told_of(caller, self._here, key, counts) for key, counts in pending.counts.items()]
         # It has happened, and its sender was told so; the trail complains by itself.
         with suppress(OutOfResources):
             self._trail.record(*events)

@@ -49,7 +49,7 @@ def audited(send: Send, trail: Trail, here: Participant) -> Send:
         try:
             with closing(send(peer, batch)) as receipts:
                 for receipt in receipts:
-                    tell([left.pop(receipt.sop_instance_uid)], "" if receipt.stored else receipt.text)
+                    tell([left.pop(receipt.sop_instance_uid)], "" if receipt.stored else receipt.words)
                     yield receipt
         except DeliveryError as error:
             failure = str(error)

@@ -11,6 +11,7 @@ from dicomnode.audit.file import Trail
 from dicomnode.audit.message import Studied, other_node, transferred
 from dicomnode.domain.errors import OutOfResources
 from dicomnode.domain.network import Association
+from dicomnode.domain.study import Arrival
 from dicomnode.store.database import Database
 from dicomnode.store.identities import Identities
 
@@ -27,7 +28,17 @@ class Brought:
     failure: str = ""
 
 
-def told_of(association: Association, here: Participant, brought: Brought, counts: Counter[str]) -> Event:
+def brought_by(arrival: Arrival, failure: str = "") -> Brought:
+    """What an object is counted under."""
+    return Brought(
+        study_instance_uid=arrival.study_instance_uid,
+        patient_id=str(arrival.header.first("PatientID", "")),
+        accession_number=str(arrival.header.first("AccessionNumber", "")),
+        failure=failure,
+    )
+
+
+def told_of(sender: Participant, here: Participant, brought: Brought, counts: Counter[str]) -> Event:
     """The message; `counts` is instances by SOP class."""
     study = Studied(
         study_instance_uid=brought.study_instance_uid,
@@ -35,7 +46,7 @@ def told_of(association: Association, here: Participant, brought: Brought, count
         accession_number=brought.accession_number,
         sop_classes=dict(counts),
     )
-    return transferred(caller_of(association), here, study, created=True, failure=brought.failure)
+    return transferred(sender, here, study, created=True, failure=brought.failure)
 
 
 def tell_interrupted(db: Database, trail: Trail, here: Participant) -> None:
@@ -47,7 +58,7 @@ def tell_interrupted(db: Database, trail: Trail, here: Participant) -> None:
         brought = Brought(
             study_instance_uid=uid, patient_id=patient_id, accession_number=accession_number, failure=_INTERRUPTED
         )
-        events.append(told_of(association, here, brought, Counter()))
+        events.append(told_of(caller_of(association), here, brought, Counter()))
     with suppress(OutOfResources):
         trail.record(*events)
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from dicomnode.complete.policy import Abandon, Complete
 from dicomnode.flow.evidence import completeness, progress
 from dicomnode.flow.plan import Considered
+from dicomnode.flow.retention_return import lacking
 from dicomnode.store.database import Database
 from dicomnode.store.jobs import Jobs, Plan
 from dicomnode.store.retractions import stayed
@@ -31,7 +32,7 @@ def book(
     uid = received.study_instance_uid
     for rule, text in considered:
         db.event(uid, "rule", rule, "considered", text)
-    words = completeness(progress(received), judgement)
+    words = completeness(progress(received), judgement) + lacking(db, uid)
     if not forced:
         plans = [_stayed(db, uid, plan) for plan in plans]
     return jobs.add(uid, received.revision, plans, forced=forced, received=words)

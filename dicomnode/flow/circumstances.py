@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from datetime import datetime, timedelta
-from typing import Any
 
 from dicomnode.domain.errors import Unsuitable
 from dicomnode.domain.finding import SourceSeries
 from dicomnode.infer.quality.contrast import contrast, phases_of
+from dicomnode.infer.quality.tags import numbers, texts
 from dicomnode.infer.read.decay import acquisition
 from dicomnode.infer.read.petheader import PetHeader
 from dicomnode.measure.change.circumstances import Circumstances
@@ -17,19 +17,21 @@ _DAY = timedelta(days=1)
 
 
 def circumstances(source: SourceSeries) -> Circumstances:
-    """What the headers tell of thickness, kernel, contrast agent, uptake time and reconstruction."""
-    header = source.datasets[0]
-    kind = str(header.get("Modality") or "CT")
+    """What the headers tell of thickness, kernel, contrast agent, uptake time and reconstruction.
+
+    Multi-frame objects keep most of it in functional groups (PS3.3 C.7.6.16).
+    """
+    kind = str(source.datasets[0].get("Modality") or "CT")
     phases = phases_of(source)
     return Circumstances(
         modality=kind,
-        thickness_mm=_number(header.get("SliceThickness")),
-        kernel=_text(header.get("ConvolutionKernel")) if kind != "PT" else "",
+        thickness_mm=_number(source, "SliceThickness"),
+        kernel=_text(source, "ConvolutionKernel") if kind != "PT" else "",
         contrast=contrast(source, "present").passed,
         phase=phases[0] if len(phases) == 1 else "",
         uptake_minutes=_uptake_minutes(source) if kind == "PT" else None,
-        reconstruction=_text(header.get("ReconstructionMethod")) if kind == "PT" else "",
-        field_strength_t=_number(header.get("MagneticFieldStrength")) if kind == "MR" else None,
+        reconstruction=_text(source, "ReconstructionMethod") if kind == "PT" else "",
+        field_strength_t=_number(source, "MagneticFieldStrength") if kind == "MR" else None,
     )
 
 
@@ -53,15 +55,11 @@ def _uptake_minutes(source: SourceSeries) -> float | None:
     return passed.total_seconds() / 60 if timedelta(0) <= passed < _DAY else None
 
 
-def _number(value: Any) -> float | None:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        return None
-    return number if math.isfinite(number) and number > 0 else None
+def _number(source: SourceSeries, keyword: str) -> float | None:
+    """Of the first plane that states it."""
+    return next((number for number in numbers(source, keyword) if math.isfinite(number)), None)
 
 
-def _text(value: Any) -> str:
+def _text(source: SourceSeries, keyword: str) -> str:
     """One or several values in one line (Convolution Kernel may have several)."""
-    values = [value] if value is None or isinstance(value, str) else list(value)
-    return " ".join(" ".join(str(one) for one in values if one).split())
+    return " ".join(" ".join(texts(source, keyword)).split())

@@ -55,12 +55,11 @@ class Commitment:
 
     def _open_for_job(self) -> bool:
         """Make a question of what a job has delivered."""
-        name = self._peer.name
-        job = self._commitments.unasked_job(name) if self._asks_for_own else None
+        job = self._commitments.unasked_job(self._peer.name) if self._asks_for_own else None
         if job is None:
             return False
         with self._db.transaction():
-            self._commitments.open_for_job(name, job, self._means)
+            self._commitments.open_for_job(self._peer.name, job, self._means)
         return True
 
     def _ask(self) -> bool:

@@ -47,6 +47,4 @@ def _check(peer: Peer, commits: bool, finds: bool, *, answers: bool) -> Check:
         remedy = "have it accept queries of this node: it has to confirm what it keeps"
     elif commits and not peer.commitment:
         found += "; not used (commitment = false)"
-    elif commits:
-        remedy = ""
     return Check(subject=subject, verdict=verdict, found=found, remedy=remedy)

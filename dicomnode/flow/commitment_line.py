@@ -8,7 +8,7 @@ from typing import Protocol
 
 from dicomnode.config import Settings
 from dicomnode.deliver import commitment
-from dicomnode.deliver.association import Timeouts, conversation
+from dicomnode.deliver.association import LONGEST_ANSWER_BYTES, Timeouts, conversation
 from dicomnode.domain.commitment import Failure, Reference, Report, Request
 from dicomnode.domain.network import Peer
 from dicomnode.query import find
@@ -58,7 +58,9 @@ class DimseLine:
 
         found: dict[Reference, int] = {}
         contexts = find.contexts()
-        with conversation(self._peer, contexts, calling_aet=self._aet, timeouts=self._timeouts) as talk:
+        with conversation(
+            self._peer, contexts, calling_aet=self._aet, timeouts=self._timeouts, longest_bytes=LONGEST_ANSWER_BYTES
+        ) as talk:
             for (study_uid, series_uid), group in groupby(sorted(wanted, key=series), key=series):
                 references = [one.reference for one in group]
                 there = kept(talk, study_uid, series_uid, [one.sop_instance_uid for one in references])

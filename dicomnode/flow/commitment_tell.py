@@ -71,7 +71,7 @@ class CommitmentReports:
             if status == 0x0000:
                 self._pledges.close(pledge.pledge_id, "reported", "on an association of our own")
             else:
-                self._pledges.close(pledge.pledge_id, "failed", f"answered with {status_text(status)}")
+                self._pledges.give_up(pledge.pledge_id, f"answered with {status_text(status)}")
             self._pledges.forget(self._db.clock() - _REMEMBERED)
         _log.info("commitment answered", peer=pledge.peer, transaction=pledge.transaction_uid, status=f"{status:04X}")
         return True
@@ -80,7 +80,7 @@ class CommitmentReports:
         now = self._db.clock()
         with self._db.transaction():
             if now > pledge.answer_by + _REPORT_FOR:
-                self._pledges.close(pledge.pledge_id, "failed", reason)
+                self._pledges.give_up(pledge.pledge_id, reason)
             else:
                 self._pledges.put_off(pledge.pledge_id, reason, now + self._backoff.delay(pledge.failures + 1))
         _log.warning("commitment not answered", peer=pledge.peer, reason=reason)

@@ -11,6 +11,7 @@ import structlog
 from dicomnode.config import Settings
 from dicomnode.domain.errors import OutOfResources
 from dicomnode.domain.network import Peer
+from dicomnode.flow.audited_query import audited_line
 from dicomnode.flow.commitment import Commitment
 from dicomnode.flow.commitment_line import DimseLine
 from dicomnode.flow.commitment_tell import CommitmentReports
@@ -67,7 +68,7 @@ class CommitmentThreads:
     def _serve(self, peer: Peer) -> None:
         try:
             with closing(self._connect()) as db:
-                line = DimseLine(peer, self._settings)
+                line = audited_line(DimseLine(peer, self._settings), peer, self._settings)
                 questions = Commitment(db, self._settings, peer, line)
                 reports = CommitmentReports(db, self._settings, peer, line)
 

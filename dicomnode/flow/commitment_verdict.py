@@ -117,7 +117,7 @@ class Verdicts:
             how = "its storage commitment" if asking.means is Confirmation.COMMITMENT else "a C-FIND"
             why = f"stored there, but not there any more by {how}"
             if one.lost <= self._resends:
-                self._confirmations.send_again(one.delivery_id, f"{why}: sent again")
+                self._confirmations.send_again(one.delivery_id, why)
             else:
                 self._confirmations.not_kept(one.delivery_id, f"{why}, {one.lost} times")
 

@@ -101,7 +101,7 @@ def _phantom(folder: Path) -> list[Path]:
 def _send(node: Peer, paths: Sequence[Path]) -> int:
     files = [one for path in paths if (one := outgoing(path)) is not None]
     receipts = list(dimse.send(node, files, calling_aet="DEMOPACS", timeouts=dimse.Timeouts()))
-    refused = [receipt.text for receipt in receipts if not receipt.stored]
+    refused = [receipt.words for receipt in receipts if not receipt.stored]
     if refused:
         raise DicomNodeError(f"{len(refused)} of {len(receipts)} objects were not taken: {refused[0]}")
     return len(receipts)

@@ -35,7 +35,7 @@ def drawn(prior: Prior, model: ModelSpec, source: SourceSeries, uids: ResultUids
     found: Drawn | None = None
     for group in (asked, masks):
         # Sorting keeps the order of arrival where the dates are the same.
-        newest = sorted(group[::-1], key=lambda file: _written_at(headers[file]), reverse=True)
+        newest = sorted(group, key=lambda file: _written_at(headers[file]))[::-1]
         naming = [file for file in newest if any(names_target(name) for name in _names(headers[file]))]
         told = [one for file in naming if (one := _read(file, model, source, uids))]
         rest = (one for file in newest if file not in naming and (one := _read(file, model, source, uids)))

@@ -21,7 +21,7 @@ from dicomnode.flow.timepoint import Told, before, lesions_of, name_of
 from dicomnode.flow.united import united, with_uids
 from dicomnode.infer.network.session import Sessions
 from dicomnode.infer.quality import gate
-from dicomnode.report.earlier import read_lesions
+from dicomnode.report.earlier import read_lesions, standing
 from dicomnode.report.told_sums import read_sums
 
 
@@ -42,6 +42,9 @@ def earlier(prior: Prior, model: ModelSpec, sessions: Sessions) -> Told:
     source = sources[0] if sources else None
     by_hand = drawn(prior, model, source, own) if source else None
     reports, masks = ([file for file in files if file.own] for files in (prior.reports, prior.masks))
+    stands = standing([file.path for file in reports], model.name, model.version)
+    reports = [file for file in reports if file.sop_instance_uid in stands]
+    masks = [file for file in masks if file.sop_instance_uid in stands] or masks
     paths = [file.path for file in reports]
     said = read_lesions(paths, [file.path for file in masks], model.name, model.version, model.segments)
     sums = read_sums(paths, model.name, model.version) if said is not None else ()

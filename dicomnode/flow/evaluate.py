@@ -34,7 +34,7 @@ class Evaluation:
     failed
         Rows without figures.
     figures
-        By structure, as summary.csv.json has them.
+        By structure, as summary.json has them.
     """
 
     done: int

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dicomnode.domain.errors import DicomNodeError
-from dicomnode.flow.retention_return import require_objects
+from dicomnode.flow.retention_return import require_objects, without_the_rest
 from dicomnode.store.commitments import Commitments
 from dicomnode.store.database import Database
 from dicomnode.store.deliveries import Deliveries
 from dicomnode.store.files import Files
 from dicomnode.store.jobs import Jobs
+from dicomnode.store.pledges import Pledges
 from dicomnode.store.priors import Searches
 from dicomnode.store.returned import returned
 from dicomnode.store.story import Story
@@ -25,21 +26,31 @@ def retry(db: Database, files: Files, study: str) -> str:
         deliveries = Deliveries(db, files).requeue(uid)
         searches = Searches(db, files).renew(uid) if jobs else 0
         asked = Commitments(db).renew(uid)
+        told = Pledges(db).renew(uid)
     again = f", {searches} sources are asked again for earlier studies" if searches else ""
     held = "hold ended, " if released else ""
     if gone:
         held = f"{held}{gone} of its objects were removed to make room, so that jobs need them sent again; "
     again += f", {asked} confirmations are asked for again" if asked else ""
-    told = gone or jobs or deliveries or released or asked
-    hint = "" if told else "; what was refused at settling runs again with `dicomnode rerun`"
+    again += f", {told} requests for commitment are answered again" if told else ""
+    done = gone or jobs or deliveries or released or asked or told
+    hint = "" if done else "; what was refused at settling runs again with `dicomnode rerun`"
     return f"study {uid}: {held}{jobs} jobs and {deliveries} deliveries wait again{again}{hint}"
 
 
-def rerun(db: Database, files: Files, study: str) -> str:
-    """Force a new run of every rule; in words what was done."""
+def rerun(db: Database, files: Files, study: str, of_what_is_here: str = "") -> str:
+    """Force a new run of every rule; in words what was done.
+
+    Parameters
+    ----------
+    of_what_is_here
+        Why objects that were removed to make room do not come back; empty: without them nothing runs.
+    """
     uid = find(db, study)
-    require_objects(db, uid)
     with db.transaction():
+        if of_what_is_here:
+            without_the_rest(db, uid, of_what_is_here)
+        require_objects(db, uid)
         Studies(db, files).reopen(uid, "a new run was asked for by an operator", forced=True)
     return f"study {uid}: settles again, then every matching rule runs anew"
 

@@ -13,6 +13,7 @@ from fcntl import LOCK_NB, LOCK_SH, flock
 from dicomnode.config import Settings
 from dicomnode.flow.commitment_check import committing
 from dicomnode.flow.identity_check import asked_archives
+from dicomnode.flow.inputs_check import asked_for_images
 from dicomnode.flow.preflight_audit import audit_trail
 from dicomnode.flow.preflight_deident import pseudonyms
 from dicomnode.flow.preflight_models import models
@@ -42,6 +43,7 @@ def check(settings: Settings) -> Iterator[Check]:
     yield from peers(settings)
     yield from committing(settings)
     yield from asked_archives(settings)
+    yield from asked_for_images(settings)
     yield from prior_sources(settings)
 
 

@@ -8,13 +8,25 @@ from dicomnode.config import Settings
 from dicomnode.deliver.association import Timeouts, conversation
 from dicomnode.domain.errors import DicomNodeError
 from dicomnode.domain.network import Peer
+from dicomnode.flow.priors_own import finds_lesions
 from dicomnode.flow.verdict import Check, Verdict
+from dicomnode.infer.bundle.load import find_bundles
 from dicomnode.query import find, retrieve
 from dicomnode.query.talk import missing
 
 
 def prior_sources(settings: Settings) -> Iterator[Check]:
-    """Every peer that a rule names as a source of priors, once."""
+    """Every peer that a rule names as a source of priors, once; and whether the rules can compare at all."""
+    bundles, _broken = find_bundles(settings.models.folder)
+    for rule in settings.rules:
+        spec = bundles.get(rule.model) if rule.priors else None
+        if spec is not None and not finds_lesions(spec):
+            yield Check(
+                subject=f"rule {rule.name}",
+                verdict=Verdict.WARN,
+                found=f"priors: {rule.model} finds no lesions, and nothing else is compared",
+                remedy="none are looked for; leave priors out",
+            )
     names = dict.fromkeys(name for rule in settings.rules if rule.priors for name in rule.priors.peers)
     for name in names:
         peer = settings.peer(name)

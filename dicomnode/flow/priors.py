@@ -86,14 +86,16 @@ class Priors:
             return
         fetcher = Fetcher(self._archive(peer), self._db, self._rows, self._source)
         try:
-            known = {one.study_instance_uid: one.study_date for one in self._hand_over.given(latest) if one.files}
+            given = [one for one in self._hand_over.given(latest) if one.files]
+            known = {one.study_instance_uid: one.study_date for one in given if not one.remark}
+            doubtful = {one.study_instance_uid for one in given if one.remark}
             patient_id = identity_of(study.series[0].header).patient_id
-            listings, left_out = fetcher.look(patient_id, day, rule.priors, known, rule, spec)
+            listings, left_out = fetcher.look(patient_id, day, rule.priors, known, doubtful, rule, spec)
             with self._db.transaction():
                 self._searches.choose(search, [one.study_instance_uid for one in listings], left_out)
             lacks = fetcher.bring(listings, lambda: not self._stopped())
             # What an archive has refused twice it will not send; images are worth the whole time.
-            pressing = [one for one in lacks if one.image or not search.failures]
+            pressing = [one for one in lacks if one.image or not (search.failures and search.reason)]
             if pressing:
                 raise DeliveryError(in_words(pressing))
         except Unsuitable as error:

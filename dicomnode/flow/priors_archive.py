@@ -10,7 +10,7 @@ from typing import Protocol
 from dicomnode.config import Settings
 from dicomnode.deliver.association import Timeouts, conversation
 from dicomnode.domain.network import Association, Peer
-from dicomnode.flow.priors_scratch import ScratchArea
+from dicomnode.domain.study import Arrival
 from dicomnode.query import find, retrieve
 from dicomnode.query.find import FoundSeries, FoundStudy
 from dicomnode.query.talk import Talk
@@ -57,13 +57,13 @@ class _Questions:
 
 
 class DimseArchive:
-    """A peer that speaks C-FIND and, as its entry says, C-MOVE or C-GET."""
+    """A peer that speaks C-FIND and, as its entry says, C-MOVE or C-GET; `keep` gets what comes by C-GET."""
 
-    def __init__(self, peer: Peer, settings: Settings, files: Files, scratch: ScratchArea) -> None:
+    def __init__(self, peer: Peer, settings: Settings, files: Files, keep: Callable[[Arrival], None]) -> None:
         self._peer = peer
         self._aet = settings.node.aet
         self._files = files
-        self._scratch = scratch
+        self._keep_arrival = keep
         self._timeouts = Timeouts(
             connect_seconds=settings.deliver.connect_timeout_seconds,
             dimse_seconds=settings.priors.response_timeout_seconds,
@@ -97,7 +97,7 @@ class DimseArchive:
         )  # fmt: skip
 
         def keep(stored: retrieve.Stored) -> None:
-            self._scratch.keep(
+            self._keep_arrival(
                 read_arrival(
                     stored.path, association, sop_class_uid=stored.sop_class_uid,
                     sop_instance_uid=stored.sop_instance_uid, transfer_syntax_uid=stored.transfer_syntax_uid,

@@ -55,11 +55,21 @@ def select(days: Mapping[str, date], at_most: int, fits: Callable[[str], bool]) 
     return chosen, next((days[uid] for uid in pool if fits(uid)), None)
 
 
+def newest(uids: Iterable[str], days: Mapping[str, date], at_most: int) -> list[str]:
+    """The newest of these studies."""
+    return sorted(uids, key=lambda uid: (days[uid], uid), reverse=True)[:at_most]
+
+
 def united(priors: Iterable[Prior], at_most: int) -> tuple[Prior, ...]:
-    """The best of priors from several sources, and what these left out; of two of one study the first counts."""
+    """The best of priors from several sources, and what these left out; of two of one study the first counts.
+
+    Studies that nothing may be compared with take no other's place: the newest of them come beside, with their remarks.
+    """
     by_uid: dict[str, Prior] = {}
     for prior in priors:
         by_uid.setdefault(prior.study_instance_uid, prior)
-    chosen, left_out = select({uid: one.study_date for uid, one in by_uid.items()}, at_most, lambda _: True)
-    days = [day for one in by_uid.values() if (day := one.newest_left_out)] + ([left_out] if left_out else [])
-    return tuple(replace(by_uid[uid], newest_left_out=max(days, default=None)) for uid in chosen)
+    days = {uid: one.study_date for uid, one in by_uid.items()}
+    chosen, left_out = select(days, at_most, lambda uid: not by_uid[uid].remark)
+    chosen += newest((uid for uid, one in by_uid.items() if one.remark), days, at_most)
+    lacking = [day for one in by_uid.values() if (day := one.newest_left_out)] + ([left_out] if left_out else [])
+    return tuple(replace(by_uid[uid], newest_left_out=max(lacking, default=None)) for uid in chosen)

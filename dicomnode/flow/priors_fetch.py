@@ -27,8 +27,9 @@ class Fetcher:
         self._source = source
 
     def look(
-        self, patient_id: str, day: date, wish: PriorWish, known: Mapping[str, date], rule: Rule, spec: ModelSpec
-    ) -> tuple[list[Listing], date | None]:
+        self, patient_id: str, day: date, wish: PriorWish, known: Mapping[str, date], doubtful: Collection[str],
+        rule: Rule, spec: ModelSpec,
+    ) -> tuple[list[Listing], date | None]:  # fmt: skip
         """The studies to fetch, with all their objects that may be of use, and the newest day that is left out.
 
         Parameters
@@ -37,6 +38,8 @@ class Fetcher:
             Of the present study.
         known
             Earlier studies that are at hand already, which need not be fetched and count among `wish.at_most`.
+        doubtful
+            Such that are at hand and may not be compared with, which neither are fetched nor count.
 
         Raises
         ------
@@ -51,6 +54,8 @@ class Fetcher:
             days = {one.study_instance_uid: one.study_date for one in found} | dict(known)
 
             def fits(uid: str) -> bool:
+                if uid in doubtful:
+                    return False
                 if uid not in known:
                     wanted[uid] = useful(questions.series(uid), rule, spec)
                 return uid in known or bool(wanted[uid].images)

@@ -41,6 +41,11 @@ class Lack:
     image: bool
 
 
+def counted(count: int) -> str:
+    """So many earlier studies."""
+    return "1 earlier study" if count == 1 else f"{count} earlier studies"
+
+
 def in_words(lacks: Sequence[Lack]) -> str:
     """What could not be had: the first, and how many more."""
     more = f", and {len(lacks) - 1} more series" if len(lacks) > 1 else ""

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from dicomnode.config import Settings
-from dicomnode.domain.model import ModelSpec
+from dicomnode.domain.model import ModelSpec, Subject
 from dicomnode.domain.prior import OWN_STORE, Prior
 from dicomnode.domain.rule import Rule
 from dicomnode.domain.study import Study
-from dicomnode.flow.priors_choice import day_of, identity_of, period, select, study_day
+from dicomnode.flow.priors_choice import day_of, identity_of, newest, period, select, study_day
 from dicomnode.flow.priors_use import prior_of
 from dicomnode.infer.bundle.load import find_bundles
 from dicomnode.store.database import Database
@@ -18,6 +18,11 @@ from dicomnode.store.files import Files
 from dicomnode.store.jobs import Plan
 from dicomnode.store.priors import Searches
 from dicomnode.store.studies import Studies
+
+
+def finds_lesions(spec: ModelSpec) -> bool:
+    """Whether a model may find what can be held against earlier studies; organs are not."""
+    return bool(spec.contours) or any(one.subject is not Subject.STRUCTURE for one in spec.segments)
 
 
 class OwnPriors:
@@ -37,7 +42,7 @@ class OwnPriors:
         equipped = []
         for plan in plans:
             rule, spec = self._rules.get(plan.rule), bundles.get(plan.model)
-            if rule is not None and spec is not None and not plan.refusal:
+            if rule is not None and spec is not None and not plan.refusal and finds_lesions(spec):
                 plan = replace(plan, wish=rule.priors, priors=self.of(study, rule, spec))
             equipped.append(plan)
         return equipped
@@ -61,7 +66,9 @@ class OwnPriors:
             prior = prior_of(earlier, days[uid], OWN_STORE, rule=rule, spec=spec, patient=patient, results=results)
             if prior is not None:
                 found[uid] = prior
-            return prior is not None
+            return prior is not None and not prior.remark
 
         chosen, left_out = select(days, wish.at_most, fits)
+        # What nothing may be compared with takes no place, and the report says why.
+        chosen += newest((uid for uid, prior in found.items() if prior.remark), days, wish.at_most)
         return tuple(replace(found[uid], newest_left_out=left_out) for uid in chosen)

@@ -15,9 +15,11 @@ from dicomnode.config import Settings
 from dicomnode.domain.errors import NotAuthorised, OutOfResources
 from dicomnode.domain.study import Arrival
 from dicomnode.flow.failpoint import failpoint
+from dicomnode.flow.retention_removal import unheld
 from dicomnode.store.database import Database
 from dicomnode.store.files import Files
 from dicomnode.store.scratch import Scratch
+from dicomnode.store.studies import Studies
 
 _log = structlog.get_logger(__name__)
 
@@ -36,6 +38,7 @@ class ScratchArea:
         self._limits = settings.priors
         self._aet = settings.node.aet
         self._scratch = Scratch(db, files)
+        self._studies = Studies(db, files)
         self._lock = Lock()
 
     def takes(self, arrival: Arrival) -> bool:
@@ -75,12 +78,15 @@ class ScratchArea:
             # The series may have been cleaned up meanwhile; its file is then an orphan.
             if not self._scratch.asked(arrival.study_instance_uid, arrival.series_instance_uid):
                 raise OutOfResources(f"series {arrival.series_instance_uid}: no longer kept as a prior")
+            self._studies.note_carrier(arrival)
             self._scratch.add(arrival, path)
         failpoint("scratch.after_commit")
 
     def clean(self) -> None:
-        """Remove what nothing needs any more and what a crash left."""
-        with self._lock:
+        """Remove what nothing needs any more and what a crash left; not while a backup holds it in its place."""
+        with self._lock, unheld(self._files) as free:
+            if not free:
+                return
             before = self._db.clock() - timedelta(hours=self._limits.keep_hours)
             removed = [path for uid in self._scratch.unneeded(before) for path in self._remove(uid)]
             for folder in (self._files.folder / "priors").iterdir():

@@ -40,8 +40,8 @@ class Computed:
         The report that the outputs name as the one before.
     again
         The same outputs with another predecessor, for a reader who was told meanwhile that a deadline was missed.
-    compare_later
-        Whether the comparison with earlier studies was left to the next run.
+    compare_later, wait_seconds
+        Whether the comparison with earlier studies was left to the next run, and how long that waits for peers.
     """
 
     outputs: Sequence[Output] = field(repr=False)
@@ -49,6 +49,7 @@ class Computed:
     predecessor: PriorReport | None
     again: Callable[[PriorReport | None], Sequence[Output]] = field(repr=False)
     compare_later: bool = False
+    wait_seconds: float = 0.0
 
 
 class Results:
@@ -73,7 +74,7 @@ class Results:
         if job.refusal:
             raise Unsuitable(job.refusal)
         spec = self._bundle(job.model)
-        rule = next((rule for rule in self._settings.rules if rule.name == job.rule), None)
+        rule = next((one for one in self._settings.rules if one.name == job.rule), None)
         if rule is None or recipe_digest(rule, spec) != job.recipe_digest:
             changed = f"rule {job.rule} or model {job.model} was changed since this job was made"
             if job.run > _MOST_RUNS:
@@ -82,10 +83,10 @@ class Results:
             raise Outdated(changed)
         provenance = provenance_of(self._settings, job, spec, started_at, predecessor)
         wanted, uids = self._wanted(job), replace(result_uids(job), lasting=lasting(job.series_instance_uid, spec))
+        most = self._settings.work.max_attempts
         analysis = analyse(
             _paths(job), wanted, provenance, uids, self._sessions, takers=takers, corrections=job.corrections,
-            priors=() if (without := left_out(job, self._settings.work.max_attempts)) else job.priors,
-            without_priors=without, unheard=job.unheard,
+            priors=() if (without := left_out(job, most)) else job.priors, without_priors=without, unheard=job.unheard,
         )  # fmt: skip
 
         def again(newer: PriorReport | None) -> Sequence[Output]:
@@ -95,17 +96,13 @@ class Results:
         return Computed(
             outputs=analysis.outputs, words="; ".join((words, *analysis.left_out)), predecessor=predecessor,
             again=again, compare_later=postponed(analysis.findings),
+            wait_seconds=rule.priors.wait_seconds if rule.priors else 0.0,
         )  # fmt: skip
 
     def refusal(
-        self,
-        job: Job,
-        reason: str,
-        started_at: datetime,
-        predecessor: PriorReport | None,
-        checks: Sequence[Check] = (),
-        headers: Sequence[Dataset] = (),
-    ) -> Sequence[Output]:
+        self, job: Job, reason: str, started_at: datetime, predecessor: PriorReport | None,
+        checks: Sequence[Check] = (), headers: Sequence[Dataset] = (),
+    ) -> Sequence[Output]:  # fmt: skip
         """What says "not analysed: reason" to the reader, with what the quality gate looked at.
 
         Parameters

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import structlog
 
-from dicomnode.domain.errors import DicomNodeError
+from dicomnode.domain.errors import OutOfResources
 from dicomnode.flow.failpoint import failpoint
 from dicomnode.store.database import Database
 from dicomnode.store.files import Files, mapped_errors
@@ -30,19 +30,13 @@ def remove_given_up(db: Database, files: Files) -> int:
     Raises
     ------
     OutOfResources
-        If the disk fails or is read-only; what is left goes the next time.
-    DicomNodeError
-        If this account may not use the lock.
+        If the disk fails or is read-only, or this account may not use the lock; what is left goes the next time.
     """
     removals, removed = Removals(db, files), 0
     if not removals.pending():
         return 0
-    with mapped_errors(), _opened(files.folder) as hold:
-        try:
-            flock(hold, LOCK_EX | LOCK_NB)
-        except BlockingIOError:
-            return 0
-        while removals.pending():
+    with mapped_errors(), unheld(files) as free:
+        while free and removals.pending():
             with db.transaction():
                 taken = removals.take()
                 failpoint("removal.before_commit")
@@ -54,12 +48,30 @@ def remove_given_up(db: Database, files: Files) -> int:
 
 
 @contextmanager
+def unheld(files: Files) -> Iterator[bool]:
+    """Whether files may go, because nobody holds them in their place, nor begins to meanwhile.
+
+    Raises
+    ------
+    OutOfResources
+        If this account may not use the lock.
+    """
+    with _opened(files.folder) as hold:
+        try:
+            flock(hold, LOCK_EX | LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+@contextmanager
 def held_in_place(files: Files) -> Iterator[None]:
     """Let no file of the store be removed meanwhile.
 
     Raises
     ------
-    DicomNodeError
+    OutOfResources
         If this account may not use the lock.
     """
     with _opened(files.folder) as hold:
@@ -75,7 +87,7 @@ def _opened(store: Path) -> Iterator[int]:
         descriptor = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except PermissionError as error:
         remedy = f"give it to the account of the node (chown --reference={store} {path})"
-        raise DicomNodeError(f"store: {path}: {error.strerror}; {remedy}") from error
+        raise OutOfResources(f"store: {path}: {error.strerror}; {remedy}") from error
     try:
         owner, mine = store.stat(), os.fstat(descriptor)
         if os.geteuid() == 0 and (mine.st_uid, mine.st_gid) != (owner.st_uid, owner.st_gid):

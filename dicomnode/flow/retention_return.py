@@ -8,7 +8,7 @@ from dicomnode.domain.errors import DicomNodeError
 from dicomnode.flow.plan import Considered
 from dicomnode.store.database import Database
 from dicomnode.store.jobs import Plan
-from dicomnode.store.returned import returned
+from dicomnode.store.returned import returned, wait_no_more
 
 
 def of_what_is_here(
@@ -41,5 +41,33 @@ def require_objects(db: Database, study_instance_uid: str) -> None:
     if back.missing:
         raise DicomNodeError(
             f"study {study_instance_uid}: {back.missing} of its objects were removed to make room, {back.here} are"
-            " here; send it again, to an AE title of `on_demand` for a new run"
+            " here; send it again, to an AE title of `on_demand` for a new run, or say with --of-what-is-here why the"
+            " rest does not come"
         )
+
+
+def without_the_rest(db: Database, study_instance_uid: str, why: str) -> None:
+    """Wait no more for objects that were removed; every result from now on says that they are lacking.
+
+    Expects to be called inside `Database.transaction`.
+
+    Raises
+    ------
+    DicomNodeError
+        None is here.
+    """
+    back = returned(db, study_instance_uid)
+    if not back.here:
+        raise DicomNodeError(f"study {study_instance_uid}: none of its objects is here; send it again")
+    if back.missing:
+        wait_no_more(db, study_instance_uid, why)
+        text = f"{back.missing} objects that were removed to make room, {back.here} are here: {why}"
+        db.event(study_instance_uid, "study", "", "waits no more for", text)
+
+
+def lacking(db: Database, study_instance_uid: str) -> str:
+    """What a result of the study says about objects that an operator waits for no more; "" where none is."""
+    back = returned(db, study_instance_uid)
+    if not back.given_up:
+        return ""
+    return f"; INCOMPLETE, {back.given_up} more objects were removed to make room and did not come back: {back.why}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from dicomnode.config import Settings
+from dicomnode.domain.prior import OWN_STORE
 from dicomnode.domain.retention import KeepDays, Kept, Terms
 
 
@@ -12,11 +13,14 @@ def terms(settings: Settings, now: datetime) -> Terms:
     """What owes nothing any more at `now`."""
     table = settings.retention
     confirming = {peer.name for peer in settings.peers if peer.commitment or peer.verify}
+    sources = {source for rule in settings.rules if rule.priors for source in (OWN_STORE, *rule.priors.peers)}
     waited_for = timedelta(days=table.unconfirmed_days)
     return Terms(
         failed_since=now - timedelta(days=table.failed_days),
         confirming=frozenset(confirming if table.after == "confirmed" else ()),
         requesting=frozenset(peer.name for peer in settings.peers if peer.committed_by),
+        sources=frozenset(sources),
+        inputs_confirmed=bool(table.inputs_confirmed_by),
         delivered_since=now - waited_for if table.unconfirmed_days else None,
     )
 

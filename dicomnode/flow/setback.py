@@ -30,7 +30,7 @@ class Setbacks:
 
         Expects to be called inside `Database.transaction`.
         """
-        reason = f"held up: {receipt.text}"
+        reason = f"held up: {receipt.words}"
         self._deliveries.hand_back(self._name, reason, destination=peer.name, counts=False, untried=True)
         if receipt.final:
             self._acceptances.doubt(peer.name)

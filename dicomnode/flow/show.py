@@ -51,6 +51,8 @@ def show_backlog(backlog: Backlog, out: Console) -> None:
     out.print(table if table.rows else "no study has come yet")
     lines = [f"failed {one['what']}, study {one['study']}: {one['reason']}" for one in backlog.failed]
     lines += [f"held study {one['study']}: {one['reason']}" for one in backlog.held]
+    lines += [f"model {one['model']} is disabled, {one['waiting']} jobs wait: {one['reason']}"
+              for one in backlog.disabled]  # fmt: skip
     lines += [f"peer {one['peer']} is left alone until {one['next_try_at']}: {one['reason']}"
               for one in backlog.backing_off]  # fmt: skip
     for line in lines:

@@ -80,4 +80,3 @@ def with_uids(by_hand: Drawn, said: Sequence[Lesion]) -> tuple[Lesion, ...]:
         else one
         for one in by_hand.lesions
     )
-

@@ -92,8 +92,7 @@ class Worker:
         elif job.attempts >= self._limits.max_attempts:
             self._refuse(job, in_words(made), log)
         else:
-            unforeseen = None if isinstance(made, DicomNodeError) else made
-            log.warning("job failed", reason=in_words(made), exc_info=unforeseen)
+            log.warning("job failed", reason=in_words(made), exc_info=not isinstance(made, DicomNodeError) and made)
             self._put_off(job, in_words(made), counts=True)
 
     def _tried(self, compute: Callable[[], _T]) -> _T | Exception:
@@ -111,8 +110,7 @@ class Worker:
                 return False
             self._jobs.finish(job, made, computed.words)
             if computed.compare_later:
-                wish = next((rule.priors for rule in self._settings.rules if rule.name == job.rule), None)
-                Searches(self._db, self._files).follow(job, wish.wait_seconds if wish else 0.0)
+                Searches(self._db, self._files).follow(job, computed.wait_seconds)
             self._owe(job)
         failpoint("work.after_commit")
         return True
@@ -126,12 +124,8 @@ class Worker:
         self, job: Job, reason: str, log: structlog.typing.FilteringBoundLogger, checks: Sequence[Check] = ()
     ) -> None:
         """Give up the job and owe the reader one report that says why, unless he has the result that it adds to."""
-        if only_compares(self._db, job.job_id):
-            with self._db.transaction():
-                self._jobs.fail(job, [], f"not compared with earlier studies: {reason}")
-            log.warning("not compared", reason=reason)
-            return
-        report = self._tried(lambda: self._maker.refusal(job, reason, checks))
+        kept = only_compares(self._db, job.job_id)
+        report = [] if kept else self._tried(lambda: self._maker.refusal(job, reason, checks))
         if isinstance(report, Exception) and not isinstance(report, OutOfResources):
             report = self._tried(lambda: self._maker.bare_refusal(job, reason, checks))
         if isinstance(report, OutOfResources):
@@ -141,7 +135,7 @@ class Worker:
             reason, report = f"{reason}; and no report could be written: {in_words(report)}", []
         failpoint("work.before_commit")
         with self._db.transaction():
-            self._jobs.fail(job, report, f"not analysed: {reason}")
+            self._jobs.fail(job, report, f"{'not compared' if kept else 'not analysed'}: {reason}")
             self._owe(job)
         failpoint("work.after_commit")
         log.warning("not analysed", reason=reason)
@@ -152,6 +146,5 @@ class Worker:
             self._studies.reopen(job.study_instance_uid, reason, forced=False)
 
     def _put_off(self, job: Job, reason: str, *, counts: bool) -> None:
-        wait = timedelta(seconds=self._limits.retry_seconds)
         with self._db.transaction():
-            self._jobs.put_off(job, reason, wait, counts=counts)
+            self._jobs.put_off(job, reason, timedelta(seconds=self._limits.retry_seconds), counts=counts)

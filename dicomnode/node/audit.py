@@ -6,11 +6,13 @@ from collections.abc import Callable
 
 from dicomnode.config import Settings
 from dicomnode.domain.network import Peer, TurnedAway
+from dicomnode.flow import audited_query
 from dicomnode.flow.audit_trail import open_trail, this_node
-from dicomnode.flow.audited_archive import AuditedArchive
+from dicomnode.flow.audited_archive import AuditedArchive, Came, Keep
 from dicomnode.flow.audited_intake import AuditedIntake
 from dicomnode.flow.audited_send import audited
 from dicomnode.flow.audited_transfer import tell_interrupted
+from dicomnode.flow.identity import Question
 from dicomnode.flow.intake import Intake
 from dicomnode.flow.outbox import Send
 from dicomnode.flow.priors_archive import Archive
@@ -40,7 +42,16 @@ def audited_send(send: Send, settings: Settings) -> Send:
     return send if trail is None else audited(send, trail, this_node(settings))
 
 
-def audited_archive(archive: Archive, peer: Peer, settings: Settings) -> Archive:
-    """`archive`, recorded."""
+def audited_question(question: Question, settings: Settings) -> Question:
+    """`question`, recorded."""
     trail = open_trail(settings)
-    return archive if trail is None else AuditedArchive(archive, peer, trail, this_node(settings))
+    return question if trail is None else audited_query.audited_question(question, trail, this_node(settings))
+
+
+def audited_archive(archive: Callable[[Keep], Archive], keep: Keep, peer: Peer, settings: Settings) -> Archive:
+    """The archive that hands what comes to `keep`, recorded."""
+    trail = open_trail(settings)
+    if trail is None:
+        return archive(keep)
+    came = Came(keep)
+    return AuditedArchive(archive(came.keep), came, peer, trail, this_node(settings))

@@ -16,13 +16,14 @@ from dicomnode.flow.commitment_threads import CommitmentThreads
 from dicomnode.flow.deidentified import deidentifying
 from dicomnode.flow.dispatch import Dispatcher
 from dicomnode.flow.identity import questioner
+from dicomnode.flow.inputs_thread import asking_for_inputs
 from dicomnode.flow.inquiry import asker
 from dicomnode.flow.outbox import Outbox, Send
 from dicomnode.flow.priors import Priors
 from dicomnode.flow.priors_archive import Archive, DimseArchive
 from dicomnode.flow.priors_scratch import ScratchArea
 from dicomnode.flow.priors_threads import PriorThreads
-from dicomnode.node.audit import audited_archive, audited_send
+from dicomnode.node.audit import audited_archive, audited_question, audited_send
 from dicomnode.node.opened import open_store
 from dicomnode.store.database import Database
 from dicomnode.store.files import Files
@@ -34,17 +35,19 @@ def deliver(settings: Settings, stop: Event) -> None:
     name = child.worker_name("deliver")
     send = audited_send(deidentifying(sender(settings), settings), settings)
 
+    question = audited_question(questioner(settings), settings)
+
     def connect() -> Database:
         return open_store(settings)[0]
 
     def outbox(db: Database) -> Outbox:
-        return Outbox(db, files, settings, send, name, asker(settings), questioner(settings))
+        return Outbox(db, files, settings, send, name, asker(settings), question)
 
     def priors(db: Database, source: str) -> Priors:
         area = ScratchArea(db, files, settings)
 
         def archive(peer: Peer) -> Archive:
-            return audited_archive(DimseArchive(peer, settings, files, area), peer, settings)
+            return audited_archive(lambda keep: DimseArchive(peer, settings, files, keep), area.keep, peer, settings)
 
         return Priors(db, files, settings, source, area, archive, stop.is_set)
 
@@ -58,6 +61,7 @@ def deliver(settings: Settings, stop: Event) -> None:
     with (
         PriorThreads(connect, priors, clean, list(sources), stop).running(),
         commitment.running(),
+        asking_for_inputs(connect, settings, stop),
         forwarding(settings),
     ):
         Dispatcher(connect, outbox, stop).run()

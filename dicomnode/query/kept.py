@@ -18,6 +18,9 @@ _PENDING = (0xFF00, 0xFF01)
 #: So many objects are asked for one by one, which leaves no doubt; for more, the whole series is listed.
 _ONE_BY_ONE = 16
 
+#: Dynamic series have tens of thousands of objects. Of each, a name of 64 bytes is kept in memory until it is compared.
+_LONGEST_SERIES = 100_000
+
 
 def kept(
     talk: Talk, study_instance_uid: str, series_instance_uid: str, sop_instance_uids: Collection[str]
@@ -32,8 +35,8 @@ def kept(
         It accepts no C-FIND, or answers with a failure.
     """
     if len(sop_instance_uids) > _ONE_BY_ONE:
-        # A series has more objects than were sent here where other nodes send to it, too.
-        most = 100 * len(sop_instance_uids)
+        # A series has more objects than are asked for where others send to it, too, or where it is asked for in parts.
+        most = max(_LONGEST_SERIES, 100 * len(sop_instance_uids))
         listed = find.instances(talk, study_instance_uid, series_instance_uid, most)
         return {uid: listed[uid] for uid in sop_instance_uids if uid in listed}
     found: dict[str, str] = {}

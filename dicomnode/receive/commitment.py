@@ -24,11 +24,11 @@ from dicomnode.domain.commitment import (
     read_report,
     read_request,
 )
+from dicomnode.domain.decoding import DATA_SET_FAULTS
 from dicomnode.domain.errors import NotAuthorised, OutOfResources, Refused
 from dicomnode.domain.network import Association
 from dicomnode.receive.acceptor import NodeAssociation
 from dicomnode.receive.commitment_report import report_while_open
-from dicomnode.receive.network import DECODING_FAULTS
 
 log = structlog.get_logger(__name__)
 
@@ -142,7 +142,7 @@ def _decoded(read: Callable[[], Read]) -> Read:
         return read()
     except Malformed as error:
         raise InvalidValue(str(error)) from error
-    except DECODING_FAULTS as error:
+    except DATA_SET_FAULTS as error:
         raise InvalidValue(f"data set: {type(error).__name__}, needed one as of PS3.4 J.3") from error
 
 

@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-import struct
 from struct import Struct
 
 import structlog
-from pydicom.errors import InvalidDicomError
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.fsm import InvalidEventError
 
+from dicomnode.domain.decoding import DECODING_FAULTS
 from dicomnode.receive.limits import Limits
 from dicomnode.receive.pace import Pace
 from dicomnode.receive.proposal import MOST_REQUEST_BYTES, fault_of
 from dicomnode.receive.waiting import UNASKED, WaitingSocket
 
 log = structlog.get_logger(__name__)
-
-#: What the decoders of pynetdicom and pydicom raise on bytes that are no PDU or no command set.
-DECODING_FAULTS = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    EOFError,
-    InvalidDicomError,
-    LookupError,
-    NotImplementedError,
-    RecursionError,
-    TypeError,
-    ValueError,
-    struct.error,
-)
 
 #: What the thread may meet besides: a queue that is empty in spite of an event, an event that no state expects.
 _THREAD_FAULTS = (*DECODING_FAULTS, InvalidEventError, RuntimeError, OSError)

@@ -16,8 +16,8 @@ from pynetdicom.dimse_messages import C_STORE_RQ, N_ACTION_RQ, N_EVENT_REPORT_RQ
 from pynetdicom.pdu_primitives import P_DATA
 
 from dicomnode.domain.commitment import PUSH_MODEL
+from dicomnode.domain.decoding import DECODING_FAULTS
 from dicomnode.domain.errors import OutOfResources
-from dicomnode.receive.network import DECODING_FAULTS
 from dicomnode.receive.waiting import TICK_SECONDS
 
 log = structlog.get_logger(__name__)

@@ -63,7 +63,10 @@ def lines_of(comparison: Comparison | None) -> list[str]:
     if comparison.not_comparable:
         return [f"{NOT_COMPARABLE} with earlier studies: {comparison.not_comparable}"]
     if not comparison.priors:
-        return [_first(one, comparison.now) for one in comparison.assessments]
+        return [
+            *(_first(one, comparison.now) for one in comparison.assessments),
+            *(f"{LIMIT}: {text}" for text in comparison.remarks),
+        ]
     last = comparison.priors[-1]
     lines = [_studies(comparison, last)]
     lines += [verdict(one) for one in comparison.assessments]

@@ -50,6 +50,33 @@ def made_by(dataset: Dataset, model: str, version: str) -> bool:
     )
 
 
+def standing(reports: Sequence[Path], model: str, version: str) -> frozenset[str]:
+    """SOP Instance UIDs of the reports of a model that no other of them replaces, and of what these cite.
+
+    An archive keeps what a report names as its predecessor, whose lesions are the same under other tracking UIDs.
+
+    Raises
+    ------
+    Unsuitable
+        If a report cannot be read.
+    """
+    try:
+        made = [ds for ds in map(dcmread, reports) if made_by(ds, model, version)]
+        replaced = {uid for ds in made for uid in _named(ds, "PredecessorDocumentsSequence")}
+        left = [ds for ds in made if str(ds.SOPInstanceUID) not in replaced]
+        cited = {uid for ds in left for uid in _named(ds, "CurrentRequestedProcedureEvidenceSequence")}
+    except FAULTS as error:
+        raise Unsuitable(f"an earlier report cannot be read: {error}, needed a readable object") from error
+    return frozenset(cited | {str(ds.SOPInstanceUID) for ds in left})
+
+
+def _named(report: Dataset, sequence: str) -> Iterator[str]:
+    """SOP Instance UIDs in a hierarchical reference of studies and series (PS3.3 Table C.17-3)."""
+    for study in report.get(sequence) or ():
+        for series in study.get("ReferencedSeriesSequence") or ():
+            yield from (str(one.ReferencedSOPInstanceUID) for one in series.get("ReferencedSOPSequence") or ())
+
+
 def read_lesions(
     reports: Sequence[Path], masks: Sequence[Path], model: str, version: str, segments: Sequence[Segment]
 ) -> tuple[Lesion, ...] | None:

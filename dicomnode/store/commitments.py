@@ -268,19 +268,16 @@ class Commitments:
         Nor does an answer count to what was asked before an object was sent (again), or before something else was said
         of it: it is about another copy.
         """
-        said = [[one.sop_class_uid, one.sop_instance_uid, verdict] for one, verdict in verdicts.items()]
-        self._db.execute(
-            "UPDATE commitment_object SET verdict = said.verdict, asked_at = :asked_at"
-            " FROM (SELECT json_extract(value, '$[0]') AS sop_class_uid,"
-            "  json_extract(value, '$[1]') AS sop_instance_uid, json_extract(value, '$[2]') AS verdict"
-            "  FROM json_each(:said)) AS said"
-            " WHERE commitment_id = :id AND commitment_object.sop_class_uid = said.sop_class_uid"
-            " AND commitment_object.sop_instance_uid = said.sop_instance_uid"
-            " AND (final = 0 OR said.verdict = 0) AND commitment_object.verdict IS NOT 0"
-            " AND commitment_object.asked_at <= :asked_at AND (delivery_id IS NULL OR EXISTS (SELECT 1 FROM delivery"
-            "  WHERE delivery.delivery_id = commitment_object.delivery_id AND changed_at <= :asked_at))",
-            said=json.dumps(said), id=commitment_id, asked_at=asked_at,
-        )  # fmt: skip
+        for one, verdict in verdicts.items():
+            self._db.execute(
+                "UPDATE commitment_object SET verdict = :verdict, asked_at = :asked_at"
+                " WHERE commitment_id = :id AND sop_instance_uid = :instance AND sop_class_uid = :sop_class"
+                " AND (final = 0 OR :verdict = 0) AND verdict IS NOT 0 AND asked_at <= :asked_at"
+                " AND (delivery_id IS NULL OR EXISTS (SELECT 1 FROM delivery"
+                "  WHERE delivery.delivery_id = commitment_object.delivery_id AND changed_at <= :asked_at))",
+                verdict=verdict, id=commitment_id, instance=one.sop_instance_uid, sop_class=one.sop_class_uid,
+                asked_at=asked_at,
+            )  # fmt: skip
 
     def forget(self, asking: Asking, wanted: Wanted) -> None:
         """Let an answer that may be another next time count as none."""

@@ -205,7 +205,7 @@ class Deliveries:
             self._db.execute(
                 "UPDATE delivery SET state = ?, reason = ?, status = ?, changed_at = ?, lease = ''"
                 " WHERE delivery_id = ? AND state = 'running' AND lease = ?",
-                state, receipt.text, receipt.status, self._db.now(), delivery.delivery_id, delivery.lease,
+                state, receipt.words, receipt.status, self._db.now(), delivery.delivery_id, delivery.lease,
             )
         )  # fmt: skip
 

@@ -112,7 +112,7 @@ class Files:
                 try:
                     self.path(path).unlink(missing_ok=True)
                 except (PermissionError, IsADirectoryError, NotADirectoryError) as error:
-                    denied[path] = error.strerror
+                    denied[path] = error.strerror or str(error)
             for folder in folders:
                 with suppress(OSError):
                     folder.rmdir()

@@ -16,9 +16,11 @@ class Identities:
         self._db = db
 
     def of(self, study_instance_uid: str) -> tuple[str, str]:
-        """Patient ID and Accession Number of a study as its first series says, or empty."""
+        """Patient ID and Accession Number of a study as its first series says, or empty; also of a fetched prior."""
         row = self._db.row(
             "SELECT header FROM series WHERE study_instance_uid = ? ORDER BY rowid LIMIT 1", study_instance_uid
+        ) or self._db.row(
+            "SELECT header FROM prior_series WHERE study_instance_uid = ? AND header <> '' LIMIT 1", study_instance_uid
         )
         if row is None:
             return "", ""

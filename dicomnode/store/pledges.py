@@ -186,8 +186,26 @@ class Pledges:
         )  # fmt: skip
 
     def close(self, pledge_id: int, state: str, reason: str) -> None:
-        """The peer has been told, or never will be."""
+        """The peer has been told, or never will be; `state` is `reported` or `failed`."""
         self._db.execute("UPDATE pledge SET state = ?, reason = ? WHERE pledge_id = ?", state, reason, pledge_id)
+
+    def give_up(self, pledge_id: int, reason: str) -> None:
+        """The peer cannot be told; the stories of the studies that it asked about say so."""
+        self.close(pledge_id, "failed", reason)
+        self._db.execute(
+            "INSERT INTO event (at, study_instance_uid, entity, entity_id, arrow, detail)"
+            " SELECT DISTINCT ?, study_instance_uid, 'commitment', 'for ' || peer, 'not reported', ?"
+            " FROM pledge JOIN pledge_object USING (pledge_id) WHERE pledge_id = ? AND study_instance_uid <> ''",
+            self._db.now(), reason, pledge_id,
+        )  # fmt: skip
+
+    def renew(self, study_instance_uid: str) -> int:
+        """Report again what could not be reported, for as long as what was just asked for; how many requests."""
+        return self._db.execute(
+            "UPDATE pledge SET state = 'ready', failures = 0, answer_by = ?, next_at = ? WHERE state = 'failed'"
+            " AND pledge_id IN (SELECT pledge_id FROM pledge_object WHERE study_instance_uid = ?)",
+            self._db.now(), self._db.now(), study_instance_uid,
+        )  # fmt: skip
 
     def forget(self, before: datetime) -> None:
         """Forget answered requests that were made before; the same transaction would then be another request."""

@@ -33,7 +33,7 @@ _DUE = (
     "   OR (new.state = 'waiting' AND new.attempts > 0)"
     "   OR (new.state IN ('done', 'failed') AND (EXISTS (SELECT 1 FROM prior_search AS other JOIN job AS asked"
     "     ON asked.job_id = other.job_id WHERE other.study_instance_uid = job.study_instance_uid"
-    "     AND asked.rule = job.rule AND asked.input_digest = job.input_digest AND asked.recipe_digest = job.recipe_digest"
+    "     AND (asked.rule, asked.input_digest, asked.recipe_digest) = (job.rule, job.input_digest, job.recipe_digest)"
     "     AND other.source NOT IN (prior_search.source, :store) AND other.give_up_at > :now"
     "     AND ((other.state = 'waiting' AND other.failures = 0)"
     "      OR (other.state = 'fetched' AND prior_search.source = :store)))"
@@ -164,7 +164,8 @@ class Searches:
     def rest(self, source: str, until: datetime) -> None:
         """Leave a peer that does not answer alone; what is wanted of it in vain until then has one more try."""
         self._db.execute(
-            "UPDATE prior_search SET next_try_at = MIN(give_up_at, ?) WHERE state = 'waiting' AND source = ?"
+            "UPDATE prior_search SET next_try_at = MIN(give_up_at, ?), failures = MAX(failures, 1)"
+            " WHERE state = 'waiting' AND source = ?"
             " AND next_try_at < ? AND give_up_at > ?",
             to_text(until), source, to_text(until), self._db.now(),
         )  # fmt: skip
@@ -376,7 +377,8 @@ def _text(day: date | None) -> str:
 
 
 def _gone(source: str) -> str:
-    return f"{CLEANED_UP}: what was fetched from {source} was cleaned up"
+    whose = "what our own store had of it" if source == OWN_STORE else f"what was fetched from {source}"
+    return f"{CLEANED_UP}: {whose} was cleaned up"
 
 
 def _file(row: Row, files: Files) -> PriorFile:

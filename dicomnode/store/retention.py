@@ -11,7 +11,8 @@ from dicomnode.domain.clock import from_text, to_text
 from dicomnode.domain.retention import Freed, Kept, Terms
 from dicomnode.store.database import Database
 
-#: (in words, a query that counts it for the study :uid), each answered from an index by study.
+#: (in words, a query that counts it for the study :uid), each answered from an index by study. What somebody has to
+#: end counts only while somebody does: nobody looks for priors at a source that was taken out of the configuration.
 _OWED = (
     ("is receiving", "SELECT COUNT(*) FROM study WHERE study_instance_uid = :uid AND state = 'receiving'"),
     ("is held for an operator", "SELECT COUNT(*) FROM study WHERE study_instance_uid = :uid AND held <> ''"),
@@ -34,13 +35,20 @@ _OWED = (
      " WHERE delivery.study_instance_uid = :uid AND delivery.state = 'done' AND confirmed_at = '' AND purged_at = ''"
      " AND (retracted = '' OR occasion = 'withdrawal') AND delivery.changed_at >= :delivered_since"
      " AND destination IN (SELECT value FROM json_each(:confirming))"),
+    ("objects that no archive has confirmed",
+     "SELECT COUNT(*) FROM instance WHERE study_instance_uid = :uid AND purged_at = ''"
+     " AND EXISTS (SELECT 1 FROM study LEFT JOIN inputs_inquiry USING (study_instance_uid)"
+     "  WHERE study.study_instance_uid = :uid AND last_arrival_at >= :inputs_since"
+     "  AND last_arrival_at >= COALESCE(confirmed_at, ''))"),
     ("priors are looked for",
-     "SELECT COUNT(*) FROM prior_search WHERE study_instance_uid = :uid AND state IN ('waiting', 'fetched')"),
+     "SELECT COUNT(*) FROM prior_search WHERE study_instance_uid = :uid AND state IN ('waiting', 'fetched')"
+     " AND source IN (SELECT value FROM json_each(:sources))"),
     # A job that is done is followed by another with all of its priors while more of them are looked for.
     ("jobs compare with it",
      "SELECT COUNT(*) FROM job_prior JOIN job USING (job_id) WHERE job_prior.study_instance_uid = :uid"
      " AND (job.state IN ('waiting', 'running') OR EXISTS (SELECT 1 FROM prior_search"
-     "  WHERE prior_search.job_id = job_prior.job_id AND prior_search.state IN ('waiting', 'fetched')))"),
+     "  WHERE prior_search.job_id = job_prior.job_id AND prior_search.state IN ('waiting', 'fetched')"
+     "  AND source IN (SELECT value FROM json_each(:sources))))"),
     ("requests for commitment to it",
      "SELECT COUNT(DISTINCT pledge_id) FROM pledge JOIN pledge_object USING (pledge_id)"
      " WHERE pledge.state IN ('waiting', 'ready') AND pledge_object.study_instance_uid = :uid"
@@ -156,7 +164,7 @@ class Retention:
             said.append(f"{row['files']} objects")
             self._remove("SELECT path FROM instance WHERE study_instance_uid = ? AND purged_at = ''", uid)
             self._db.execute(
-                "UPDATE instance SET purged_at = ?, returned = 0,"
+                "UPDATE instance SET purged_at = ?, returned = 0, given_up = '',"
                 " standing = CASE standing WHEN 'current' THEN 'equal' ELSE standing END"
                 " WHERE study_instance_uid = ? AND purged_at = ''",
                 now, uid,
@@ -182,11 +190,15 @@ class Retention:
         self, questions: tuple[tuple[str, str], ...], study_instance_uid: str, terms: Terms
     ) -> Iterator[tuple[str, int]]:
         """What there is of it, each asked for when it is come to."""
+        since = to_text(terms.delivered_since) if terms.delivered_since else ""
         values = {
             "uid": study_instance_uid,
             "failed_since": to_text(terms.failed_since),
-            "delivered_since": to_text(terms.delivered_since) if terms.delivered_since else "",
+            "delivered_since": since,
+            # No time is as late as "~", so that no object waits for what is not asked.
+            "inputs_since": since if terms.inputs_confirmed else "~",
             "confirming": json.dumps(sorted(terms.confirming)),
+            "sources": json.dumps(sorted(terms.sources)),
             "requesting": json.dumps(sorted(terms.requesting)),
         }
         for words, sql in questions:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dicomnode.store.database import Database
 
@@ -28,6 +28,7 @@ class Backlog:
     failed: list[dict[str, str]]
     held: list[dict[str, str]]
     backing_off: list[dict[str, str]]
+    disabled: list[dict[str, str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,9 +94,16 @@ class Story:
                 " FROM job WHERE destinations = '[]' AND state IN ('done', 'failed')"
                 " UNION ALL SELECT 'commitment at ' || peer, study_instance_uid, reason FROM commitment"
                 " WHERE state = 'failed'"
+                " UNION ALL SELECT 'report on commitment to ' || peer, COALESCE((SELECT MAX(study_instance_uid)"
+                "  FROM pledge_object WHERE pledge_id = pledge.pledge_id), ''), reason"
+                " FROM pledge WHERE state = 'failed'"
             ),
             held=self._texts("SELECT study_instance_uid AS study, held AS reason FROM study WHERE held <> ''"),
             backing_off=self._texts("SELECT peer, next_try_at, reason FROM backoff"),
+            disabled=self._texts(
+                "SELECT model, reason, (SELECT CAST(COUNT(*) AS TEXT) FROM job"
+                " WHERE job.model = disabled_model.model AND state = 'waiting') AS waiting FROM disabled_model"
+            ),
         )
 
     def _counts(self, sql: str) -> dict[str, int]:

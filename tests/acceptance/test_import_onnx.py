@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -54,7 +55,7 @@ def test_meshnet_finds_the_brain_that_it_finds_elsewhere(tmp_path: Path, real_da
     )  # fmt: skip
     assert "largest difference" in said
     command(here, "process", series, "--models", models, "--model", "mindgrab", "--out", tmp_path / "out")
-    expected = SimpleITK.ReadImage(str(reference))
+    expected: Any = SimpleITK.ReadImage(str(reference))
     expected_ml = (SimpleITK.GetArrayFromImage(expected) == 1).sum() * np.prod(expected.GetSpacing()) / 1000
     (path,) = (path for path in sorted((tmp_path / "out").rglob("*.dcm")) if "seg" in path.name.lower())
     volume = segread(path).get_volume(combine_segments=True, allow_missing_positions=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
 from pydicom.uid import generate_uid
 
 from dicomnode.flow.failpoint import PRIOR_NAMES, VARIABLE
@@ -18,11 +18,23 @@ from tests.acceptance.phantom import Ct, make_ct
 from tests.acceptance.reading import predecessors
 from tests.acceptance.running import RULE, Node, peer
 from tests.acceptance.waiting import eventually
+from tests.toy import TOML, write_bundle
 
 #: The listener may die between the question whether it is there and pynetdicom's connection, whose socket then leaks.
 pytestmark = [pytest.mark.acceptance, pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")]
 
 WISH = 'priors = { from = ["ARCHIVE"], within_days = 400, at_most = 2, wait_seconds = 600 }\n[rule.series]'
+
+
+#: The toy bundle with a lesion, since nothing else is compared.
+LESION = TOML.replace('label = "Dense"', 'label = "Dense"\nsubject = "lesion"') + '[measure]\ncriteria = ["recist"]\n'
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Path:
+    """A folder with that bundle."""
+    write_bundle(tmp_path / "models", toml=LESION)
+    return tmp_path / "models"
 
 
 def earlier(ct: Ct, folder: Path, days: int, **changes: str) -> Ct:
@@ -47,6 +59,12 @@ def earlier(ct: Ct, folder: Path, days: int, **changes: str) -> Ct:
 def orthanc(make_orthanc: MakeOrthanc, node_port: int) -> Orthanc:
     """An Orthanc that knows the node."""
     return make_orthanc(node_port)
+
+
+def cited(report: Dataset) -> set[str]:
+    """Study Instance UIDs of the evidence of a report (PS3.3 C.17.2.3)."""
+    keywords = ("CurrentRequestedProcedureEvidenceSequence", "PertinentOtherEvidenceSequence")
+    return {str(item.StudyInstanceUID) for keyword in keywords for item in report.get(keyword) or ()}
 
 
 def node_with(make_node: MakeNode, pacs: CountingPacs, orthanc: Orthanc, port: int, retrieve: str = "move") -> Node:
@@ -98,6 +116,10 @@ def test_priors_come_from_an_archive_and_a_new_report_replaces_the_first(
     assert predecessors(first) == []
     assert predecessors(second) == [first.SOPInstanceUID]
     assert_priors(node, baseline, newest)
+    # The same images at all times: what was compared has not changed; the study between is known to be missing.
+    told = second.to_json()
+    assert "2 studies since" in told and "(0.0 % from baseline)" in told and "SUM-DIAM-LEAST" in told
+    assert {baseline.study, newest.study} <= cited(second)
     assert node.rows("SELECT state, run FROM job ORDER BY run") == [("done", 1), ("done", 2)]
     arrows = [line["arrow"] for line in node.why(ct.study)["story"] if line["entity"] == "prior"]
     assert arrows == ["wanted", "fetched", "handed over"]

@@ -61,7 +61,16 @@ _WITHOUT_TARGET = re.compile(r"-(?=[iI]?[GCPI]TV)")
 
 #: What makes of a region another one, which is none of those below: a margin, a ring, a bed after surgery, what only
 #: steers the planning (TG-263: names that begin with z), and what is not the patient's.
-_MADE = re.compile(r"\b(bed|rings?|shell|opti?|prv|z|avoid|avoidance|dose|couch|table|artefacts?|artifacts?)\b")
+_MADE = re.compile(
+    r"\b(bed|rings?|shell|opti?|prv|z|avoid|avoidance|dose|couch|table|artefacts?|artifacts?"
+    r"|exp|expanded|expansion|margins?)\b"
+)
+
+#: And a margin in millimetres: GTV+5mm, GTV + 5.
+_MARGIN = re.compile(r"\+ ?\d+(?:[.,]\d+)? ?[mc]m\b|[GCPI]TV\w* ?\+ ?\d", re.IGNORECASE)
+
+#: What marks a target (`domain.response.names_target`), and what names the whole patient.
+_MARK, _WHOLE = frozenset({"t", "tl", "target", "lesion"}), frozenset({"body", "external", "patient"})
 
 #: Before a lesion's name these say that it is none.
 _NO_LESION = re.compile(r"\b(non|no|not|without|minus|ex)\b")
@@ -156,7 +165,7 @@ def by_name(name: str, interpreted_type: str = "") -> Segment:
     meaning = organ if organ and _WITHOUT_TARGET.search(name) else _by_words(name)
     if meaning is None or (meaning in (organ, _BODY) and interpreted and interpreted[2] is Subject.LESION):
         meaning = interpreted or _UNKNOWN
-    if names_target(name) and meaning[2] is Subject.STRUCTURE and interpreted is None:
+    if meaning[2] is Subject.STRUCTURE and interpreted is None and _marks_lesion(name):
         meaning = (ABNORMAL, LESION, Subject.LESION)
     category, kind, subject = meaning
     return _segment(name, category, kind, subject, laterality=laterality)
@@ -164,12 +173,19 @@ def by_name(name: str, interpreted_type: str = "") -> Segment:
 
 def _by_words(name: str) -> _Meaning | None:
     words = _words(name)
-    if _MADE.search(words):
+    if _MADE.search(words) or _MARGIN.search(name):
         return _UNKNOWN
     if words in {"body", "external", "skin", "patient"}:
         return _BODY
     lesion = None if _NO_LESION.search(words) else _found(name, _LESIONS_BY_NAME)
     return _found(name, _TARGETS) or lesion or _found(name, _STRUCTURES)
+
+
+def _marks_lesion(name: str) -> bool:
+    """Whether a name marks a target lesion, and no volume of a plan that was made of one."""
+    words = _words(name)
+    planned = _MADE.search(words) or _MARGIN.search(name) or _found(name, _TARGETS)
+    return names_target(name) and not planned and not (_WHOLE & {*words.split()} and {*words.split()} <= _MARK | _WHOLE)
 
 
 def _found(name: str, meanings: Sequence[tuple[re.Pattern[str], _Meaning]]) -> _Meaning | None:
@@ -196,7 +212,7 @@ def by_codes(item: Dataset) -> Segment:
     elif (kind.scheme, kind.value) in _LESIONS or category.value == ABNORMAL.value:
         subject = Subject.LESION
     label = str(item.get("SegmentLabel") or "").strip() or kind.meaning
-    if subject is Subject.STRUCTURE and names_target(label):
+    if subject is Subject.STRUCTURE and _marks_lesion(label):
         subject = Subject.LESION  # editors write "Tissue" for whatever nobody chose a type for
     return _segment(label, category, kind, subject, laterality=side, region=region)
 

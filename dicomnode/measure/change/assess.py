@@ -60,7 +60,7 @@ def assess(
 
 
 def first(now: TimePoint, spec: MeasureSpec) -> tuple[TimePoint, tuple[Assessment, ...]]:
-    """A study that nothing precedes: its targets, a person's or by size, and their sum by each criterion."""
+    """A study before which none is at hand: its targets, a person's or by size, and their sum by each criterion."""
     if {*OF_TARGETS} & {*spec.criteria} and not now.chosen:
         now = replace(now, lesions=select(now.lesions, spec, now.slice_mm or 0.0))
     targets = tuple(lesion.tracking_uid for lesion in now.lesions if lesion.target)
@@ -69,7 +69,7 @@ def first(now: TimePoint, spec: MeasureSpec) -> tuple[TimePoint, tuple[Assessmen
         summed = _lesions(now, targets) if way.name in OF_TARGETS else now.lesions
         total = way.total([one for one in summed if one])
         if total is not None:
-            text = f"{way.title}: a first study, which has nothing to be held against"
+            text = f"{way.title}: no earlier study at hand"
             found.append(_assessment(way, History(), total, None, text, targets if way.name in OF_TARGETS else ()))
     return now, tuple(found)
 
@@ -202,8 +202,8 @@ def _unsure(past: History, total: float | None) -> str:
     if total is None or past.baseline is None:
         return "a lesion of the sum was not measured at both times"
     return (
-        "baseline and nadir are of the studies at hand, and one that is not at hand may have had a smaller sum, over "
-        "which this would be a progression"
+        "baseline and nadir are of the studies at hand that have all lesions of the sum; another may have had a "
+        "smaller sum, over which this would be a progression"
     )
 
 

@@ -44,7 +44,7 @@ class Sums:
     baseline, nadir
         The sum at baseline and the smallest one before now; None where not measured.
     every_study
-        Whether no study between is known to be missing, whose sum might be smaller yet.
+        Whether no sum between is known to be missing, which might be smaller yet.
     """
 
     earlier: tuple[tuple[Lesion, ...], ...]

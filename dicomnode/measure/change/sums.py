@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 from dicomnode.domain.response import Lesion, SumAt, TimePoint, ToldSums, sums_uid
 from dicomnode.measure.change.baseline import Baseline
@@ -21,7 +21,7 @@ class History:
     rows
         The summed lesions of every earlier study that has them all.
     every_study
-        Whether no study is known to be missing between baseline and now.
+        Whether no sum is known to be missing between baseline and now.
     """
 
     rows: tuple[tuple[Lesion, ...], ...] = ()
@@ -60,6 +60,10 @@ def history(way: Criterion, points: Sequence[TimePoint], start: Baseline, missin
     ]
     known = [one for one in sums if one is not None]
     first = sums[0] if sums else None
+    # A study in which a lesion was not found or not measured may have had the smallest sum, as one that is not at hand.
+    unknown = [day for (day, _), total in zip(rows, sums, strict=True) if total is None]
+    missing = [day + timedelta(days=1) for day in unknown] + ([missing_before] if missing_before else [])
+    missing_before = max(missing, default=None)
     day, told = _told(way, points, start.targets)
     if told is not None:
         known.append(told.nadir)

@@ -5,6 +5,7 @@ ALTER TABLE study ADD COLUMN purged_at TEXT NOT NULL DEFAULT '';    -- empty: it
 -- A row without its file counts for nothing (its standing is not 'current'), but its digest is known.
 ALTER TABLE instance ADD COLUMN purged_at TEXT NOT NULL DEFAULT '';
 ALTER TABLE instance ADD COLUMN returned INTEGER NOT NULL DEFAULT 0; -- it came again after it had been removed
+ALTER TABLE instance ADD COLUMN given_up TEXT NOT NULL DEFAULT '';   -- why, once removed, it is not waited for any more
 ALTER TABLE result ADD COLUMN purged_at TEXT NOT NULL DEFAULT '';
 CREATE INDEX purged_instance ON instance (study_instance_uid, path) WHERE purged_at <> '';
 CREATE INDEX kept_result ON result (job_id) WHERE purged_at = '';
@@ -28,6 +29,14 @@ CREATE TABLE untold_removal (
     removed_at         TEXT NOT NULL,
     login              TEXT NOT NULL,               -- of the operator; empty: the node by its settings
     reason             TEXT NOT NULL
+) STRICT;
+
+-- Whether an archive has the objects of a study, which is asked before they go where the configuration wants that.
+CREATE TABLE inputs_inquiry (
+    study_instance_uid TEXT PRIMARY KEY REFERENCES study ON DELETE CASCADE,
+    asked              INTEGER NOT NULL,            -- how often in vain
+    next_at            TEXT NOT NULL,
+    confirmed_at       TEXT NOT NULL                -- what came before then is kept there; empty: not known
 ) STRICT;
 
 -- Which store this is: a backup goes over none of another. One that was restored is the same store.

@@ -7,9 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-import torch
 from torch import nn
 
 from dicomnode.infer.bundle.load import load_bundle
@@ -27,9 +24,8 @@ from dicomnode.train.importing.monai_transform import transforms
 from dicomnode.train.importing.nnunet_bundle import input_names, modality_of, segment_tables
 from dicomnode.train.importing.nnunet_labels import Labels
 from dicomnode.train.importing.script import load_script
+from dicomnode.train.importing.trial import answering, tried
 from dicomnode.train.importing.written import new_bundle, sha256_of, write_model_toml
-
-Floats = npt.NDArray[np.float32]
 
 #: Modalities as metadata.json writes them, as DICOM does.
 _MODALITIES = {"CT": "CT", "MR": "MR", "MRI": "MR", "PET": "PT", "PT": "PT", "US": "US"}
@@ -91,6 +87,7 @@ def import_monai(source: Path, options: Options, say: Callable[[str], None]) -> 
     codes = codes_of(read.labels.names, read_codes(options.codes) if options.codes is not None else {})
     with new_bundle(options.models, options.name) as draft:
         shape = read.tiles.table["shape"]
+        tried(read.network, len(read.channels), shape)
         export(
             read.network, draft / "model.onnx", len(read.channels), shape if read.tiles.sliced is None else shape[1:]
         )
@@ -116,18 +113,6 @@ def import_monai(source: Path, options: Options, say: Callable[[str], None]) -> 
     target = options.models / options.name
     say(f"{target} is a bundle now; its card names what is missing before anybody may rely on it")
     return target
-
-
-def answering(network: nn.Module, *, flat: bool) -> Callable[[Floats], Floats]:
-    """The network in its own runtime, (batch, channel, slice, row, column) to the same axes."""
-
-    def answer(tiles: Floats) -> Floats:
-        with torch.inference_mode():
-            image = torch.from_numpy(tiles[:, :, 0] if flat else tiles)
-            found: Floats = network(image).numpy()
-        return found[:, :, None] if flat else found
-
-    return answer
 
 
 def _read(folder: MonaiFolder, options: Options) -> _Source:

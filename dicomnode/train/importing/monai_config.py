@@ -143,7 +143,7 @@ def _read(path: Path) -> Mapping[str, Any]:
     if path.suffix == ".json":
         return read_json(path)
     try:
-        import yaml
+        import yaml  # type: ignore[import-untyped]
     except ModuleNotFoundError:
         refuse(path.name, str(path.parent), "is YAML, for which PyYAML is missing: pip install pyyaml")
     try:

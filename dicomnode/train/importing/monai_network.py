@@ -51,7 +51,7 @@ def network_of(config: Config, weights: Path) -> tuple[nn.Module, Mapping[str, A
 
 def _made(name: str, arguments: Mapping[str, Any], where: str) -> nn.Module:
     try:
-        from monai.networks import nets
+        from monai.networks import nets  # type: ignore[import-not-found]
     except ModuleNotFoundError as error:
         if error.name != "monai":
             raise

@@ -87,13 +87,14 @@ def import_torchscript(source: Path, options: Options, ask: Ask, say: Callable[[
         If it cannot be written as ONNX, or the two answer differently.
     """
     from dicomnode.train.importing.export import export
-    from dicomnode.train.importing.monai import answering
     from dicomnode.train.importing.script import load_script
+    from dicomnode.train.importing.trial import answering, tried
 
     network = load_script(source, allowed=options.allow_torchscript)
     answers = read_answers(options.answers) if options.answers is not None else interview(None, ask, say)
     shape, channels = _shape(answers), len(answers.get("input", {})) or 1
     flat = shape[0] == 1
+    tried(network, channels, shape)
     with new_bundle(options.models, options.name) as draft:
         export(network, draft / "model.onnx", channels, shape[1:] if flat else shape)
         graph = read_graph(draft / "model.onnx")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import torch
@@ -26,7 +27,10 @@ def load_script(path: Path, *, allowed: bool) -> nn.Module:
             "give the option if you trust whoever made the file",
         )
     try:
-        found: nn.Module = torch.jit.load(str(path), map_location="cpu")
+        with warnings.catch_warnings():
+            # Newer versions advise other formats; the file is what it is.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            found: nn.Module = torch.jit.load(str(path), map_location="cpu")
     except (OSError, RuntimeError, ValueError) as error:
         said = " ".join(str(error).split())[:200]
         refuse(path.name, str(path.parent), f"cannot be read ({said}); the file is truncated or of another kind")

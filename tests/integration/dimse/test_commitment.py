@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from pydicom import Dataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 from pynetdicom import AE, build_context, build_role, evt
 from pynetdicom.association import Association as Requestor
+from pynetdicom.dimse import DIMSEServiceProvider
 from pynetdicom.dimse_primitives import N_EVENT_REPORT
+from pynetdicom.dsutils import encode
 
 from dicomnode.deliver import commitment
 from dicomnode.deliver.association import Timeouts
@@ -294,6 +297,29 @@ def test_a_report_on_the_association_of_our_request_is_kept_and_answered(
     ask(archive([(evt.EVT_N_ACTION, on_action)]), timeouts, keep)
     assert done.wait(PATIENCE_SECONDS)
     assert asked == [REQUEST] and kept == [report] and answered == [0x0000]
+
+
+@pytest.mark.parametrize("in_one_pdu", [False, True])
+def test_an_archive_whose_report_has_no_end_is_hung_up_on(
+    archive: Callable[..., Peer], timeouts: Timeouts, monkeypatch: pytest.MonkeyPatch, in_one_pdu: bool
+) -> None:
+    """A PDU too long is not read at all; of a message in many, no more than the limit is kept."""
+    monkeypatch.setattr(commitment, "LONGEST_ANSWER_BYTES", 100_000)
+    report = Report(transaction_uid="1.2.9", kept=references(20_000))
+
+    def on_action(event: evt.Event) -> tuple[int, None]:
+        # Before the answer to the request; no more of it is needed.
+        long = N_EVENT_REPORT()
+        long.MessageID, long.EventTypeID = 1, 1
+        long.AffectedSOPClassUID, long.AffectedSOPInstanceUID = PUSH_MODEL, PUSH_MODEL_INSTANCE
+        long.EventInformation = BytesIO(encode(report_dataset(report), False, True) or b"")
+        event.assoc.dimse.send_msg(long, event.context.context_id)
+        return 0x0000, None
+
+    if not in_one_pdu:
+        monkeypatch.setattr(DIMSEServiceProvider, "maximum_pdu_size", 16_382)
+    with pytest.raises(PeerUnreachable, match="PACS" if in_one_pdu else "more than 100000 bytes, and was hung up on"):
+        ask(archive([(evt.EVT_N_ACTION, on_action)]), timeouts)
 
 
 def test_a_refused_request_says_why(archive: Callable[..., Peer], timeouts: Timeouts) -> None:

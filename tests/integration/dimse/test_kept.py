@@ -16,6 +16,7 @@ from dicomnode.domain.commitment import Failure, Reference
 from dicomnode.domain.errors import DeliveryError
 from dicomnode.domain.network import Peer
 from dicomnode.flow.commitment_line import DimseLine
+from dicomnode.query import find
 from dicomnode.store.commitments import Wanted
 
 
@@ -85,3 +86,11 @@ def test_a_failure_of_the_archive_says_nothing_about_its_objects(
     index.status = 0xA700
     with pytest.raises(DeliveryError, match="C-FIND ended with A700"):
         ask(1)
+
+
+def test_a_part_of_a_long_series_is_found_in_it(
+    ask: Callable[[int], dict[str, int]], index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(find, "_MOST_ANSWERS", 50)
+    index.has = {f"1.3.{number}": str(CTImageStorage) for number in range(2500)}
+    assert set(ask(20).values()) == {0}

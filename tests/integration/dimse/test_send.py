@@ -142,7 +142,8 @@ def test_each_status_becomes_a_receipt(
 
     assert (receipt.status, receipt.stored, receipt.final) == (status, stored, final)
     assert receipt.text.startswith(f"{status:04X} ")
-    assert receipt.text.endswith(": said the peer")
+    assert receipt.words.endswith(": said the peer")
+    assert "said the peer" not in receipt.text + repr(receipt)
 
 
 def test_one_refusal_does_not_stop_the_others(serve: Serve, outgoing: Start, deliver: Start) -> None:

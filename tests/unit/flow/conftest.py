@@ -25,6 +25,11 @@ from tests.unit.flow.estate import Estate
 
 SLICES, SIZE = 10, 32
 
+#: The toy bundle for two slices, with lesions for what is dense: organs are not compared.
+_LESION = TOML.replace("minimum_slices = 4", "minimum_slices = 1").replace(
+    'label = "Dense"', 'label = "Dense"\nsubject = "lesion"'
+)
+
 MakeStudy = Callable[..., list[Path]]
 MakeEstate = Callable[..., Estate]
 
@@ -88,7 +93,7 @@ def receive() -> Callable[[Intake, list[Path]], None]:
 @pytest.fixture
 def make_estate(db: Database, files: Files, clock: Hands, tmp_path: Path, make_arrival: MakeArrival) -> MakeEstate:
     """Makes a node with the archive PACS, and further sources that are asked only by hand."""
-    write_bundle(tmp_path / "models", b"not asked for here", TOML.replace("minimum_slices = 4", "minimum_slices = 1"))
+    write_bundle(tmp_path / "models", b"not asked for here", _LESION)
 
     def make(priors: dict[str, Any] | None = None, **wish: Any) -> Estate:
         rule = {
@@ -97,7 +102,7 @@ def make_estate(db: Database, files: Files, clock: Hands, tmp_path: Path, make_a
         }  # fmt: skip
         peer = {"aet": "PACS", "host": "127.0.0.1", "port": 104, "accept_research": True}
         document = {
-            "models": {"folder": str(tmp_path / "models")}, "rule": [rule],
+            "store": {"folder": str(files.folder)}, "models": {"folder": str(tmp_path / "models")}, "rule": [rule],
             "peer": [{**peer, "name": "PACS"}, {**peer, "name": "VNA"}],
             "completion": {"max_study_age_days": 0}, "priors": {"leave_free_gib": 0, **(priors or {})},
         }  # fmt: skip

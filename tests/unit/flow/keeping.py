@@ -6,7 +6,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from dicomnode.config import Settings, parse
+from dicomnode.config import Settings
+from dicomnode.config.tables import RetentionTable
 from dicomnode.domain.work import Job
 from dicomnode.flow.choice import Choice
 from dicomnode.flow.disk import Disk
@@ -31,7 +32,7 @@ class Keeping:
 
     def configure(self, peer: dict[str, Any] | None = None, keep_days: Any = None, **retention: Any) -> None:
         """Settings with this table, and the time of the sweep anew."""
-        changed = parse({"retention": {"least_hours": 0, **retention}}).retention
+        changed = RetentionTable(**{"least_hours": 0, **retention})
         peers = tuple(type(one)(**{**_fields(one), **(peer or {})}) for one in self.estate.settings.peers)
         rules = self.estate.settings.rules
         if keep_days is not None:

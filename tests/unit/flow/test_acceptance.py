@@ -128,6 +128,8 @@ def test_a_disabled_model_holds_its_jobs_until_it_is_enabled(site: Any, settled:
     assert "1 jobs are held" in disable(here.db, here.settings, "toy", "wrong side on 3 studies")
     assert not here.worker.run_once() and here.states() == ["waiting"]
     assert "held model toy was disabled: wrong side on 3 studies" in here.told()
+    (off,) = Story(here.db).backlog().disabled
+    assert off == {"model": "toy", "reason": "wrong side on 3 studies", "waiting": "1"}
     assert any("is disabled" in one.found for one in models(here.settings) if one.verdict is Verdict.WARN)
     with closing(Database(here.db.path, clock=here.clock)) as after_a_restart:
         assert Models(after_a_restart).disabled("toy") == "wrong side on 3 studies"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from base64 import b64decode
 from collections.abc import Generator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from datetime import date
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from threading import Event as Flag
+from typing import Any, cast
 from xml.etree import ElementTree
 
 import pytest
@@ -20,21 +22,30 @@ from dicomnode.audit.event import Source
 from dicomnode.audit.file import Trail
 from dicomnode.audit.message import this_process
 from dicomnode.config import parse
+from dicomnode.domain.commitment import Reference
 from dicomnode.domain.errors import NoAssociation, OutOfResources, PeerUnreachable, Unsuitable
+from dicomnode.domain.identity import StudyIdentity
 from dicomnode.domain.network import Association, Peer, TurnedAway
+from dicomnode.domain.study import Arrival
 from dicomnode.domain.work import Delivery, Receipt
+from dicomnode.flow import audit_trail
 from dicomnode.flow.audit_read import shown, verified
 from dicomnode.flow.audit_trail import open_trail, recorded, tell_act
-from dicomnode.flow.audited_archive import AuditedArchive
+from dicomnode.flow.audited_archive import AuditedArchive, Came
 from dicomnode.flow.audited_intake import AuditedIntake
+from dicomnode.flow.audited_query import AuditedLine, audited_question
 from dicomnode.flow.audited_removal import tell_removals
 from dicomnode.flow.audited_send import audited
 from dicomnode.flow.audited_transfer import tell_interrupted
 from dicomnode.flow.intake import Intake
+from dicomnode.query.find import FoundStudy
+from dicomnode.store.commitments import Wanted
 from dicomnode.store.database import Database
 from dicomnode.store.files import Files
+from dicomnode.store.scratch import Scratch
 from dicomnode.store.untold import Untold
 from tests.conftest import Hands, MakeArrival
+from tests.unit.flow.estate import Estate
 
 HERE = this_process(["DICOMNODE"])
 PACS = Peer(name="PACS", aet="ORTHANC", host="10.0.0.5", port=104)
@@ -158,6 +169,19 @@ def test_an_association_whose_end_is_cut_by_a_kill_is_told_of_before_it_leaves_t
     assert kinds(folder) == ["110104"] * 2, "once more, rather than not at all"
 
 
+def test_an_association_that_a_crash_cut_while_it_brought_an_earlier_study_is_told_of(
+    estate: Estate, trail: Trail, folder: Path
+) -> None:
+    arrival = replace(estate.images("1.55", "20250101")[0], move_originator="DICOMNODE")
+    with estate.db.transaction():
+        Scratch(estate.db, estate.files).ask("1.55", ["1.55.1"], "PACS")
+    estate.intake.opened(arrival.association)
+    estate.intake.accept(arrival)
+    tell_interrupted(estate.db, trail, HERE)
+    (message,) = told(folder)
+    assert subjects(message) == ["1.55", "P1"]
+
+
 def test_an_association_is_not_taken_where_the_trail_is_required_and_cannot_be_written(
     db: Database, files: Files, folder: Path, clock: Hands, make_arrival: MakeArrival
 ) -> None:
@@ -254,6 +278,14 @@ def test_nothing_is_sent_where_the_trail_is_required_and_cannot_be_written(
 # ---- what is asked
 
 
+def keys_of(folder: Path) -> list[Dataset]:
+    found = []
+    for message in told(folder):
+        encoded = b64decode(message.findtext("ParticipantObjectIdentification/ParticipantObjectQuery", ""))
+        found.append(read_dataset(BytesIO(encoded), is_implicit_VR=True, is_little_endian=True))
+    return found
+
+
 class Shelf:
     """An archive without anything."""
 
@@ -275,7 +307,7 @@ class Shelf:
 
 
 def test_every_question_to_an_archive_is_kept_with_its_keys(trail: Trail, folder: Path) -> None:
-    archive = AuditedArchive(Shelf(), PACS, trail, HERE)
+    archive = AuditedArchive(Shelf(), Came(lambda _one: None), PACS, trail, HERE)
     with archive.asked() as questions:
         questions.studies("Ä7", date(2024, 1, 2), date(2026, 11, 21))
         questions.series("1.2.3")
@@ -283,27 +315,115 @@ def test_every_question_to_an_archive_is_kept_with_its_keys(trail: Trail, folder
         with pytest.raises(Unsuitable):
             questions.studies("*", date(2024, 1, 2), date(2026, 11, 21))
     assert kinds(folder) == ["110112"] * 3, "what is no key is not asked for"
-    sent = []
-    for message in told(folder):
-        encoded = b64decode(message.findtext("ParticipantObjectIdentification/ParticipantObjectQuery", ""))
-        sent.append(read_dataset(BytesIO(encoded), is_implicit_VR=True, is_little_endian=True))
+    sent = keys_of(folder)
     assert sent[0].PatientID == "Ä7" and sent[0].StudyDate == "20240102-20261121"
     assert [one.QueryRetrieveLevel for one in sent] == ["STUDY", "SERIES", "IMAGE"]
 
 
-def test_a_series_fetched_by_c_get_is_told_and_one_by_c_move_is_left_to_the_intake(trail: Trail, folder: Path) -> None:
-    AuditedArchive(Shelf(), PACS, trail, HERE).fetch("1.2.3", "1.2.3.4", [CT])
+GETTING = Peer(name="PACS", aet="ORTHANC", host="10.0.0.5", port=104, retrieve="get")
+
+
+class Sending(Shelf):
+    """Sends these objects for any series, and then fails if it is to."""
+
+    def __init__(self, came: Came, arrivals: Sequence[Arrival], error: Exception | None = None) -> None:
+        self.came, self.arrivals, self.error = came, arrivals, error
+
+    def studies(self, *_: object) -> list[Any]:
+        return [FoundStudy(study_instance_uid="1.2", study_date=date(2025, 1, 1), modalities=frozenset())]
+
+    def fetch(self, *_: object) -> str:
+        for one in self.arrivals:
+            with suppress(OutOfResources):
+                self.came.keep(one)
+        if self.error is not None:
+            raise self.error
+        return ""
+
+
+def subjects(message: ElementTree.Element) -> list[str | None]:
+    return [one.get("ParticipantObjectID") for one in message.iter("ParticipantObjectIdentification")]
+
+
+def test_a_series_fetched_by_c_move_is_left_to_the_intake(trail: Trail, folder: Path) -> None:
+    AuditedArchive(Shelf(), Came(lambda _one: None), PACS, trail, HERE).fetch("1.2.3", "1.2.3.4", [CT])
     assert not folder.exists()
-    getting = Peer(name="PACS", aet="ORTHANC", host="10.0.0.5", port=104, retrieve="get")
-    AuditedArchive(Shelf(), getting, trail, HERE).fetch("1.2.3", "1.2.3.4", [CT])
-    assert kinds(folder) == ["110104"]
+
+
+def test_what_came_by_c_get_is_told_with_its_patient_and_what_it_was(
+    trail: Trail, folder: Path, make_arrival: MakeArrival
+) -> None:
+    came = Came(lambda _one: None)
+    archive = AuditedArchive(
+        Sending(came, [make_arrival(number, study="1.2") for number in (1, 2)]), came, GETTING, trail, HERE
+    )
+    assert not archive.fetch("1.2", "1.2.4", [CT])
+    assert not archive.fetch("1.2", "1.2.5", [CT])
+    assert kinds(folder) == ["110102", "110104"] * 2
+    _, done, _, again = told(folder)
+    assert subjects(done) == ["1.2", "P1"] and counts(done) == counts(again) == {CT: "2"}
+    assert [one.get("UserIsRequestor") for one in done.iter("ActiveParticipant")] == ["false", "true"]
+
+
+def test_what_came_by_c_get_before_the_association_was_lost_is_told_and_so_is_the_loss(
+    trail: Trail, folder: Path, make_arrival: MakeArrival
+) -> None:
+    def keep(arrival: Arrival) -> None:
+        if arrival.sop_instance_uid.endswith("2"):
+            raise OutOfResources("priors: no room")
+
+    came = Came(keep)
+    lost = PeerUnreachable("PACS: lost after 2 objects")
+    archive = AuditedArchive(
+        Sending(came, [make_arrival(number, study="1.2") for number in (1, 2)], lost), came, GETTING, trail, HERE
+    )
+    with archive.asked() as questions:
+        questions.studies("P1", date(2024, 1, 2), date(2026, 11, 21))
+    with pytest.raises(PeerUnreachable, match="after 2 objects"):
+        archive.fetch("1.2", "1.2.4", [CT])
+    assert kinds(folder) == ["110112", "110102", *["110104"] * 3]
+    begun, stored, refused, rest = told(folder)[1:]
+    assert subjects(begun) == subjects(stored) == subjects(refused) == subjects(rest) == ["1.2", "P1"]
+    reasons = [one.findtext("EventIdentification/EventOutcomeDescription", "") for one in (stored, refused, rest)]
+    assert reasons == ["", "refused with A700: priors: no room", "PACS: lost after 2 objects"]
+
+
+def test_whose_a_study_is_is_asked_for_after_that_is_recorded(trail: Trail, folder: Path) -> None:
+    def question(_peer: Peer, _study: str) -> list[StudyIdentity]:
+        assert kinds(folder) == ["110112"]
+        return []
+
+    assert audited_question(question, trail, HERE)(PACS, "1.2.3") == []
+    (asked,) = keys_of(folder)
+    assert (asked.QueryRetrieveLevel, asked.StudyInstanceUID) == ("STUDY", "1.2.3")
+
+
+def test_the_question_what_an_archive_keeps_is_one_message_for_each_series(trail: Trail, folder: Path) -> None:
+    class Line:
+        def query(self, wanted: Any) -> dict[Reference, int]:
+            return {one.reference: 0 for one in wanted}
+
+    wanted = [
+        Wanted(
+            position=number, reference=Reference(sop_class_uid=SEG, sop_instance_uid=f"9.{number}"),
+            study_instance_uid="1.2", series_instance_uid=f"1.2.{number // 2}", delivery_id=None, verdict=None, lost=0,
+        )
+        for number in range(4)
+    ]  # fmt: skip
+    assert len(AuditedLine(cast(Any, Line()), PACS, trail, HERE).query(iter(wanted))) == 4
+    assert [(one.QueryRetrieveLevel, one.SeriesInstanceUID) for one in keys_of(folder)] == [
+        ("IMAGE", "1.2.0"), ("IMAGE", "1.2.1")
+    ]  # fmt: skip
 
 
 def test_nothing_is_asked_where_the_trail_is_required_and_cannot_be_written(folder: Path, clock: Hands) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     folder.write_text("in the way")
     required = Trail(folder, Source(id="N"), clock, sync=False, required=True)
-    with AuditedArchive(Shelf(), PACS, required, HERE).asked() as questions, pytest.raises(PeerUnreachable):
+    with (
+        AuditedArchive(Shelf(), Came(lambda _one: None), PACS, required, HERE).asked() as questions,
+        pytest.raises(PeerUnreachable),
+    ):
         questions.series("1.2.3")
 
 
@@ -370,6 +490,29 @@ def test_processes_and_operators_are_in_the_trail(
     assert [one["outcome"] for one in found] == ["success"] * 5 + ["failure", "success"]
     assert [one["event"] for one in shown(settings, 20, "1.77")] == ["DICOM Instances Accessed", "DICOM Study Deleted"]
     assert verified(settings, 1)["faults"] == () and verified(settings, 1)["last"] == 8
+
+
+def test_what_sends_to_the_collector_is_started_anew_when_it_has_ended(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Dying:
+        starts = 0
+        again = Flag()
+
+        def __init__(self, *_: object) -> None:
+            """Without a collector."""
+
+        def run(self, stop: Flag) -> None:
+            Dying.starts += 1
+            if Dying.starts > 1:
+                self.again.set()
+                stop.wait(60)
+
+    monkeypatch.setattr(audit_trail, "Forwarder", Dying)
+    monkeypatch.setattr(audit_trail, "_PAUSE_SECONDS", 0.01)
+    settings = parse({"store": {"folder": str(folder.parent)}, "audit": {"syslog_host": "h", "syslog_ca": "ca.pem"}})
+    with audit_trail.forwarding(settings):
+        assert Dying.again.wait(20)
 
 
 def test_without_a_trail_nothing_is_written(db: Database, folder: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dicomnode.flow import retention, store_purge
+from dicomnode.flow import retention, retention_give_up, store_purge
 from dicomnode.flow.audit_read import shown
 from dicomnode.flow.retention import MakeRoom
 from dicomnode.flow.store_purge import purge
@@ -44,7 +44,7 @@ def test_what_a_kill_kept_from_being_told_is_told_with_the_next_sweep(
     keeping: Keeping, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(retention, "failpoint", die)
+        patched.setattr(retention_give_up, "failpoint", die)
         patched.setattr(retention, "tell_removals", lambda *_: None)
         with pytest.raises(Killed):
             keeping.room.sweep()

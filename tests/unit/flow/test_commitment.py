@@ -234,6 +234,68 @@ def test_an_archive_that_never_reports_is_asked_so_many_times_and_then_it_is_tol
     assert set(confirmations(db).values()) == {"commitment"}
 
 
+def test_a_silent_archive_is_asked_as_soon_as_its_time_is_over_and_given_up_after_six_days(
+    db: Database, files: Files, clock: Hands
+) -> None:
+    settings, line = settings_of(COMMITS), FakeLine()
+    owe(db, files, **LISTED)
+    delivered(db, files, settings)
+    it, asked_at_hours, hour = questions(db, settings, line), [], 0
+    while not told(db):
+        before = len(line.requests)
+        all_of(it)
+        asked_at_hours += [hour] * (len(line.requests) - before)
+        clock.forward(HOUR)
+        hour += 1
+    assert asked_at_hours == [0, 1, 3, 7, 15, 31, 55, 79, 103, 127]
+    assert hour - 1 == 151
+
+
+def test_an_old_word_does_not_confirm_what_was_sent_again_since(db: Database, files: Files, clock: Hands) -> None:
+    settings, line = settings_of(COMMITS, resends=2), FakeLine()
+    owe(db, files, **LISTED)
+    it, desk = questions(db, settings, line), desk_of(db, settings)
+    delivered(db, files, settings)
+    all_of(it)
+    clock.forward(HOUR)
+    all_of(it)
+    first, second = line.requests
+    missing = {one.sop_instance_uid: int(Failure.NO_SUCH_INSTANCE) for one in second.references}
+    assert desk.reported(from_peer("PACS"), failing(second, missing))
+    assert desk.reported(from_peer("PACS"), kept(first)), "while they wait to be sent"
+    clock.forward(1)
+    delivered(db, files, settings)
+    assert desk.reported(from_peer("PACS"), kept(first))
+    assert set(confirmations(db).values()) == {""}
+    all_of(it)
+    assert {one.sop_instance_uid for one in line.requests[2].references} == missing.keys()
+    assert desk.reported(from_peer("PACS"), kept(line.requests[2]))
+    assert set(confirmations(db).values()) == {"commitment"}
+
+
+def test_an_old_word_of_another_question_does_not_confirm_it_either(db: Database, files: Files, clock: Hands) -> None:
+    settings, line = settings_of(COMMITS, resends=2), FakeLine()
+    owe(db, files, **LISTED)
+    it, desk = questions(db, settings, line), desk_of(db, settings)
+    delivered(db, files, settings)
+    all_of(it)
+    clock.forward(HOUR)
+    all_of(it)
+    first, second = line.requests
+    only_sr = tuple(one for one in second.references if one.sop_instance_uid == "9.sr")
+    absent = int(Failure.NO_SUCH_INSTANCE)
+    second = Request(transaction_uid=second.transaction_uid, references=only_sr)
+    assert desk.reported(from_peer("PACS"), failing(second, {"9.sr": absent}))
+    clock.forward(1)
+    delivered(db, files, settings)
+    all_of(it)
+    assert desk.reported(from_peer("PACS"), failing(line.requests[2], {"9.seg": absent}))
+    clock.forward(1)
+    delivered(db, files, settings)
+    assert desk.reported(from_peer("PACS"), kept(first))
+    assert confirmations(db) == {"seg": "", "sr": "commitment", "picture-1": "commitment"}
+
+
 def test_what_was_given_up_is_confirmed_all_the_same_when_the_report_comes_at_last(
     db: Database, files: Files, clock: Hands
 ) -> None:
@@ -325,6 +387,40 @@ def test_what_was_taken_back_is_not_asked_for(db: Database, files: Files) -> Non
     db.execute("UPDATE job SET retracted = 'wrong patient'")
     all_of(questions(db, settings, line))
     assert line.requests == []
+
+
+def test_what_was_taken_back_since_it_was_asked_for_is_not_asked_for_again(
+    db: Database, files: Files, clock: Hands
+) -> None:
+    settings, line = settings_of(COMMITS), FakeLine()
+    owe(db, files, **LISTED)
+    delivered(db, files, settings)
+    it = questions(db, settings, line)
+    all_of(it)
+    db.execute("UPDATE job SET retracted = 'wrong patient'")
+    missing = {one.sop_instance_uid: int(Failure.NO_SUCH_INSTANCE) for one in line.requests[0].references}
+    assert desk_of(db, settings).reported(from_peer("PACS"), failing(line.requests[0], missing))
+    clock.forward(2 * HOUR)
+    all_of(it)
+    assert len(line.requests) == 1 and told(db) == []
+    assert set(states(db).values()) == {"done"}
+    assert {row["state"] for row in db.rows("SELECT state FROM commitment")} == {"done"}
+
+
+def test_what_is_not_to_be_asked_for_any_more_is_not_looked_at_again(db: Database, files: Files) -> None:
+    settings, line = settings_of(COMMITS), FakeLine()
+    owe(db, files, **LISTED)
+    delivered(db, files, settings)
+    it = questions(db, settings, line)
+    all_of(it)
+    refused = {one.sop_instance_uid: int(Failure.CLASS_NOT_SUPPORTED) for one in line.requests[0].references}
+    assert desk_of(db, settings).reported(from_peer("PACS"), failing(line.requests[0], refused))
+    asks = "SELECT job_id FROM delivery WHERE state = 'done' AND confirmed_at = '' AND to_ask = 1"
+    assert db.rows(asks) == []
+    assert "1 confirmations are asked for again" in retry(db, files, "1")
+    assert len(db.rows(asks)) == 3
+    all_of(it)
+    assert len(line.requests) == 2 and len(line.requests[1].references) == 3
 
 
 def test_an_archive_that_only_answers_queries_confirms_what_it_finds_also_if_it_finds_it_late(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import process_time
 from typing import Any
 
 import pytest
@@ -12,11 +13,25 @@ from dicomnode.domain.commitment import Failure, Reference, Request
 from dicomnode.domain.errors import ConfigError, OutOfResources, PeerUnreachable
 from dicomnode.flow.commitment_tell import CommitmentReports
 from dicomnode.flow.intake import Intake
+from dicomnode.flow.operate import retry
 from dicomnode.receive.commitment import InvalidValue
 from dicomnode.store.database import Database
 from dicomnode.store.files import Files
+from dicomnode.store.story import Story
 from tests.conftest import Hands, MakeArrival
-from tests.unit.flow.committing import FakeLine, all_of, desk_of, failing, from_peer, kept, questions, settings_of
+from tests.owing import owe
+from tests.unit.flow.committing import (
+    LISTED,
+    FakeLine,
+    all_of,
+    delivered,
+    desk_of,
+    failing,
+    from_peer,
+    kept,
+    questions,
+    settings_of,
+)
 
 CT, MR = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"
 SCANNER = {"name": "CT1", "aet": "CT1", "role": "modality", "committed_by": ["PACS"]}
@@ -49,6 +64,11 @@ def reports(db: Database, settings: Settings, line: FakeLine) -> CommitmentRepor
     peer = settings.peer("CT1")
     assert peer is not None
     return CommitmentReports(db, settings, peer, line)
+
+
+def stand(db: Database, standing: str) -> None:
+    """What was found out of a copy that came with other bytes."""
+    db.execute("UPDATE instance SET standing = ? WHERE standing = 'undecided'", standing)
 
 
 def request(references: tuple[Reference, ...], uid: str = "1.2.3.9") -> Request:
@@ -158,10 +178,185 @@ def test_what_came_with_two_contents_under_one_uid_is_not_to_be_deleted(
 ) -> None:
     (first,) = arrive(1)
     arrive(1, pixels="others")
+    stand(db, "conflicting")
     desk = desk_of(db, node())
     pledge = desk.asked(from_peer("CT1"), request((first,)))
     report = desk.answer(pledge)
     assert report is not None and report.failed == {first: Failure.PROCESSING}
+
+
+@pytest.mark.parametrize(("standing", "kept_there"), [("equal", True), ("conflicting", False)])
+def test_nothing_is_committed_to_while_two_copies_that_came_here_are_being_compared(
+    db: Database, files: Files, arrive: Arrive, clock: Hands, standing: str, kept_there: bool
+) -> None:
+    settings, archive = node(), FakeLine()
+    (first,) = arrive(1)
+    arrive(1, pixels="others")
+    desk, it = desk_of(db, settings), questions(db, settings, archive)
+    pledge = desk.asked(from_peer("CT1"), request((first,)))
+    all_of(it)
+    assert desk.reported(from_peer("PACS"), kept(archive.requests[0]))
+    assert desk.answer(pledge) is None
+    stand(db, standing)
+    clock.forward(5)
+    all_of(it)
+    report = desk.answer(pledge)
+    assert report is not None and (report.kept == (first,)) == kept_there
+    assert report.failed == ({} if kept_there else {first: Failure.PROCESSING})
+
+
+def test_two_copies_that_nobody_has_compared_in_time_are_not_committed_to(
+    db: Database, files: Files, arrive: Arrive, clock: Hands
+) -> None:
+    settings, archive, scanner = node(), FakeLine(), FakeLine()
+    (first,) = arrive(1)
+    arrive(1, pixels="others")
+    desk = desk_of(db, settings)
+    desk.asked(from_peer("CT1"), request((first,)))
+    all_of(questions(db, settings, archive))
+    assert desk.reported(from_peer("PACS"), kept(archive.requests[0]))
+    clock.forward(3601)
+    it = reports(db, settings, scanner)
+    while it.run_once():
+        pass
+    assert scanner.reports[0][1].failed == {first: Failure.PROCESSING}
+
+
+def test_other_pixels_that_come_while_the_archive_is_asked_speak_against_it(
+    db: Database, files: Files, arrive: Arrive
+) -> None:
+    settings, archive = node(), FakeLine()
+    (first,) = arrive(1)
+    desk = desk_of(db, settings)
+    pledge = desk.asked(from_peer("CT1"), request((first,)))
+    all_of(questions(db, settings, archive))
+    arrive(1, pixels="others")
+    stand(db, "conflicting")
+    assert desk.reported(from_peer("PACS"), kept(archive.requests[0]))
+    report = desk.answer(pledge)
+    assert report is not None and report.failed == {first: Failure.PROCESSING}
+
+
+def test_that_no_archive_has_an_object_is_said_once_all_have_answered(
+    db: Database, files: Files, arrive: Arrive, clock: Hands
+) -> None:
+    both = {**SCANNER, "committed_by": ["PACS", "VNA"]}
+    settings = settings_of({"commitment": True}, {"name": "VNA", "commitment": True}, both)
+    pacs, vna, scanner = FakeLine(), FakeLine(), FakeLine()
+    first, second = arrive(1, 2)
+    desk = desk_of(db, settings)
+    desk.asked(from_peer("CT1"), request((first, second)))
+    all_of(questions(db, settings, pacs))
+    all_of(questions(db, settings, vna, "VNA"))
+    uids = [one.sop_instance_uid for one in (first, second)]
+    assert desk.reported(from_peer("PACS"), failing(pacs.requests[0], dict.fromkeys(uids, 0x0112)))
+    only = Request(transaction_uid=vna.requests[0].transaction_uid, references=(first,))
+    assert desk.reported(from_peer("VNA"), failing(only, {uids[0]: 0x0112}))
+    clock.forward(3601)
+    it = reports(db, settings, scanner)
+    while it.run_once():
+        pass
+    assert scanner.reports[0][1].failed == {first: 0x0112, second: 0x0110}
+
+
+def test_an_answer_to_an_earlier_question_does_not_take_back_what_was_said_later(
+    db: Database, files: Files, arrive: Arrive, clock: Hands
+) -> None:
+    settings, archive = node(), FakeLine()
+    (first,) = arrive(1)
+    desk, it = desk_of(db, settings), questions(db, settings, archive)
+    pledge = desk.asked(from_peer("CT1"), request((first,)))
+    all_of(it)
+    absent = {first.sop_instance_uid: 0x0112}
+    assert desk.reported(from_peer("PACS"), failing(archive.requests[0], absent))
+    clock.forward(60)
+    all_of(it)
+    assert desk.reported(from_peer("PACS"), failing(archive.requests[1], absent))
+    assert desk.reported(from_peer("PACS"), kept(archive.requests[0]))
+    assert desk.answer(pledge) is None
+    clock.forward(60)
+    all_of(it)
+    assert desk.reported(from_peer("PACS"), kept(archive.requests[2]))
+    report = desk.answer(pledge)
+    assert report is not None and report.kept == (first,)
+
+
+def test_a_scanner_does_not_wait_for_the_questions_about_our_own_results(
+    db: Database, files: Files, arrive: Arrive
+) -> None:
+    settings, archive = settings_of({"commitment": True, **LISTED}, SCANNER), FakeLine()
+    for number in range(5):
+        owe(db, files, f"5.{number}", **LISTED)
+    delivered(db, files, settings)
+    references = arrive(1)
+    desk, it = desk_of(db, settings), questions(db, settings, archive)
+
+    def scanner_asks(_request: Request, _keep: object) -> None:
+        if len(archive.requests) == 2:
+            desk.asked(from_peer("CT1"), request(references))
+
+    archive.on_request = scanner_asks
+    all_of(it)
+    assert [one.references == references for one in archive.requests] == [False, False, True, False, False, False]
+
+
+def test_as_many_objects_as_a_request_can_name_are_noted_in_seconds(db: Database) -> None:
+    """While that is written down, no object can be taken in."""
+    settings, archive = node(), FakeLine()
+    uids = [f"1.2.840.113619.2.55.3.604688119.969.{number}" for number in range(30_000)]
+    db.execute(
+        "INSERT INTO study (study_instance_uid, state, changed_at, calling_aet, called_aet, address, peer,"
+        " first_arrival_at, last_arrival_at) VALUES ('7', 'settled', '', '', '', '', '', '', '')"
+    )
+    db.execute("INSERT INTO series VALUES ('7', '8', '{}')")
+    with db.transaction():
+        for uid in uids:
+            db.execute(
+                "INSERT INTO instance (study_instance_uid, series_instance_uid, sop_class_uid, sop_instance_uid,"
+                " transfer_syntax_uid, digest, pixel_digest, size_bytes, path, own, arrived_at, standing)"
+                " VALUES ('7', '8', ?, ?, '1', 'd', 'p', 1, ?, '{}', '', 'current')",
+                CT, uid, uid,
+            )  # fmt: skip
+    wanted = request(tuple(Reference(sop_class_uid=CT, sop_instance_uid=uid) for uid in uids))
+    desk = desk_of(db, settings)
+    began = process_time()
+    pledge = desk.asked(from_peer("CT1"), wanted)
+    all_of(questions(db, settings, archive))
+    assert desk.reported(from_peer("PACS"), kept(archive.requests[0]))
+    # Measured: 1.5 s. Where each is looked for among all of them, 12 000 take 36 s.
+    assert process_time() - began < 15
+    report = desk.answer(pledge)
+    assert report is not None and len(report.kept) == len(uids)
+
+
+def test_no_question_or_request_is_looked_for_among_all_of_them(
+    db: Database, files: Files, arrive: Arrive, clock: Hands
+) -> None:
+    settings, archive, scanner = settings_of({"commitment": True, **LISTED}, SCANNER), FakeLine(), FakeLine()
+    owe(db, files, **LISTED)
+    delivered(db, files, settings)
+    desk, it, tells = desk_of(db, settings), questions(db, settings, archive), reports(db, settings, scanner)
+    statements: set[str] = set()
+    db._connection.set_trace_callback(statements.add)
+    desk.asked(from_peer("CT1"), request(arrive(1)))
+    archive.error = PeerUnreachable("away")
+    all_of(it)
+    archive.error = None
+    clock.forward(60)
+    all_of(it)
+    for one in archive.requests:
+        desk.reported(from_peer("PACS"), kept(one))
+    while tells.run_once():
+        pass
+    db._connection.set_trace_callback(None)
+    plans = [
+        (statement, row["detail"])
+        for statement in statements
+        if statement.split(maxsplit=1)[0] in {"SELECT", "UPDATE", "DELETE"}
+        for row in db.rows(f"EXPLAIN QUERY PLAN {statement}")
+    ]
+    assert len(plans) > 40
+    assert [plan for plan in plans if plan[1].startswith("SCAN") and "json_each" not in plan[1]] == []
 
 
 def test_a_request_that_comes_again_is_the_same_and_is_reported_again(
@@ -181,6 +376,24 @@ def test_a_request_that_comes_again_is_the_same_and_is_reported_again(
     clock.forward(6)
     assert it.run_once() and not it.run_once()
     assert [report for _, report in scanner.reports] == [scanner.reports[0][1]] * 2
+
+
+def test_a_request_that_comes_again_is_reported_on_its_own_association_first_and_for_as_long_as_a_new_one(
+    db: Database, files: Files, clock: Hands
+) -> None:
+    settings, scanner = node(), FakeLine()
+    desk, it = desk_of(db, settings), reports(db, settings, scanner)
+    wanted = request((Reference(sop_class_uid=CT, sop_instance_uid="1.2"),))
+    pledge = desk.asked(from_peer("CT1"), wanted)
+    desk.answer(pledge)
+    desk.told(pledge, 0x0000)
+    clock.forward(30 * 24 * 3600)
+    assert desk.asked(from_peer("CT1"), wanted) == pledge
+    assert not it.run_once(), "its association is open"
+    scanner.error = PeerUnreachable("away")
+    clock.forward(6)
+    assert it.run_once() and not it.run_once()
+    assert db.rows("SELECT state FROM pledge")[0]["state"] == "ready", "a week from now on"
 
 
 def test_one_transaction_does_not_stand_for_two_requests(db: Database, files: Files, arrive: Arrive) -> None:
@@ -231,6 +444,29 @@ def test_a_report_that_is_refused_is_repeated_where_that_may_help(
     it = reports(db, settings, scanner)
     assert it.run_once() and not it.run_once()
     assert db.rows("SELECT state FROM pledge")[0]["state"] == state
+
+
+def test_a_report_that_cannot_be_made_wants_an_eye_until_it_is_tried_again(
+    db: Database, files: Files, arrive: Arrive, clock: Hands
+) -> None:
+    settings, scanner = node(), FakeLine()
+    wanted = request((*arrive(1), Reference(sop_class_uid=CT, sop_instance_uid="1.2")))
+    desk_of(db, settings).asked(from_peer("CT1"), wanted)
+    study = db.rows("SELECT study_instance_uid FROM study")[0][0]
+    scanner.error = PeerUnreachable("away")
+    clock.forward(8 * 24 * 3600)
+    it = reports(db, settings, scanner)
+    while it.run_once():
+        pass
+    assert [(one["what"], one["study"], one["reason"]) for one in Story(db).backlog().failed] == [
+        ("report on commitment to CT1", study, "away")
+    ]
+    (line,) = [line for line in Story(db).why(study) if line.entity == "commitment"]
+    assert (line.entity_id, line.arrow, line.detail) == ("for CT1", "not reported", "away")
+    assert "1 requests for commitment are answered again" in retry(db, files, study)
+    assert Story(db).backlog().failed == []
+    scanner.error = None
+    assert it.run_once() and db.rows("SELECT state FROM pledge")[0]["state"] == "reported"
 
 
 def test_a_report_on_the_association_of_the_request_is_not_repeated_on_another(

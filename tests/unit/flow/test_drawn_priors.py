@@ -28,7 +28,9 @@ LUNG = PydicomCode("39607008", "SCT", "Lung")
 ELSEWHERE = (0.0, 40.0, 60.0)
 
 
-def outlined(before: list[Path], folder: Path, name: str, where: tuple[float, float, float], radius: float) -> PriorFile:
+def outlined(
+    before: list[Path], folder: Path, name: str, where: tuple[float, float, float], radius: float
+) -> PriorFile:
     """A structure set that a person has drawn on a study: one ball."""
     header = dcmread(before[0], stop_before_pixels=True)
     (x, y, middle), contours = where, []

@@ -13,6 +13,7 @@ import pytest
 from dicomnode.domain.errors import NotAuthorised, OutOfResources, PeerUnreachable
 from dicomnode.domain.header import Header
 from dicomnode.flow.operate import cancel
+from dicomnode.flow.retention_removal import held_in_place
 from dicomnode.store.jobs import Made
 from tests.unit.flow.estate import PATIENT, Estate, studies
 
@@ -70,7 +71,7 @@ def test_a_prior_that_comes_while_the_job_waits_is_given_to_it(estate: Estate) -
     job = estate.newest("1.9")
     assert (job.job_id, job.run, studies(job)) == (first.job_id, 1, ["1.1"])
     assert job.priors[0].source == "PACS"
-    assert estate.states() == [("done", f"1 earlier studies for job {job.job_id}")]
+    assert estate.states() == [("done", f"1 earlier study for job {job.job_id}")]
 
 
 def test_a_prior_that_comes_later_has_the_analysis_repeated_once_the_first_result_is_out(estate: Estate) -> None:
@@ -295,6 +296,9 @@ def test_priors_go_when_their_time_is_up_and_no_job_needs_them(make_estate: Any)
     estate.area.clean()
     assert all(path.is_file() for path in estate.newest("1.9").priors[0].images["ct"])
     estate.finish(job)
+    with held_in_place(estate.files):
+        estate.area.clean()
+        assert all(path.is_file() for path in estate.newest("1.9").priors[0].images["ct"]), "a backup copies them"
     estate.area.clean()
     assert list((estate.files.folder / "priors").iterdir()) == []
     (gone,) = estate.newest("1.9").priors

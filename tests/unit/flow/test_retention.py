@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, MutableMapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from structlog.testing import LogCapture
+from structlog.testing import capture_logs
 
 from dicomnode.domain.errors import DicomNodeError, OutOfResources
 from dicomnode.domain.retention import KeepDays, Terms
 from dicomnode.flow.disk import Disk
 from dicomnode.flow.operate import cancel, rerun, retry
 from dicomnode.flow.pressure import Pressure, Room
+from dicomnode.flow.retract import retract
+from dicomnode.report.rejection import TITLES
 from dicomnode.store.priors import Searches
 from dicomnode.store.removals import Removals
 from dicomnode.store.retention import Retention
+from dicomnode.store.returned import returned
 from tests.unit.flow.estate import Estate
 from tests.unit.flow.keeping import DAY_SECONDS, Keeping
 
 OFF: dict[str, Any] = {"high_percent": 0}
+
+Logged = list[MutableMapping[str, Any]]
+
+
+@pytest.fixture
+def logged() -> Iterator[Logged]:
+    with capture_logs() as entries:
+        yield entries
 
 
 @pytest.fixture
@@ -106,7 +117,9 @@ def test_nothing_goes_that_is_owed(keeping: Keeping, statement: str, why: str) -
     ["INSERT INTO commitment (peer, job_id, study_instance_uid, means, next_at)"
      " SELECT 'PACS', job_id, '1.2', 'commitment', '' FROM job",
      "INSERT INTO pledge (peer, called_aet, transaction_uid, asked_at, answer_by, next_at)"
-     " VALUES ('PACS', '', '1', '', '', '')"],
+     " VALUES ('PACS', '', '1', '', '', '')",
+     "INSERT INTO prior_search (job_id, study_instance_uid, source, changed_at, give_up_at, next_try_at)"
+     " SELECT job_id, '1.2', 'GONE', '', '2026-11-21', '' FROM job"],
 )  # fmt: skip
 def test_what_nobody_works_on_any_more_keeps_nothing(keeping: Keeping, statement: str) -> None:
     """Storage commitment was taken out of the entry of the peer, or a confirmation is not waited for."""
@@ -127,11 +140,6 @@ def test_a_study_that_a_comparison_to_come_needs_stays(keeping: Keeping) -> None
     claimed = keeping.estate.jobs.claim("w", timedelta(seconds=60))
     assert claimed is not None and claimed.job_id == newer.job_id
     keeping.estate.jobs.finish(claimed, [], "")
-    keeping.db.execute(
-        "INSERT INTO prior_search (job_id, study_instance_uid, source, changed_at, give_up_at, next_try_at)"
-        " VALUES (?, '1.3', 'VNA', '', '', '') ON CONFLICT DO NOTHING",
-        newer.job_id,
-    )
     assert keeping.owes("1.2") == ("1 jobs compare with it",)
     assert keeping.room.sweep().files == 0
 
@@ -244,9 +252,9 @@ def test_a_disk_that_is_filled_while_room_is_made_is_looked_at_again_at_once(kee
         keeping.others_bytes += 20
         return found
 
-    keeping.room._disk = filling
+    keeping.room._pressed._disk = filling
     assert keeping.room.sweep().files > 0
-    keeping.room._disk = keeping.disk
+    keeping.room._pressed._disk = keeping.disk
     left = len(keeping.lying())
     keeping.others_bytes += 990 - keeping.disk(keeping.files.folder).used_bytes
     keeping.later(3 / DAY_SECONDS)
@@ -271,14 +279,14 @@ def test_the_longer_it_takes_to_look_for_what_may_go_the_less_often_it_is_done(
 
     monkeypatch.setattr(Retention, "first_owed", slow)
     # A second for every study that is looked at: three in a store of three.
-    monkeypatch.setattr("dicomnode.flow.retention.monotonic", lambda: float(len(looks)))
+    monkeypatch.setattr("dicomnode.flow.retention_pressed.monotonic", lambda: float(len(looks)))
     for _second in range(300):
         keeping.room.sweep()
         keeping.later(1 / DAY_SECONDS)
     assert len(looks) == 6
 
 
-def test_studies_that_owe_the_same_are_told_together(keeping: Keeping, log_output: LogCapture) -> None:
+def test_studies_that_owe_the_same_are_told_together(keeping: Keeping, logged: Logged) -> None:
     for study in ("1.2", "1.3"):
         keeping.done(study, answer="waiting")
     for role in ("a", "b"):
@@ -294,12 +302,12 @@ def test_studies_that_owe_the_same_are_told_together(keeping: Keeping, log_outpu
     keeping.configure(high_percent=80, low_percent=70)
     keeping.others_bytes = 950 - keeping.disk(keeping.files.folder).used_bytes
     keeping.room.sweep()
-    (told,) = [entry for entry in log_output.entries if entry["event"] == "the disk stays full"]
+    (told,) = [entry for entry in logged if entry["event"] == "the disk stays full"]
     assert told["reason"] == "2 studies: deliveries wait or run"
 
 
 def test_a_file_that_may_not_be_removed_holds_up_no_other_and_is_told_once(
-    keeping: Keeping, monkeypatch: pytest.MonkeyPatch, log_output: LogCapture
+    keeping: Keeping, monkeypatch: pytest.MonkeyPatch, logged: Logged
 ) -> None:
     studies = ("1.2", "1.3", "1.4")
     for study in studies:
@@ -318,7 +326,7 @@ def test_a_file_that_may_not_be_removed_holds_up_no_other_and_is_told_once(
             keeping.room.sweep()
             keeping.later(60 / DAY_SECONDS)
     assert [keeping.of(study) for study in studies] == [3, 0, 0]
-    told = [entry["file"] for entry in log_output.entries if entry["event"] == "file cannot be removed"]
+    told = [entry["file"] for entry in logged if entry["event"] == "file cannot be removed"]
     assert sorted(told) == sorted(str(path) for path in keeping.lying())
 
     keeping.later(0.05)
@@ -327,7 +335,7 @@ def test_a_file_that_may_not_be_removed_holds_up_no_other_and_is_told_once(
 
 
 def test_a_lock_of_somebody_else_is_told_once_with_what_to_do(
-    keeping: Keeping, monkeypatch: pytest.MonkeyPatch, log_output: LogCapture
+    keeping: Keeping, monkeypatch: pytest.MonkeyPatch, logged: Logged
 ) -> None:
     keeping.done("1.2")
     keeping.later(91)
@@ -342,7 +350,7 @@ def test_a_lock_of_somebody_else_is_told_once_with_what_to_do(
         during.setattr(os, "open", denied)
         for _again in range(5):
             keeping.room.sweep()
-    (told,) = [entry for entry in log_output.entries if entry["event"] == "making room put off"]
+    (told,) = [entry for entry in logged if entry["event"] == "making room put off"]
     assert "chown" in told["reason"]
     keeping.room.sweep()
     assert keeping.lying() == []
@@ -400,6 +408,32 @@ def test_a_part_that_comes_back_is_kept_and_replaces_no_result(keeping: Keeping)
     assert "none of them is new" in keeping.events("1.2")[-1][1]
     with pytest.raises(DicomNodeError, match="1 of its objects were removed to make room, 1 are here"):
         rerun(keeping.db, keeping.files, "1.2")
+
+
+def test_what_does_not_come_back_whole_is_analysed_when_an_operator_says_why(keeping: Keeping) -> None:
+    purged(keeping)
+    with pytest.raises(DicomNodeError, match="none of its objects is here"):
+        rerun(keeping.db, keeping.files, "1.2", "the archive has rejected the localizer")
+    keeping.send_again("1.2", 1)
+    keeping.later(0.01)
+    assert keeping.estate.settle.sweep()
+
+    rerun(keeping.db, keeping.files, "1.2", "the archive has rejected the localizer")
+    keeping.later(0.01)
+    assert keeping.estate.settle.sweep()
+
+    job = keeping.estate.newest("1.2")
+    assert job.refusal == "" and len(job.inputs) == 1
+    assert "INCOMPLETE, 1 more objects were removed" in job.received
+    assert job.received.endswith("the archive has rejected the localizer")
+    assert ("waits no more for", "1 objects that were removed to make room, 1 are here: the archive has rejected the"
+            " localizer") in keeping.events("1.2")  # fmt: skip
+
+    # Should it come after all, nothing is lacking.
+    keeping.send_again("1.2", 2)
+    keeping.later(0.01)
+    assert keeping.estate.settle.sweep()
+    assert len(keeping.estate.newest("1.2").inputs) == 2 and returned(keeping.db, "1.2").given_up == 0
 
 
 def test_a_new_object_of_a_removed_study_is_told_to_its_reader(keeping: Keeping) -> None:
@@ -502,3 +536,18 @@ def test_looking_for_what_may_go_scans_no_objects(keeping: Keeping) -> None:
         if row["detail"].startswith("SCAN") and not row["detail"].startswith(("SCAN json_each", "SCAN CONSTANT"))
     ]  # fmt: skip
     assert steps == []
+
+
+def test_results_that_were_taken_back_are_not_waited_for_but_what_takes_them_back_is(keeping: Keeping) -> None:
+    keeping.done("1.2")
+    keeping.configure({"commitment": True}, inputs_days=1, results_days=1, **OFF)
+    retract(keeping.db, keeping.files, keeping.settings, "1.2", "wrong", next(iter(TITLES)))
+    for state in ("running", "done"):
+        keeping.db.execute("UPDATE delivery SET state = ? WHERE state IN ('waiting', 'running')", state)
+    keeping.later(1000)
+    assert keeping.owes("1.2") == ("2 results that nobody has confirmed",), "the note and the document that tells of it"
+    withdrawal = "SELECT result_id FROM result WHERE occasion = 'withdrawal'"
+    keeping.db.execute(f"UPDATE delivery SET confirmed_at = 'x' WHERE result_id IN ({withdrawal})")
+    assert keeping.owes("1.2") == ()
+    keeping.room.sweep()
+    assert keeping.lying() == []

@@ -20,6 +20,7 @@ from dicomnode.flow.store_verify import Damage, verify
 from dicomnode.report.rejection import TITLES
 from dicomnode.store.database import Database
 from dicomnode.store.files import Files
+from dicomnode.store.holdings import Holdings
 from dicomnode.store.retention import Retention
 from tests.unit.flow.conftest import MakeStudy
 from tests.unit.flow.estate import Estate
@@ -157,13 +158,28 @@ def test_missing_changed_and_stray_files_are_told_with_what_to_do(
     assert "dicomnode store purge 1.2.3" in damaged[0].remedy
 
 
+def test_strays_are_looked_for_with_one_look_at_the_rows_of_a_study(
+    db: Database, files: Files, received: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = []
+    expected = Holdings.expected
+
+    def counted(holdings: Holdings, kind: str, study: str) -> set[str]:
+        looks.append(f"{kind}/{study}")
+        return expected(holdings, kind, study)
+
+    monkeypatch.setattr(Holdings, "expected", counted)
+    assert list(Holdings(db, files).strays(float("inf"))) == []
+    assert looks == ["studies/1.2.3"] and len(received) == 10
+
+
 def test_after_the_remedy_a_damaged_study_is_whole_again(
     db: Database, files: Files, received: dict[str, Path], ct: MakeStudy, receive: Callable[[Intake, list[Path]], None]
 ) -> None:
     received["1"].unlink()
     received["2"].write_bytes(b"x")
     db.execute("DELETE FROM association")
-    purge(db, files, parse({}), ["1.2.3"], reason="a file is damaged")
+    purge(db, files, parse({"store": {"folder": str(files.folder)}}), ["1.2.3"], reason="a file is damaged")
     receive(Intake(db, files, ()), ct())
     assert verify(db, files, unheard).damaged == ()
     assert len(list((files.folder / "studies" / "1.2.3").iterdir())) == 10

@@ -42,6 +42,15 @@ def test_a_target_node_is_a_node_and_a_planning_target_stays_one() -> None:
     assert by_name("T01", "PTV").subject is Subject.STRUCTURE
 
 
+@pytest.mark.parametrize(
+    "name", ["TL01 PTV", "T01 ring", "T02_bed", "T01 body", "T04_vertebra", "TL1 + 5 mm", "GTV+5mm"]
+)
+def test_what_was_made_of_a_lesion_for_a_plan_is_none(name: str) -> None:
+    assert by_name(name).subject is Subject.STRUCTURE
+    assert by_name("GTV_exp", "GTV").subject is Subject.STRUCTURE
+    assert by_name("TL1 vertebral body").subject is Subject.LESION
+
+
 def test_a_segment_that_an_editor_left_as_tissue_is_a_lesion_by_its_name() -> None:
     tissue, item = Dataset(), Dataset()
     tissue.CodeValue, tissue.CodingSchemeDesignator, tissue.CodeMeaning = "85756007", "SCT", "Tissue"

@@ -38,7 +38,8 @@ def test_restep_begins_at_the_first_voxel_and_goes_on_beyond_the_last(
         *(np.arange(count) * new / was for count, new, was in zip(shape, spacing_mm, old, strict=True)), indexing="ij"
     )
     order = 1 if interpolation == "linear" else 0
-    expected: Any = ndimage.map_coordinates(source.array.astype(np.float64), places, order=order, mode="nearest")
+    sampled: Any = ndimage.map_coordinates
+    expected = sampled(source.array.astype(np.float64), places, order=order, mode="nearest")
     np.testing.assert_allclose(found.array[0], expected, atol=1e-3)
 
 

@@ -170,7 +170,11 @@ def test_a_time_point_that_lacks_a_target_does_not_make_the_nadir() -> None:
         point("2026-03-01", [lesion("a", 50.0), lesion("b", 50.0)]),
     ]
     _, (found,) = assess(points[:2], points[2], RECIST)
-    assert found.nadir == 100.0 and found.category == criteria.STABLE
+    assert found.nadir == 100.0 and found.category is None and not found.every_study
+    assert "may have had a smaller sum" in found.text
+    worse = point("2026-03-01", [lesion("a", 70.0), lesion("b", 50.0)])
+    _, (found,) = assess(points[:2], worse, RECIST)
+    assert found.category == criteria.PROGRESSION, "over a smaller nadir it would be one all the more"
 
 
 def test_a_doubtful_match_of_a_target_leaves_the_category_open() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -155,7 +156,9 @@ def test_labels_need_codes_and_a_background(tmp_path: Path, models: Path) -> Non
 
 def scripted(path: Path) -> None:
     network = nets.UNet(**{key: value for key, value in definition().items() if key != "_target_"}).eval()
-    torch.jit.trace(network, torch.zeros(1, 1, 16, 16, 8)).save(str(path))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.jit.trace(network, torch.zeros(1, 1, 16, 16, 8)).save(str(path))
 
 
 def test_torchscript_is_run_only_where_somebody_said_so(tmp_path: Path, models: Path) -> None:
