@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 from contextlib import suppress
-from errno import EMSGSIZE
+from errno import ECONNABORTED, EMSGSIZE
 from typing import Any
 
 from pynetdicom import AE
@@ -76,6 +76,7 @@ class Dialled(AssociationSocket):
     error: OSError | None = None
     secure: Secure | None = None
     longest_bytes = 0
+    _hung_up = False
 
     def connect(self, primitive: T_CONNECT) -> None:
         """Connect and report the result to the state machine (PS3.8 9.2, AE-1 to Evt2 or Evt17)."""
@@ -111,6 +112,8 @@ class Dialled(AssociationSocket):
 
     def recv(self, nr_bytes: int) -> bytearray:
         """Read `nr_bytes`; a TLS 1.3 peer that does not believe our certificate says so only here (RFC 8446 4.4.3)."""
+        if self._hung_up:
+            raise ConnectionAbortedError(ECONNABORTED, "hung up on")
         if self.longest_bytes and nr_bytes > self.longest_bytes + _HEADS_BYTES:
             raise OSError(EMSGSIZE, f"PDU of {nr_bytes} bytes announced, at most {self.longest_bytes} are taken")
         try:
@@ -120,14 +123,18 @@ class Dialled(AssociationSocket):
             raise
 
     def hang_up(self) -> None:
-        """Read nothing more; what reads next finds the connection closed."""
+        """Read nothing more, not even what has arrived."""
+        self._hung_up = True
+        self._close_both_ways()
+
+    def _close_both_ways(self) -> None:
         if self.socket is not None:
             with suppress(OSError):
                 self.socket.shutdown(socket.SHUT_RDWR)
 
     def _shutdown_socket(self) -> None:
         # pynetdicom forgets to close a socket that the peer has closed first.
-        self.hang_up()
+        self._close_both_ways()
         if self.socket is not None:
             self.socket.close()
 

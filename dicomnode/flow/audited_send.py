@@ -35,10 +35,7 @@ def audited(send: Send, trail: Trail, here: Participant) -> Send:
             # It has happened whether it can be recorded or not; the trail complains by itself.
             with suppress(OutOfResources):
                 trail.record(
-                    *(
-                        transferred(here, there, one, created=False, failure=failure)
-                        for one in _told_of(studies, sent)
-                    )
+                    *(transferred(here, there, one, created=False, failure=failure) for one in _told_of(studies, sent))
                 )
 
         try:

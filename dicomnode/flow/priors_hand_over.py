@@ -17,6 +17,7 @@ from dicomnode.flow.priors_listing import counted
 from dicomnode.flow.priors_use import prior_of
 from dicomnode.store.database import Database
 from dicomnode.store.files import Files
+from dicomnode.store.prior_sources import only_compares
 from dicomnode.store.priors import Latest, Search, Searches, frozen
 from dicomnode.store.scratch import Scratch
 
@@ -61,15 +62,15 @@ class HandOver:
             else:
                 # A run that was made while this source did not answer has said so, and claims less.
                 late = search.failures > 0 and not (search.incomplete or search.newest_left_out)
-                anew = follows or (late and latest.job_id != search.job_id)
-                words = self._give(latest, study, new, rule, follows=follows, anew=anew)
+                late = late and latest.job_id != search.job_id
+                words = self._give(latest, study, new, rule, follows=follows, late=late)
                 words = f"{words}; {search.reason}" if search.incomplete else words
             self._searches.leave(search, "done", words)
         failpoint("priors.after_commit")
         log.info("priors handed over", detail=words)
 
     def _give(
-        self, latest: Latest, study: Study, new: Sequence[Prior], rule: Rule, *, follows: bool, anew: bool
+        self, latest: Latest, study: Study, new: Sequence[Prior], rule: Rule, *, follows: bool, late: bool
     ) -> str:
         """Give the newest run, or the next one, what it has and what is new; in words what was done.
 
@@ -77,24 +78,26 @@ class HandOver:
         ----------
         follows
             Whether this is what the newest run has and did not compare with.
-        anew
-            Whether a next run is made also with what the newest has.
+        late
+            Whether the newest run was made while this source did not answer.
         """
         given = self.given(latest)
         kept = [one for one in given if one.files]
         priors = united((*kept, *new), rule.priors.at_most if rule.priors else 0)
         chosen = {one.study_instance_uid for one in priors}
-        if chosen == {one.study_instance_uid for one in kept} and not (anew and kept):
+        if not follows and chosen == {one.study_instance_uid for one in kept} and not (late and kept):
             return "no earlier study that this rule can use and does not have"
         lost = [one for one in given if not one.files and one.study_instance_uid not in chosen]
         job_id = latest.job_id
         if latest.untouched:
             self._searches.freeze(job_id, (*priors, *lost))
-        elif latest.succeeded:
+        elif latest.succeeded or only_compares(self._db, job_id):
             job_id = self._searches.rerun(job_id, (*priors, *lost))
         else:
             return "the study was not analysed, so there is nothing to compare"
         words = f"{counted(len(kept) if follows else len(new))} for job {job_id}"
+        if not (follows or new):
+            words = f"no further earlier study; job {job_id} compares again without that doubt"
         if not lost or rule.priors is None:
             return words
         # What was cleaned up since the run before is fetched again; until then the report says that it lacks.

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from pydicom import Dataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
+from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 from pynetdicom import AE, build_context, build_role, evt
 from pynetdicom.association import Association as Requestor
 from pynetdicom.dimse import DIMSEServiceProvider
@@ -305,14 +305,15 @@ def test_an_archive_whose_report_has_no_end_is_hung_up_on(
 ) -> None:
     """A PDU too long is not read at all; of a message in many, no more than the limit is kept."""
     monkeypatch.setattr(commitment, "LONGEST_ANSWER_BYTES", 100_000)
-    report = Report(transaction_uid="1.2.9", kept=references(20_000))
+    report = Report(transaction_uid="1.2.9", kept=references(2_000))
 
     def on_action(event: evt.Event) -> tuple[int, None]:
         # Before the answer to the request; no more of it is needed.
         long = N_EVENT_REPORT()
         long.MessageID, long.EventTypeID = 1, 1
         long.AffectedSOPClassUID, long.AffectedSOPInstanceUID = PUSH_MODEL, PUSH_MODEL_INSTANCE
-        long.EventInformation = BytesIO(encode(report_dataset(report), False, True) or b"")
+        syntax = UID(event.context.transfer_syntax)
+        long.EventInformation = BytesIO(encode(report_dataset(report), syntax.is_implicit_VR, True) or b"")
         event.assoc.dimse.send_msg(long, event.context.context_id)
         return 0x0000, None
 

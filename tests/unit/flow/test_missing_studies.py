@@ -115,3 +115,15 @@ def _own(estate: Estate, study: str) -> Job:
     own = type(estate.priors)(estate.db, estate.files, estate.settings, "store", estate.area, lambda _peer: None)  # type: ignore[arg-type,return-value]
     own.run_once()
     return estate.newest(study)
+
+
+def test_what_our_own_store_had_and_was_cleaned_up_meanwhile_is_told_by_the_next_run(make_estate: MakeEstate) -> None:
+    estate = make_estate(**{"from": ["store"]})
+    estate.settled("1.1", "20260101")
+    estate.finish(estate.newest("1.1"))
+    job = estate.settled("1.9")
+    with estate.db.transaction():
+        estate.db.execute("DELETE FROM job_prior_file")
+    second = followed(estate, job)
+    (prior,) = second.priors
+    assert second.run == 2 and prior.remark == "prior no longer at hand: what our own store had of it was cleaned up"
