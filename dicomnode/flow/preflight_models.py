@@ -97,9 +97,7 @@ def verified(folder: Path, name: str = "") -> Iterator[Check]:
             remedy = f"write it under a heading of level 2; a section with {MISSING}: counts for nothing"
             yield Check(subject=subject, verdict=Verdict.FAIL, found=f"{CARD} lacks {'; '.join(lacks)}", remedy=remedy)
         else:
-            yield Check(
-                subject=subject, verdict=Verdict.OK, found="hash and network are as declared, card whole"
-            )
+            yield Check(subject=subject, verdict=Verdict.OK, found="hash and network are as declared, card whole")
 
 
 def card(spec: ModelSpec) -> str:

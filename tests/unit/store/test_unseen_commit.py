@@ -17,7 +17,8 @@ _COMMIT = """
 import os, sqlite3, sys
 db = sqlite3.connect(sys.argv[1])
 db.execute("PRAGMA synchronous=FULL")
-db.execute("INSERT INTO event (at, study_instance_uid, entity, entity_id, arrow, detail) VALUES ('', '1.2', '', '', '', '')")
+columns = "at, study_instance_uid, entity, entity_id, arrow, detail"
+db.execute(f"INSERT INTO event ({columns}) VALUES ('', '1.2', '', '', '', '')")
 db.commit()
 os._exit(9)  # as after a kill: nothing is closed
 """
