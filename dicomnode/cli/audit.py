@@ -19,7 +19,7 @@ def verify(
     as_json: JsonOption = False,
 ) -> None:
     """Tell whether a line was changed, removed, inserted or cut off since it was written."""
-    from dicomnode.flow.audit_read import verified
+    from dicomnode.flow.audited.read import verified
 
     verdict = verified(load_settings(config_file), first)
     if as_json:
@@ -40,7 +40,7 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Print the end of the trail, patients included; that somebody has read it is recorded."""
-    from dicomnode.flow.audit_read import shown
+    from dicomnode.flow.audited.read import shown
 
     found = shown(load_settings(config_file), last, study)
     if as_json:

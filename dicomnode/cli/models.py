@@ -40,7 +40,7 @@ def models_list(
     folder: FolderOption = None, config_file: ConfigOption = None, warm: WarmOption = False, as_json: JsonOption = False
 ) -> None:
     """Every bundle: inputs, labels, files, who accepted it, last results; and what is wrong with those unusable."""
-    from dicomnode.flow.installed import installed
+    from dicomnode.flow.models.installed import installed
 
     with _site(folder, config_file, warm=warm) as (place, db, sessions):
         found, broken = installed(place, db, sessions)
@@ -61,8 +61,8 @@ def models_list(
 @app.command("show")
 def models_show(name: str, folder: FolderOption = None, config_file: ConfigOption = None) -> None:
     """What a bundle declares, its card, and what this site has made of it."""
-    from dicomnode.flow.installed import described
-    from dicomnode.flow.preflight_models import CARD, card
+    from dicomnode.flow.models.installed import described
+    from dicomnode.flow.preflight.models import CARD, card
 
     with _site(folder, config_file, warm=True) as (place, db, sessions):
         spec = load_model(place, name)
@@ -78,7 +78,7 @@ def models_verify(
     name: Annotated[str, typer.Argument(help="A bundle; every bundle when left out.")] = "", folder: FolderOption = None
 ) -> None:
     """Check hash and card of bundles and load their networks; exit status 1 if anything is not as declared."""
-    from dicomnode.flow.preflight_models import verified
+    from dicomnode.flow.preflight.models import verified
     from dicomnode.flow.verdict import Verdict
 
     place = folder or config.shipped("models")
@@ -92,8 +92,8 @@ def models_verify(
 
 def _print_sheets(folder: Path, name: str) -> None:
     """The sheet of the Radiomics Quality Score of every signature."""
-    from dicomnode.flow.preflight_models import card
-    from dicomnode.flow.rqs import rqs_sheet
+    from dicomnode.flow.models.rqs import rqs_sheet
+    from dicomnode.flow.preflight.models import card
     from dicomnode.infer.bundle.load import find_bundles
 
     for one, spec in find_bundles(folder)[0].items():
@@ -122,7 +122,7 @@ def _configured(folder: Path | None, config_file: Path | None) -> Any:
 @contextmanager
 def _site(folder: Path | None, config_file: Path | None, *, warm: bool) -> Iterator[tuple[Path, Any, Any]]:
     """Folder of bundles, the node's database where one is configured, and what loads networks where that is wanted."""
-    from dicomnode.flow.standing import known_here
+    from dicomnode.flow.models.standing import known_here
     from dicomnode.infer.network.session import Sessions
 
     settings = _configured(folder, config_file)

@@ -70,8 +70,8 @@ def accept(
     threads: ThreadsOption = 0,
 ) -> None:
     """Evaluate a model on local cases and accept it, as it is now, for rules with use = "clinical"."""
-    from dicomnode.flow.acceptance import accept as act
-    from dicomnode.flow.acceptance import acceptable
+    from dicomnode.flow.models.acceptance import accept as act
+    from dicomnode.flow.models.acceptance import acceptable
 
     settings = load_settings(config_file)
     spec = load_model(settings.models.folder, name)
@@ -89,7 +89,7 @@ def disable(
     config_file: ConfigOption = None,
 ) -> None:
     """Hold the jobs of a model at once, those that run included; nothing of it is analysed until `enable`."""
-    from dicomnode.flow.acceptance import disable as act
+    from dicomnode.flow.models.acceptance import disable as act
 
     settings = load_settings(config_file)
     out.print(act(store(settings)[0], settings, name, reason), markup=False, highlight=False, soft_wrap=True)
@@ -98,7 +98,7 @@ def disable(
 @app.command()
 def enable(name: str, config_file: ConfigOption = None) -> None:
     """Let the jobs of a disabled model run again."""
-    from dicomnode.flow.acceptance import enable as act
+    from dicomnode.flow.models.acceptance import enable as act
 
     out.print(act(store(load_settings(config_file))[0], name), markup=False, highlight=False, soft_wrap=True)
 
@@ -113,7 +113,7 @@ def _wish(
     negatives: bool,
     seed: int,
 ) -> Any:
-    from dicomnode.flow.evaluate_wish import Wish, pairs, read_strata
+    from dicomnode.flow.evaluate.wish import Wish, pairs, read_strata
 
     return Wish(
         rois=pairs(roi or ()),
@@ -127,9 +127,9 @@ def _wish(
 
 
 def _evaluated(spec: Any, cases: Path, folder: Path, wish: Any, device: str, threads: int) -> Any:
-    from dicomnode.flow.cohort_files import studies_below
-    from dicomnode.flow.evaluate import evaluate as run
-    from dicomnode.flow.evaluate_written import table_of
+    from dicomnode.flow.cohort.files import studies_below
+    from dicomnode.flow.evaluate.run import evaluate as run
+    from dicomnode.flow.evaluate.written import table_of
     from dicomnode.infer.network.session import Sessions
 
     log.configure("warning", "text", "evaluate")

@@ -26,7 +26,8 @@ def extract(
     config_file: ConfigOption = None,
 ) -> None:
     """Features of every region that is drawn on these images, as one table; what fails is a row with its reason."""
-    from dicomnode.flow import cohort, cohort_describe
+    from dicomnode.flow.cohort import describe as cohort_describe
+    from dicomnode.flow.cohort import extract as cohort
 
     log.configure("warning", "text", "radiomics")
     spec = _settings(settings_file, model, models)
@@ -43,7 +44,7 @@ def extract(
 
 
 def _settings(path: Path | None, model: str, models: Path | None) -> Any:
-    from dicomnode.flow.cohort_settings import read_settings
+    from dicomnode.flow.cohort.settings import read_settings
 
     if (path is None) == (not model):
         raise typer.BadParameter("needed --settings FILE or --model NAME, one of both")
@@ -51,8 +52,8 @@ def _settings(path: Path | None, model: str, models: Path | None) -> Any:
 
 
 def _studies(paths: list[Path], from_store: bool, config_file: Path | None, progress: Any) -> Any:
-    from dicomnode.flow.cohort_cases import stored_studies
-    from dicomnode.flow.cohort_files import studies_below
+    from dicomnode.flow.cohort.cases import stored_studies
+    from dicomnode.flow.cohort.files import studies_below
 
     if from_store == bool(paths):
         raise typer.BadParameter("needed PATHS or --store, one of both")
@@ -75,9 +76,9 @@ def harmonise(
     only: Annotated[list[str] | None, typer.Option(help="COLUMN=VALUE that a row has to have, such as region.")] = None,
 ) -> None:
     """Fit M-ComBat against a reference batch and keep the features on which repeated scans agree."""
-    from dicomnode.flow.harmonise import fit, write
-    from dicomnode.flow.harmonise_show import show
-    from dicomnode.flow.harmonise_table import names, read_table
+    from dicomnode.flow.harmonise.fit import fit, write
+    from dicomnode.flow.harmonise.show import show
+    from dicomnode.flow.harmonise.table import names, read_table
 
     table = read_table(features, names(batch), names(retest), names(batch_by), leave_out or (), only or ())
     found = fit(table, reference, minimum=minimum, least_ccc=ccc, named=features.name, paired=bool(retest))

@@ -45,7 +45,7 @@ def init(
 @app.command()
 def check(config_file: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Test configuration, disk, models, port and peers; exit status 1 if anything fails."""
-    from dicomnode.flow.preflight import check as checks
+    from dicomnode.flow.preflight.checks import check as checks
     from dicomnode.flow.verdict import Verdict
 
     found = list(checks(load_settings(config_file)))

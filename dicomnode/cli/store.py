@@ -16,8 +16,8 @@ app = verbs("The files of the store: list, remove, verify and back up.")
 @app.command("list")
 def list_studies(config_file: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Studies of which files are here, the oldest first: size, age, and what they owe."""
-    from dicomnode.flow.store_purge import listing
-    from dicomnode.flow.store_show import show_kept
+    from dicomnode.flow.storing.purge import listing
+    from dicomnode.flow.storing.show import show_kept
 
     settings = load_settings(config_file)
     db, _ = store(settings)
@@ -35,8 +35,8 @@ def purge(
     as_json: JsonOption = False,
 ) -> None:
     """Remove the files of finished studies; exit status 1 if one that was named stays."""
-    from dicomnode.flow import store_purge
-    from dicomnode.flow.store_show import show_purged
+    from dicomnode.flow.storing import purge as store_purge
+    from dicomnode.flow.storing.show import show_purged
 
     if not studies and not older_than:
         raise typer.BadParameter("name studies, or --older-than")
@@ -54,8 +54,8 @@ def purge(
 @app.command()
 def verify(config_file: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Read every file again and compare it with its digest; exit status 1 if one is missing, changed or a stray."""
-    from dicomnode.flow.store_show import show_verified
-    from dicomnode.flow.store_verify import verify as act
+    from dicomnode.flow.storing.show import show_verified
+    from dicomnode.flow.storing.verify import verify as act
 
     db, files = store(load_settings(config_file))
     with stages() as tell:
@@ -72,8 +72,8 @@ def backup(
 ) -> None:
     """Copy the store while the node runs; exit status 1 if a file was missing in the store."""
     from dicomnode.config.audit import folder_of
-    from dicomnode.flow.store_backup import backup as act
-    from dicomnode.flow.store_show import show_backed_up
+    from dicomnode.flow.storing.backup import backup as act
+    from dicomnode.flow.storing.show import show_backed_up
 
     settings = load_settings(config_file)
     db, files = store(settings)

@@ -47,7 +47,7 @@ def why(study: StudyArgument, config_file: ConfigOption = None, as_json: JsonOpt
 @app.command()
 def retry(study: StudyArgument, config_file: ConfigOption = None) -> None:
     """Run the failed jobs of a study again, and send its failed deliveries again; ends a hold."""
-    from dicomnode.flow.audit_trail import tell_act
+    from dicomnode.flow.audited.trail import tell_act
     from dicomnode.flow.operate import retry as act
 
     settings = load_settings(config_file)
@@ -65,7 +65,7 @@ def rerun(
     config_file: ConfigOption = None,
 ) -> None:
     """Analyse a study again under new UIDs, with the rules and models as they are now."""
-    from dicomnode.flow.audit_trail import tell_act
+    from dicomnode.flow.audited.trail import tell_act
     from dicomnode.flow.operate import rerun as act
 
     settings = load_settings(config_file)
@@ -82,7 +82,7 @@ def retract(
     config_file: ConfigOption = None,
 ) -> None:
     """Take back every result of a study that was sent, where it was sent, and cancel what was not."""
-    from dicomnode.flow.audit_trail import tell_act
+    from dicomnode.flow.audited.trail import tell_act
     from dicomnode.flow.retract import retract as act
 
     settings = load_settings(config_file)
@@ -94,7 +94,7 @@ def retract(
 @app.command()
 def cancel(study: StudyArgument, config_file: ConfigOption = None) -> None:
     """Cancel what still waits for a study."""
-    from dicomnode.flow.audit_trail import tell_act
+    from dicomnode.flow.audited.trail import tell_act
     from dicomnode.flow.operate import cancel as act
 
     settings = load_settings(config_file)

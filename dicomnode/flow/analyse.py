@@ -13,7 +13,7 @@ from dicomnode.domain.identity import Correction
 from dicomnode.domain.prior import Prior
 from dicomnode.domain.uid import ResultUids
 from dicomnode.flow.clinical import clinical
-from dicomnode.flow.compare import compare
+from dicomnode.flow.comparing.studies import compare
 from dicomnode.flow.encode import Output, encoded
 from dicomnode.flow.found import find
 from dicomnode.flow.measured import described, limits, measured

@@ -8,7 +8,7 @@ from dataclasses import replace
 from dicomnode.complete.policy import Abandon, Complete
 from dicomnode.flow.evidence import completeness, progress
 from dicomnode.flow.plan import Considered
-from dicomnode.flow.retention_return import lacking
+from dicomnode.flow.retention.returned import lacking
 from dicomnode.store.database import Database
 from dicomnode.store.jobs import Jobs, Plan
 from dicomnode.store.retractions import stayed

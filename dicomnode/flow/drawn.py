@@ -13,8 +13,8 @@ from dicomnode.domain.prior import Prior, PriorFile
 from dicomnode.domain.response import names_target
 from dicomnode.domain.uid import ResultUids
 from dicomnode.flow.by_hand import Drawn, first_of, joined
+from dicomnode.flow.comparing.timepoint import lesions_of
 from dicomnode.flow.measured import measured
-from dicomnode.flow.timepoint import lesions_of
 from dicomnode.infer.contours.read import read_contours
 from dicomnode.measure import targets
 

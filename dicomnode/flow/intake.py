@@ -14,7 +14,7 @@ from dicomnode.domain.rule import Rule
 from dicomnode.domain.study import Arrival
 from dicomnode.flow.failpoint import failpoint
 from dicomnode.flow.pressure import Pressure, Room, require_file
-from dicomnode.flow.priors_scratch import ScratchArea
+from dicomnode.flow.priors.scratch import ScratchArea
 from dicomnode.flow.sameness import IDENTITY, changes, counted_keywords
 from dicomnode.store.database import Database
 from dicomnode.store.files import Files

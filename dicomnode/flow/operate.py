@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dicomnode.domain.errors import DicomNodeError
-from dicomnode.flow.retention_return import require_objects, without_the_rest
+from dicomnode.flow.retention.returned import require_objects, without_the_rest
 from dicomnode.store.commitments import Commitments
 from dicomnode.store.database import Database
 from dicomnode.store.deliveries import Deliveries

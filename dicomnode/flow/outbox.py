@@ -14,7 +14,7 @@ from dicomnode.domain.network import Peer
 from dicomnode.domain.work import Delivery, Receipt
 from dicomnode.flow.choice import Choice
 from dicomnode.flow.failpoint import failpoint
-from dicomnode.flow.identity import Identity, Question
+from dicomnode.flow.identity.ask import Identity, Question
 from dicomnode.flow.inquiry import Ask, inquire
 from dicomnode.flow.setback import Setbacks
 from dicomnode.store.acceptances import Acceptances

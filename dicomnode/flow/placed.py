@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from dicomnode.domain.errors import Unsuitable
 from dicomnode.domain.response import TimePoint
-from dicomnode.flow.timepoint import Told
+from dicomnode.flow.comparing.timepoint import Told
 from dicomnode.measure.change.register import GOOD_CORRELATION, Point, inside, register
 from dicomnode.measure.change.track import Seen
 

@@ -13,10 +13,10 @@ from dicomnode.domain.rule import Rule, Use
 from dicomnode.domain.study import Series, Study
 from dicomnode.flow.address import destinations
 from dicomnode.flow.hold import explain, hold
-from dicomnode.flow.priors_own import OwnPriors
+from dicomnode.flow.models.standing import held_for, not_accepted
+from dicomnode.flow.priors.own import OwnPriors
 from dicomnode.flow.recipe import input_digest, recipe_digest
 from dicomnode.flow.stacks import in_stacks
-from dicomnode.flow.standing import held_for, not_accepted
 from dicomnode.infer.bundle.load import find_bundles
 from dicomnode.route.contours import no_contours
 from dicomnode.route.inputs import feeds, unknown_inputs

@@ -9,7 +9,7 @@ from pathlib import Path
 from time import monotonic
 
 from dicomnode.domain.errors import OutOfResources
-from dicomnode.flow.disk import Disk, disk_of
+from dicomnode.flow.retention.disk import Disk, disk_of
 from dicomnode.store.database import Database
 from dicomnode.store.files import Files
 

@@ -15,9 +15,9 @@ from dicomnode.domain.finding import Check, PriorReport
 from dicomnode.domain.model import ModelSpec
 from dicomnode.domain.work import Job
 from dicomnode.flow.analyse import analyse
+from dicomnode.flow.comparing.postponed import left_out, postponed
 from dicomnode.flow.encode import Output, encoded, refused
 from dicomnode.flow.notices import headers_of, provenance_of, result_uids, spec_of
-from dicomnode.flow.postponed import left_out, postponed
 from dicomnode.flow.recipe import recipe_digest
 from dicomnode.flow.suited import special_masks
 from dicomnode.flow.takers import Taker

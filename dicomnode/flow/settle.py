@@ -18,7 +18,7 @@ from dicomnode.flow.book import book
 from dicomnode.flow.evidence import patience, progress, receiving
 from dicomnode.flow.failpoint import failpoint
 from dicomnode.flow.plan import Planner
-from dicomnode.flow.retention_return import of_what_is_here
+from dicomnode.flow.retention.returned import of_what_is_here
 from dicomnode.flow.sameness import counted_keywords, disagreements
 from dicomnode.flow.variants import Variants
 from dicomnode.store.database import Database

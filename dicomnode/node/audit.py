@@ -6,16 +6,16 @@ from collections.abc import Callable
 
 from dicomnode.config import Settings
 from dicomnode.domain.network import Peer, TurnedAway
-from dicomnode.flow import audited_query
-from dicomnode.flow.audit_trail import open_trail, this_node
-from dicomnode.flow.audited_archive import AuditedArchive, Came, Keep
-from dicomnode.flow.audited_intake import AuditedIntake
-from dicomnode.flow.audited_send import audited
-from dicomnode.flow.audited_transfer import tell_interrupted
-from dicomnode.flow.identity import Question
+from dicomnode.flow.audited import query as audited_query
+from dicomnode.flow.audited.archive import AuditedArchive, Came, Keep
+from dicomnode.flow.audited.intake import AuditedIntake
+from dicomnode.flow.audited.send import audited
+from dicomnode.flow.audited.trail import open_trail, this_node
+from dicomnode.flow.audited.transfer import tell_interrupted
+from dicomnode.flow.identity.ask import Question
 from dicomnode.flow.intake import Intake
 from dicomnode.flow.outbox import Send
-from dicomnode.flow.priors_archive import Archive
+from dicomnode.flow.priors.archive import Archive
 from dicomnode.store.database import Database
 
 

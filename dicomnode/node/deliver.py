@@ -11,18 +11,18 @@ from dicomnode.domain.network import Peer
 from dicomnode.domain.prior import OWN_STORE
 from dicomnode.domain.work import Delivery, Receipt
 from dicomnode.flow import child
-from dicomnode.flow.audit_trail import forwarding
-from dicomnode.flow.commitment_threads import CommitmentThreads
+from dicomnode.flow.audited.trail import forwarding
+from dicomnode.flow.commitment.threads import CommitmentThreads
 from dicomnode.flow.deidentified import deidentifying
 from dicomnode.flow.dispatch import Dispatcher
-from dicomnode.flow.identity import questioner
-from dicomnode.flow.inputs_thread import asking_for_inputs
+from dicomnode.flow.identity.ask import questioner
 from dicomnode.flow.inquiry import asker
 from dicomnode.flow.outbox import Outbox, Send
-from dicomnode.flow.priors import Priors
-from dicomnode.flow.priors_archive import Archive, DimseArchive
-from dicomnode.flow.priors_scratch import ScratchArea
-from dicomnode.flow.priors_threads import PriorThreads
+from dicomnode.flow.priors.archive import Archive, DimseArchive
+from dicomnode.flow.priors.scratch import ScratchArea
+from dicomnode.flow.priors.search import Priors
+from dicomnode.flow.priors.threads import PriorThreads
+from dicomnode.flow.retention.thread import asking_for_inputs
 from dicomnode.node.audit import audited_archive, audited_question, audited_send
 from dicomnode.node.opened import open_store
 from dicomnode.store.database import Database

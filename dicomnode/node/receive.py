@@ -17,16 +17,16 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from dicomnode.config import Settings
 from dicomnode.config.secure import as_tls
 from dicomnode.flow import child
-from dicomnode.flow.commitment_desk import CommitmentDesk
-from dicomnode.flow.commitment_threads import involved
+from dicomnode.flow.commitment.desk import CommitmentDesk
+from dicomnode.flow.commitment.threads import involved
 from dicomnode.flow.intake import Intake
 from dicomnode.flow.overdue import Overdue
 from dicomnode.flow.plan import Planner
-from dicomnode.flow.preflight_tls import warn_of_expiry
+from dicomnode.flow.preflight.tls import warn_of_expiry
 from dicomnode.flow.pressure import Room
-from dicomnode.flow.priors_own import OwnPriors
-from dicomnode.flow.priors_scratch import ScratchArea
-from dicomnode.flow.retention import MakeRoom
+from dicomnode.flow.priors.own import OwnPriors
+from dicomnode.flow.priors.scratch import ScratchArea
+from dicomnode.flow.retention.room import MakeRoom
 from dicomnode.flow.settle import Settle
 from dicomnode.infer.read.compare import same_pixels
 from dicomnode.node.audit import audited_intake, record_interrupted

@@ -22,7 +22,7 @@ from dicomnode.config import Settings
 from dicomnode.domain.clock import from_text
 from dicomnode.domain.errors import DicomNodeError, OutOfResources
 from dicomnode.flow import child
-from dicomnode.flow.audit_trail import recorded
+from dicomnode.flow.audited.trail import recorded
 from dicomnode.flow.checkpoint import checkpoint_alone, lock_file
 from dicomnode.flow.supervise import Supervisor
 from dicomnode.node.deliver import deliver

@@ -15,7 +15,7 @@ from dicomnode.config import parse
 from dicomnode.domain.commitment import Failure, Reference
 from dicomnode.domain.errors import DeliveryError
 from dicomnode.domain.network import Peer
-from dicomnode.flow.commitment_line import DimseLine
+from dicomnode.flow.commitment.line import DimseLine
 from dicomnode.query import find
 from dicomnode.store.commitments import Wanted
 

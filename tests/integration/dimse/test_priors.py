@@ -30,7 +30,7 @@ from dicomnode.deliver.association import Timeouts, conversation
 from dicomnode.deliver.dimse import Outgoing
 from dicomnode.domain.errors import DeliveryError, OutOfResources, PeerUnreachable, Unsuitable
 from dicomnode.domain.network import Peer
-from dicomnode.flow.preflight_priors import prior_sources
+from dicomnode.flow.preflight.priors import prior_sources
 from dicomnode.flow.verdict import Verdict
 from dicomnode.query import find, retrieve
 from dicomnode.query.talk import Talk

@@ -15,7 +15,7 @@ from dicomnode.audit.message import Studied, application, other_node, this_proce
 from dicomnode.config import parse
 from dicomnode.config.audit import collector_tls, folder_of
 from dicomnode.domain.errors import ConfigError
-from dicomnode.flow.preflight_audit import audit_trail
+from dicomnode.flow.preflight.audit import audit_trail
 from dicomnode.flow.verdict import Verdict
 from tests.conftest import Hands
 from tests.unit.audit.collector import CollectorStandIn

@@ -8,8 +8,8 @@ from typing import Any
 from dicomnode.config import Settings, parse
 from dicomnode.domain.commitment import Failure, Reference, Report, Request
 from dicomnode.domain.network import Association
-from dicomnode.flow.commitment import Commitment
-from dicomnode.flow.commitment_desk import CommitmentDesk
+from dicomnode.flow.commitment.answers import Commitment
+from dicomnode.flow.commitment.desk import CommitmentDesk
 from dicomnode.flow.outbox import Outbox
 from dicomnode.store.commitments import Wanted
 from dicomnode.store.database import Database

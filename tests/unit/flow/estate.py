@@ -17,9 +17,9 @@ from dicomnode.domain.study import Arrival
 from dicomnode.domain.work import Job
 from dicomnode.flow.intake import Intake
 from dicomnode.flow.plan import Planner
-from dicomnode.flow.priors import Priors
-from dicomnode.flow.priors_own import OwnPriors
-from dicomnode.flow.priors_scratch import ScratchArea
+from dicomnode.flow.priors.own import OwnPriors
+from dicomnode.flow.priors.scratch import ScratchArea
+from dicomnode.flow.priors.search import Priors
 from dicomnode.flow.settle import Settle
 from dicomnode.query.find import FoundSeries, FoundStudy, fit_key
 from dicomnode.store.database import Database

@@ -10,9 +10,9 @@ from dicomnode.config import Settings
 from dicomnode.config.tables import RetentionTable
 from dicomnode.domain.work import Job
 from dicomnode.flow.choice import Choice
-from dicomnode.flow.disk import Disk
-from dicomnode.flow.retention import MakeRoom
-from dicomnode.flow.retention_terms import terms
+from dicomnode.flow.retention.disk import Disk
+from dicomnode.flow.retention.room import MakeRoom
+from dicomnode.flow.retention.terms import terms
 from dicomnode.store.jobs import Made
 from dicomnode.store.retention import Retention
 from tests.conftest import Hands

@@ -13,11 +13,11 @@ import pytest
 
 from dicomnode.config import Settings, parse
 from dicomnode.domain.errors import ConfigError, DicomNodeError, LeaseLost
-from dicomnode.flow.acceptance import accept, acceptable, disable, enable
-from dicomnode.flow.evaluate import Evaluation
+from dicomnode.flow.evaluate.run import Evaluation
 from dicomnode.flow.intake import Intake
+from dicomnode.flow.models.acceptance import accept, acceptable, disable, enable
 from dicomnode.flow.plan import Planner
-from dicomnode.flow.preflight_models import models
+from dicomnode.flow.preflight.models import models
 from dicomnode.flow.settle import Settle
 from dicomnode.flow.verdict import Verdict
 from dicomnode.flow.work import Worker

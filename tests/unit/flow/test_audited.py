@@ -28,15 +28,15 @@ from dicomnode.domain.identity import StudyIdentity
 from dicomnode.domain.network import Association, Peer, TurnedAway
 from dicomnode.domain.study import Arrival
 from dicomnode.domain.work import Delivery, Receipt
-from dicomnode.flow import audit_trail
-from dicomnode.flow.audit_read import shown, verified
-from dicomnode.flow.audit_trail import open_trail, recorded, tell_act
-from dicomnode.flow.audited_archive import AuditedArchive, Came
-from dicomnode.flow.audited_intake import AuditedIntake
-from dicomnode.flow.audited_query import AuditedLine, audited_question
-from dicomnode.flow.audited_removal import tell_removals
-from dicomnode.flow.audited_send import audited
-from dicomnode.flow.audited_transfer import tell_interrupted
+from dicomnode.flow.audited import trail as audit_trail
+from dicomnode.flow.audited.archive import AuditedArchive, Came
+from dicomnode.flow.audited.intake import AuditedIntake
+from dicomnode.flow.audited.query import AuditedLine, audited_question
+from dicomnode.flow.audited.read import shown, verified
+from dicomnode.flow.audited.removal import tell_removals
+from dicomnode.flow.audited.send import audited
+from dicomnode.flow.audited.trail import open_trail, recorded, tell_act
+from dicomnode.flow.audited.transfer import tell_interrupted
 from dicomnode.flow.intake import Intake
 from dicomnode.query.find import FoundStudy
 from dicomnode.store.commitments import Wanted
@@ -124,7 +124,7 @@ def test_what_is_refused_is_told_apart_from_what_is_taken(
 def test_an_association_that_lasts_for_days_is_told_of_meanwhile(
     intake: AuditedIntake, make_arrival: MakeArrival, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dicomnode.flow.audited_intake._TELL_SECONDS", 0.0)
+    monkeypatch.setattr("dicomnode.flow.audited.intake._TELL_SECONDS", 0.0)
     intake.accept(make_arrival(1))
     assert kinds(folder) == ["110104"]
 

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from dicomnode.flow import retention, retention_give_up, store_purge
-from dicomnode.flow.audit_read import shown
-from dicomnode.flow.retention import MakeRoom
-from dicomnode.flow.store_purge import purge
+from dicomnode.flow.audited.read import shown
+from dicomnode.flow.retention import give_up as retention_give_up
+from dicomnode.flow.retention import room as retention
+from dicomnode.flow.retention.room import MakeRoom
+from dicomnode.flow.storing import purge as store_purge
+from dicomnode.flow.storing.purge import purge
 from tests.unit.flow.estate import Estate
 from tests.unit.flow.keeping import Keeping
 

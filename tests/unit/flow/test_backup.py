@@ -14,7 +14,7 @@ from dicomnode.audit.message import application, this_process
 from dicomnode.audit.verify import verify as verify_trail
 from dicomnode.domain.clock import utc_now
 from dicomnode.domain.errors import DicomNodeError
-from dicomnode.flow.store_backup import backup
+from dicomnode.flow.storing.backup import backup
 from dicomnode.node.run import sweep
 from dicomnode.store.database import Database
 from dicomnode.store.files import Files

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from dicomnode.domain.model import ModelSpec, Task
-from dicomnode.flow.card import lacking
-from dicomnode.flow.rqs import RQS, rqs_sheet
+from dicomnode.flow.models.card import lacking
+from dicomnode.flow.models.rqs import RQS, rqs_sheet
 from dicomnode.infer.bundle.load import load_bundle
 from tests.toy import CARD, write_bundle
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dicomnode.flow.circumstances import circumstances
+from dicomnode.flow.comparing.circumstances import circumstances
 from dicomnode.infer.read.volume import read_series
 from dicomnode.measure.change.circumstances import Circumstances
 from tests.series import classic

@@ -14,12 +14,12 @@ import pytest
 from dicomnode.config import parse
 from dicomnode.domain.errors import ConfigError
 from dicomnode.domain.measuring import Harmonisation, RadiomicsSpec
-from dicomnode.flow import cohort
-from dicomnode.flow.cohort import Extracted, answers, extract, find
-from dicomnode.flow.cohort_case import measured_case
-from dicomnode.flow.cohort_cases import Case, stored_studies
-from dicomnode.flow.cohort_files import studies_below
-from dicomnode.flow.cohort_settings import plain, read_settings
+from dicomnode.flow.cohort import extract as cohort
+from dicomnode.flow.cohort.case import measured_case
+from dicomnode.flow.cohort.cases import Case, stored_studies
+from dicomnode.flow.cohort.extract import Extracted, answers, extract, find
+from dicomnode.flow.cohort.files import studies_below
+from dicomnode.flow.cohort.settings import plain, read_settings
 from dicomnode.flow.intake import Intake
 from dicomnode.store.database import Database
 from dicomnode.store.files import Files

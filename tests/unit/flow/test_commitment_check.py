@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from dicomnode.domain.errors import PeerUnreachable
-from dicomnode.flow import commitment_check
-from dicomnode.flow.commitment_check import committing
+from dicomnode.flow.commitment import check as commitment_check
+from dicomnode.flow.commitment.check import committing
 from dicomnode.flow.verdict import Verdict
 from tests.unit.flow.committing import settings_of
 

@@ -11,7 +11,7 @@ import pytest
 from dicomnode.config import Settings
 from dicomnode.domain.commitment import Failure, Reference, Request
 from dicomnode.domain.errors import ConfigError, OutOfResources, PeerUnreachable
-from dicomnode.flow.commitment_tell import CommitmentReports
+from dicomnode.flow.commitment.tell import CommitmentReports
 from dicomnode.flow.intake import Intake
 from dicomnode.flow.operate import retry
 from dicomnode.receive.commitment import InvalidValue

@@ -28,7 +28,7 @@ from dicomnode.domain.response import Comparison, Standing
 from dicomnode.domain.uid import ResultUids
 from dicomnode.flow import placed
 from dicomnode.flow.analyse import Analysis, analyse
-from dicomnode.flow.compare import compare
+from dicomnode.flow.comparing.studies import compare
 from dicomnode.infer.answer import Answer
 from dicomnode.infer.bundle.load import load_bundle
 from dicomnode.infer.network.session import Sessions

@@ -18,13 +18,13 @@ from dicomnode.domain.prior import Prior, PriorFile, PriorKind
 from dicomnode.domain.response import COMPARED_LATER
 from dicomnode.domain.work import Delivery, Job, Receipt
 from dicomnode.flow import placed
+from dicomnode.flow.comparing.postponed import left_out
 from dicomnode.flow.intake import Intake
 from dicomnode.flow.outbox import Outbox
 from dicomnode.flow.plan import Planner
-from dicomnode.flow.postponed import left_out
-from dicomnode.flow.priors import Priors
-from dicomnode.flow.priors_own import OwnPriors
-from dicomnode.flow.priors_scratch import ScratchArea
+from dicomnode.flow.priors.own import OwnPriors
+from dicomnode.flow.priors.scratch import ScratchArea
+from dicomnode.flow.priors.search import Priors
 from dicomnode.flow.settle import Settle
 from dicomnode.flow.work import Worker
 from dicomnode.infer.network.session import Sessions

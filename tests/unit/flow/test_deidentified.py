@@ -19,7 +19,7 @@ from dicomnode.domain.network import Peer
 from dicomnode.domain.privacy import Keep
 from dicomnode.domain.work import Delivery, Receipt
 from dicomnode.flow.deidentified import deidentifying
-from dicomnode.flow.preflight_deident import pseudonyms
+from dicomnode.flow.preflight.deident import pseudonyms
 from dicomnode.flow.verdict import Verdict
 
 PEER = {"name": "STUDY", "aet": "STUDY", "host": "127.0.0.1", "port": 104}

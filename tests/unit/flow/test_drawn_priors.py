@@ -13,7 +13,7 @@ from pydicom.sr.coding import Code as PydicomCode
 
 from dicomnode.domain.model import ModelSpec
 from dicomnode.domain.prior import PriorFile, PriorKind
-from dicomnode.flow.earlier import earlier
+from dicomnode.flow.comparing.earlier import earlier
 from dicomnode.infer.network.session import Sessions
 from tests.unit.flow import test_compare
 from tests.unit.flow.test_compare import GROWS, SHRINKS, compared, files, kept, mask_of, prior_of, run

@@ -14,11 +14,11 @@ from highdicom import Volume
 
 from dicomnode.domain.errors import ConfigError
 from dicomnode.domain.finding import Detection, Findings, Segmentation, SourceSeries
-from dicomnode.flow.cohort_files import studies_below
-from dicomnode.flow.evaluate import Evaluation, evaluate
-from dicomnode.flow.evaluate_parts import answer_of, candidates_of
-from dicomnode.flow.evaluate_targets import targets_of
-from dicomnode.flow.evaluate_wish import Wish, pairs, read_strata
+from dicomnode.flow.cohort.files import studies_below
+from dicomnode.flow.evaluate.parts import answer_of, candidates_of
+from dicomnode.flow.evaluate.run import Evaluation, evaluate
+from dicomnode.flow.evaluate.targets import targets_of
+from dicomnode.flow.evaluate.wish import Wish, pairs, read_strata
 from dicomnode.infer.bundle.load import load_bundle
 from dicomnode.infer.network.session import Sessions
 from tests.unit.flow import evaluating

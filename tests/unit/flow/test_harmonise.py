@@ -12,8 +12,8 @@ import pytest
 from pydicom import Dataset, dcmread
 
 from dicomnode.domain.errors import ConfigError
-from dicomnode.flow.harmonise import Fitted, fit, write
-from dicomnode.flow.harmonise_table import read_table
+from dicomnode.flow.harmonise.fit import Fitted, fit, write
+from dicomnode.flow.harmonise.table import read_table
 from dicomnode.flow.process import Processed, process
 from dicomnode.infer.bundle.harmonisation import read_harmonisation
 from dicomnode.infer.bundle.load import load_bundle

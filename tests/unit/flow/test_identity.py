@@ -14,8 +14,8 @@ from dicomnode.domain.errors import DeliveryError, NoAssociation, PeerUnreachabl
 from dicomnode.domain.identity import StudyIdentity
 from dicomnode.domain.network import Peer
 from dicomnode.domain.work import Delivery, Receipt
-from dicomnode.flow import identity as asking
 from dicomnode.flow import operate
+from dicomnode.flow.identity import ask as asking
 from dicomnode.flow.intake import Intake
 from dicomnode.flow.outbox import Outbox
 from dicomnode.flow.overdue import Overdue
@@ -307,7 +307,7 @@ def test_a_node_that_dies_at_any_step_sends_them_once(
         patch.setattr(asking, "failpoint", point)
         for owner, name in (("Corrections", "write"), ("Outdated", "stop"), ("Studies", "reopen")):
             if name == place:
-                patch.setattr(f"dicomnode.flow.identity_change.{owner}.{name}", die)
+                patch.setattr(f"dicomnode.flow.identity.change.{owner}.{name}", die)
         with pytest.raises(KeyboardInterrupt):
             it.deliver()
     it.deliver()

@@ -13,8 +13,8 @@ from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind as F
 
 from dicomnode.config import Settings, parse
 from dicomnode.domain.errors import DeliveryError, NoAssociation
-from dicomnode.flow.identity import questioner
-from dicomnode.flow.identity_check import asked_archives
+from dicomnode.flow.identity.ask import questioner
+from dicomnode.flow.identity.check import asked_archives
 from dicomnode.flow.verdict import Verdict
 
 _VERIFICATION = "1.2.840.10008.1.1"

@@ -8,8 +8,9 @@ import pytest
 
 from dicomnode.config import parse
 from dicomnode.domain.errors import ConfigError, DeliveryError, PeerUnreachable
-from dicomnode.flow import inputs_check, inputs_thread
-from dicomnode.flow.inputs_inquiry import InputsInquiry
+from dicomnode.flow.retention import check as inputs_check
+from dicomnode.flow.retention import thread as inputs_thread
+from dicomnode.flow.retention.inquiry import InputsInquiry
 from dicomnode.flow.verdict import Verdict
 from dicomnode.store.database import Database
 from tests.owing import PEER

@@ -8,8 +8,8 @@ from datetime import date
 from dicomnode.config import Settings
 from dicomnode.domain.errors import PeerUnreachable
 from dicomnode.domain.work import Job
-from dicomnode.flow.preflight_priors import prior_sources
-from dicomnode.flow.priors_own import finds_lesions
+from dicomnode.flow.preflight.priors import prior_sources
+from dicomnode.flow.priors.own import finds_lesions
 from dicomnode.infer.bundle.load import find_bundles
 from dicomnode.store.prior_sources import unheard
 from dicomnode.store.priors import Searches

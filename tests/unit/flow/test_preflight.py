@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from dicomnode.cli import app
 from dicomnode.config import parse
-from dicomnode.flow.preflight_models import models
+from dicomnode.flow.preflight.models import models
 from dicomnode.flow.verdict import Check, Verdict
 from tests.toy import write_bundle
 

@@ -11,7 +11,7 @@ from pydicom.uid import ExplicitVRLittleEndian, SegmentationStorage
 from pynetdicom import AE
 
 from dicomnode.config import parse
-from dicomnode.flow.preflight_peers import peers
+from dicomnode.flow.preflight.peers import peers
 from dicomnode.flow.verdict import Check, Verdict
 from dicomnode.store.database import Database
 

@@ -13,7 +13,7 @@ import pytest
 from dicomnode.domain.errors import NotAuthorised, OutOfResources, PeerUnreachable
 from dicomnode.domain.header import Header
 from dicomnode.flow.operate import cancel
-from dicomnode.flow.retention_removal import held_in_place
+from dicomnode.flow.retention.removal import held_in_place
 from dicomnode.store.jobs import Made
 from tests.unit.flow.estate import PATIENT, Estate, studies
 

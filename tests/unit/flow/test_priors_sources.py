@@ -12,10 +12,10 @@ import pytest
 from dicomnode.config import Settings
 from dicomnode.domain.clock import to_text
 from dicomnode.domain.prior import PriorKind
-from dicomnode.flow import priors_hand_over
 from dicomnode.flow.operate import retry
-from dicomnode.flow.priors import Priors
-from dicomnode.flow.priors_choice import select
+from dicomnode.flow.priors import hand_over as priors_hand_over
+from dicomnode.flow.priors.choice import select
+from dicomnode.flow.priors.search import Priors
 from dicomnode.store.jobs import Made
 from dicomnode.store.priors import Searches
 from dicomnode.store.scratch import Scratch

@@ -10,8 +10,8 @@ from typing import Any, cast
 import pytest
 
 from dicomnode.domain.errors import OutOfResources
-from dicomnode.flow.priors import Priors
-from dicomnode.flow.priors_threads import PriorThreads
+from dicomnode.flow.priors.search import Priors
+from dicomnode.flow.priors.threads import PriorThreads
 from dicomnode.store.database import Database
 
 
@@ -48,7 +48,7 @@ def test_a_source_that_hangs_holds_up_no_other(tmp_path: Path) -> None:
 
 
 def test_a_source_whose_thread_ended_is_taken_up_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dicomnode.flow.priors_threads._PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr("dicomnode.flow.priors.threads._PAUSE_SECONDS", 0.05)
     stop, again, calls = Event(), Event(), list[int]()
 
     def step() -> bool:

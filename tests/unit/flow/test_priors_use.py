@@ -13,7 +13,7 @@ from dicomnode.domain.model import ModelSpec
 from dicomnode.domain.prior import PatientIdentity, Prior
 from dicomnode.domain.rule import Rule
 from dicomnode.domain.study import Instance, Series, Study
-from dicomnode.flow.priors_use import prior_of
+from dicomnode.flow.priors.use import prior_of
 from dicomnode.infer.bundle.load import load_bundle
 
 ROOT = Path(__file__).resolve().parents[3]

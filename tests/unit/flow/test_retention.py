@@ -13,9 +13,9 @@ from structlog.testing import capture_logs
 
 from dicomnode.domain.errors import DicomNodeError, OutOfResources
 from dicomnode.domain.retention import KeepDays, Terms
-from dicomnode.flow.disk import Disk
 from dicomnode.flow.operate import cancel, rerun, retry
 from dicomnode.flow.pressure import Pressure, Room
+from dicomnode.flow.retention.disk import Disk
 from dicomnode.flow.retract import retract
 from dicomnode.report.rejection import TITLES
 from dicomnode.store.priors import Searches
@@ -279,7 +279,7 @@ def test_the_longer_it_takes_to_look_for_what_may_go_the_less_often_it_is_done(
 
     monkeypatch.setattr(Retention, "first_owed", slow)
     # A second for every study that is looked at: three in a store of three.
-    monkeypatch.setattr("dicomnode.flow.retention_pressed.monotonic", lambda: float(len(looks)))
+    monkeypatch.setattr("dicomnode.flow.retention.pressed.monotonic", lambda: float(len(looks)))
     for _second in range(300):
         keeping.room.sweep()
         keeping.later(1 / DAY_SECONDS)

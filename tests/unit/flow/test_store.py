@@ -12,11 +12,11 @@ import pytest
 from dicomnode.config import parse
 from dicomnode.domain.errors import DicomNodeError
 from dicomnode.flow.intake import Intake
-from dicomnode.flow.retention_removal import remove_given_up
+from dicomnode.flow.retention.removal import remove_given_up
 from dicomnode.flow.retract import retract
-from dicomnode.flow.store_backup import backup
-from dicomnode.flow.store_purge import age, listing, purge
-from dicomnode.flow.store_verify import Damage, verify
+from dicomnode.flow.storing.backup import backup
+from dicomnode.flow.storing.purge import age, listing, purge
+from dicomnode.flow.storing.verify import Damage, verify
 from dicomnode.report.rejection import TITLES
 from dicomnode.store.database import Database
 from dicomnode.store.files import Files

@@ -1,0 +1,1 @@
+"""What the node does, told to the audit trail."""

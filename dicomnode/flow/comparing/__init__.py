@@ -1,0 +1,1 @@
+"""Holds a study against earlier ones of the same patient, in a run of its own."""

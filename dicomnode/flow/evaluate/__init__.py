@@ -1,0 +1,1 @@
+"""A model against references that people drew: `dicomnode models evaluate`."""

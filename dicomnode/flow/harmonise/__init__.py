@@ -1,0 +1,1 @@
+"""Fits and shows the harmonisation of features: `dicomnode radiomics harmonise`."""

@@ -1,0 +1,1 @@
+"""Asks the archive whose study it is before what has waited is sent."""

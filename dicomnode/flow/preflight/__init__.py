@@ -1,0 +1,1 @@
+"""What `dicomnode check` looks at."""

@@ -1,0 +1,1 @@
+"""Earlier studies of a patient: searched, fetched, handed to the jobs that compare."""

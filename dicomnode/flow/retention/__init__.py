@@ -1,0 +1,1 @@
+"""Keeps room on the disk, and nothing that is owed goes."""

@@ -1,0 +1,1 @@
+"""The verbs of the store: list, purge, verify, back up."""
