@@ -52,6 +52,26 @@ def find_peer(settings: config.Settings, name: str) -> Any:
     return peer
 
 
+def configured(folder: Path | None, config_file: Path | None) -> Any:
+    """The settings that were named, or that are found; None where a folder was named instead, or none are there."""
+    if config_file is None:
+        if folder is not None:
+            return None
+        try:
+            config.find_file(None)
+        except ConfigError:
+            return None
+    return load_settings(config_file)
+
+
+def bundles(folder: Path | None, config_file: Path | None = None) -> Path:
+    """The folder of bundles that was named, else that of the configuration, else the shipped one."""
+    settings = configured(folder, config_file)
+    if folder is not None:
+        return folder
+    return Path(settings.models.folder) if settings else config.shipped("models")
+
+
 def load_model(folder: Path, name: str) -> Any:
     """The bundle of that name."""
     from dicomnode.infer.bundle.load import load_bundle

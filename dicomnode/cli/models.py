@@ -10,28 +10,31 @@ from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from dicomnode import config
 from dicomnode.cli import importing, models_evaluate
 from dicomnode.cli.console import (
     ConfigOption,
     JsonOption,
+    bundles,
+    configured,
     err,
     load_model,
-    load_settings,
     out,
     verbs,
     verdicts,
     write_json,
 )
-from dicomnode.domain.errors import ConfigError
 
 app = verbs("List, show, verify, import, evaluate, accept and disable model bundles.")
 app.add_typer(importing.app, name="import")
 app.registered_commands += models_evaluate.app.registered_commands
 
 FolderOption = Annotated[Path | None, typer.Option(help="Folder of bundles.")]
+#: As many columns as a terminal of 80 has room for; device and seconds only where networks were loaded.
+_LISTED = ("name", "version", "status", "inputs", "files", "accepted", "device", "warm")
+
 WarmOption = Annotated[bool, typer.Option("--warm", help="Load the networks: device and seconds.")]
 
 
@@ -39,23 +42,24 @@ WarmOption = Annotated[bool, typer.Option("--warm", help="Load the networks: dev
 def models_list(
     folder: FolderOption = None, config_file: ConfigOption = None, warm: WarmOption = False, as_json: JsonOption = False
 ) -> None:
-    """Every bundle: inputs, labels, files, who accepted it, last results; and what is wrong with those unusable."""
+    """Every bundle: inputs, files, who accepted it; exit status 1 if one is unusable. `show` and --json tell more."""
     from dicomnode.flow.models.installed import installed
 
     with _site(folder, config_file, warm=warm) as (place, db, sessions):
         found, broken = installed(place, db, sessions)
+    status = 1 if broken or not all(one.intact for one in found) else 0
     if as_json:
         wrong = {name: str(error) for name, error in broken.items()}
         write_json({"models": [asdict(one) for one in found], "broken": wrong})
-        raise typer.Exit(1 if broken else 0)
-    shown = [name for name in asdict(found[0]) if any(getattr(one, name) for one in found)] if found else []
-    table = Table(*shown, box=None, pad_edge=False)
+        raise typer.Exit(status)
+    shown = [name for name in _LISTED if any(getattr(one, name) for one in found)]
+    table = Table(*(Column(name, overflow="fold") for name in shown), box=None, pad_edge=False)
     for one in found:
         table.add_row(*(escape(getattr(one, name)) for name in shown))
     out.print(table)
     for name, error in broken.items():
         out.print(f"[red]broken[/] {escape(f'{name}: {error}')}", highlight=False, soft_wrap=True)
-    raise typer.Exit(1 if broken else 0)
+    raise typer.Exit(status)
 
 
 @app.command("show")
@@ -75,13 +79,15 @@ def models_show(name: str, folder: FolderOption = None, config_file: ConfigOptio
 
 @app.command("verify")
 def models_verify(
-    name: Annotated[str, typer.Argument(help="A bundle; every bundle when left out.")] = "", folder: FolderOption = None
+    name: Annotated[str, typer.Argument(help="A bundle; every bundle when left out.")] = "",
+    folder: FolderOption = None,
+    config_file: ConfigOption = None,
 ) -> None:
     """Check hash and card of bundles and load their networks; exit status 1 if anything is not as declared."""
     from dicomnode.flow.preflight.models import verified
     from dicomnode.flow.verdict import Verdict
 
-    place = folder or config.shipped("models")
+    place = bundles(folder, config_file)
     found = list(verified(place, name))
     failed = [one for one in found if one.verdict is Verdict.FAIL]
     verdicts([one for one in found if one not in failed])
@@ -107,25 +113,13 @@ def _print_sheets(folder: Path, name: str) -> None:
         out.print(f"{total}; a card states points as `RQS 5: 3`", markup=False, highlight=False)
 
 
-def _configured(folder: Path | None, config_file: Path | None) -> Any:
-    """The settings that were named, or that are found; None where a folder was named instead, or none are there."""
-    if config_file is None:
-        if folder is not None:
-            return None
-        try:
-            config.find_file(None)
-        except ConfigError:
-            return None
-    return load_settings(config_file)
-
-
 @contextmanager
 def _site(folder: Path | None, config_file: Path | None, *, warm: bool) -> Iterator[tuple[Path, Any, Any]]:
     """Folder of bundles, the node's database where one is configured, and what loads networks where that is wanted."""
     from dicomnode.flow.models.standing import known_here
     from dicomnode.infer.network.session import Sessions
 
-    settings = _configured(folder, config_file)
+    settings = configured(folder, config_file)
     sessions = Sessions(device=settings.work.device if settings else "auto") if warm else None
     if settings is None:
         yield folder or config.shipped("models"), None, sessions

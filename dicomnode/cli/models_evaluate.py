@@ -9,13 +9,28 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from dicomnode import config, log
-from dicomnode.cli.console import ConfigOption, ModelsOption, err, load_model, load_settings, out, stages, store, verbs
+from dicomnode import log
+from dicomnode.cli.console import (
+    ConfigOption,
+    ModelsOption,
+    bundles,
+    err,
+    load_model,
+    load_settings,
+    out,
+    stages,
+    store,
+    verbs,
+)
 
 app = verbs("")
 
 CasesOption = Annotated[
     Path, typer.Option("--cases", help="Folder of studies, each with SEG or RTSTRUCT.", exists=True)
+]
+LocalOption = Annotated[
+    Path | None,
+    typer.Option("--cases", help="Folder of local cases; left out for models that mark nothing.", exists=True),
 ]
 RoiOption = Annotated[
     list[str] | None, typer.Option("--roi", help='NAME=ROI, such as lung_left="Lung L"; once for each region.')
@@ -43,11 +58,12 @@ def evaluate(
     negatives: NegativesOption = False,
     seed: SeedOption = 1,
     models: ModelsOption = None,
+    config_file: ConfigOption = None,
     device: DeviceOption = "auto",
     threads: ThreadsOption = 0,
 ) -> None:
     """Try a model on cases with a reference: tables, intervals, box plots, worst cases; can be stopped and go on."""
-    spec = load_model(models or config.shipped("models"), name)
+    spec = load_model(bundles(models, config_file), name)
     wish = _wish(roi, exclude, lung, tolerance, strata, negatives=negatives, seed=seed)
     done = _evaluated(spec, cases, out_folder or Path(f"evaluation-{name}"), wish, device, threads)
     raise typer.Exit(130 if done.interrupted else 0 if any(one["cases"] for one in done.figures) else 1)
@@ -56,8 +72,8 @@ def evaluate(
 @app.command()
 def accept(
     name: str,
-    cases: CasesOption,
     by: Annotated[str, typer.Option(help="Who accepts it: a person, by name.")],
+    cases: LocalOption = None,
     out_folder: Annotated[Path | None, typer.Option("--out", help="Folder for tables and report.")] = None,
     roi: RoiOption = None,
     exclude: ExcludeOption = None,
@@ -71,11 +87,15 @@ def accept(
 ) -> None:
     """Evaluate a model on local cases and accept it, as it is now, for rules with use = "clinical"."""
     from dicomnode.flow.models.acceptance import accept as act
-    from dicomnode.flow.models.acceptance import acceptable
+    from dicomnode.flow.models.acceptance import accept_unmeasured, acceptable, grounds
 
     settings = load_settings(config_file)
     spec = load_model(settings.models.folder, name)
     acceptable(spec, by)
+    grounds(spec, cases)
+    if cases is None:
+        out.print(accept_unmeasured(store(settings)[0], spec, by), markup=False, highlight=False, soft_wrap=True)
+        return
     wish = _wish(roi, exclude, lung, tolerance, strata, negatives=negatives, seed=seed)
     folder = out_folder or settings.store.folder / "acceptance" / name
     done = _evaluated(spec, cases, folder, wish, settings.work.device, threads)

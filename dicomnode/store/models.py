@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from dicomnode.domain.clock import from_text
+from dicomnode.domain.clock import from_text, to_text
 from dicomnode.store.database import Database
 
 
@@ -19,8 +19,12 @@ class Accepted:
     ----------
     recipe
         Of the bundle as it was then; any change voids the acceptance.
-    figures
-        Of the evaluation on local cases.
+    cases, figures
+        Local cases with figures, and these.
+    node
+        Version of this software; "" where an old one did not say.
+    ground
+        In words, of a model that no reference can be held against; else "".
     """
 
     model: str
@@ -30,6 +34,8 @@ class Accepted:
     accepted_at: datetime
     cases: int
     figures: Any = field(default=None, repr=False)
+    node: str = ""
+    ground: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,12 +52,14 @@ class Models:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    def accept(self, model: str, version: str, recipe: str, by: str, cases: int, figures: Any) -> None:
+    def accept(self, one: Accepted) -> None:
         """Write down an acceptance; those before stay for whoever asks."""
         self._db.execute(
-            "INSERT INTO model_acceptance (model, version, recipe, accepted_by, accepted_at, cases, figures)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            model, version, recipe, by, self._db.now(), cases, json.dumps(figures),
+            "INSERT INTO model_acceptance"
+            " (model, version, recipe, accepted_by, accepted_at, cases, figures, node, ground)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            one.model, one.version, one.recipe, one.accepted_by, to_text(one.accepted_at), one.cases,
+            json.dumps(one.figures), one.node, one.ground,
         )  # fmt: skip
 
     def accepted(self, model: str) -> Accepted | None:
@@ -67,6 +75,8 @@ class Models:
             accepted_at=from_text(row["accepted_at"]),
             cases=row["cases"],
             figures=json.loads(row["figures"]),
+            node=row["node"],
+            ground=row["ground"],
         )
 
     def disabled(self, model: str) -> str:

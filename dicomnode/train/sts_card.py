@@ -9,7 +9,7 @@ from pathlib import Path
 from dicomnode.train.sts_bundle import SPACING_MM, VERSION, write_bundle
 from dicomnode.train.sts_dicom import Examined
 from dicomnode.train.sts_measure import Row
-from dicomnode.train.sts_tables import MISSED, found, numbers, patients, summary
+from dicomnode.train.sts_tables import found, numbers, patients, sensitivity, summary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +28,7 @@ class Run:
 
 def write_card(folder: Path, run: Run, rows: Sequence[Row], tested: Sequence[Examined]) -> None:
     """Write CARD.md (CLAIM, Radiology: AI 2024), and into model.toml how many tumours cross-validation found."""
-    hits = sum(one.dices[0] >= MISSED for one in rows)
-    write_bundle(folder, sensitivity=f"{hits} of {len(rows)} sarcomas in five-fold cross-validation, one centre")
+    write_bundle(folder, sensitivity=sensitivity(rows))
     size_mb = (folder / "model.onnx").stat().st_size / 1e6
     with_ct = sum(one.has_ct for one in rows)
     text = f"""# sts-petct {VERSION}: soft-tissue sarcoma on PET and CT
@@ -108,6 +107,8 @@ Metabolic volume and glycolysis by the methods in brackets; 41 % refers to the m
 ## Limits
 - **Never on whole-body images.** Brain, bladder, kidneys, heart and inflammation take up FDG, too, and training has
 hardly seen them. The gate refuses a PET wider than 340 mm or longer than 420 mm; a crop is made before it is sent.
+- **The gate knows size, axis and voxels, not anatomy**: a zoomed PET of a head or a heart that is no larger passes, and
+its brightest organ would be called a tumour. Name the examinations that are meant in the conditions of the rule.
 - One centre, {len(rows)} patients, one tumour each, adults before treatment, extremities; PET voxels of 3.9 to 5.5 mm.
 - Exactly one tumour per crop was seen in training. Metastases are not what it was made for, nor a crop without tumour:
 how often it marks something there was not measured.

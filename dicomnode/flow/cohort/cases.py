@@ -33,6 +33,8 @@ class Case:
         Pseudonym, or Patient ID where that was asked for.
     lacking
         Why it cannot be measured, or "".
+    digest
+        Over its files, where a case with other files has to be computed anew; "" where its UIDs tell.
     """
 
     patient: str
@@ -42,11 +44,12 @@ class Case:
     contours: Path = field(repr=False)
     images: tuple[Path, ...] = field(repr=False)
     lacking: str = ""
+    digest: str = ""
 
     @property
-    def key(self) -> tuple[str, str]:
-        """What tells cases apart; a case keeps it when its images are found later."""
-        return (self.study_instance_uid, self.contours_sop_instance_uid)
+    def key(self) -> tuple[str, ...]:
+        """What tells cases apart; a case without a digest keeps it when its images are found later."""
+        return (self.study_instance_uid, self.contours_sop_instance_uid, *filter(None, [self.digest]))
 
     @property
     def order(self) -> tuple[str, str, str, str]:

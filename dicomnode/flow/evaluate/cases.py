@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,6 +50,8 @@ def trials(studies: Iterable[Study], spec: ModelSpec, naming: Naming, wish: Wish
         fitting, others = _narrowed(images, spec, named)
         references = sorted(drawn, key=lambda one: not _names(one, fitting))
         header = (fitting or others)[0].header
+        files = tuple(instance.path for one in (*fitting, *others) for instance in one.instances)
+        drawings = tuple(one.instances[0].path for one in references)
         case = Case(
             patient=naming.patient(header, study.study_instance_uid),
             study_instance_uid=study.study_instance_uid,
@@ -56,15 +59,28 @@ def trials(studies: Iterable[Study], spec: ModelSpec, naming: Naming, wish: Wish
             contours_sop_instance_uid=" ".join(one.instances[0].sop_instance_uid for one in references),
             contours=Path(),
             images=(),
+            digest=_digest((*drawings, *files)),
         )
         keys = (header.text("PatientID").strip(), study.study_instance_uid)
         told = {name: value for key in keys for name, value in wish.strata.get(key, {}).items()}
         yield Trial(
             case=case,
-            images=tuple(instance.path for one in (*fitting, *others) for instance in one.instances),
-            references=tuple(one.instances[0].path for one in references),
+            images=files,
+            references=drawings,
             strata=told,
         )
+
+
+def _digest(files: Sequence[Path]) -> str:
+    """SHA-256 over the files in whatever order; one that cannot be read fails when the case is tried."""
+    digests = []
+    for path in files:
+        try:
+            with path.open("rb") as file:
+                digests.append(hashlib.file_digest(file, "sha256").hexdigest())
+        except OSError as error:
+            digests.append(f"cannot be read: {error.strerror}")
+    return hashlib.sha256("\n".join(sorted(digests)).encode()).hexdigest()
 
 
 def _narrowed(images: Sequence[Series], spec: ModelSpec, named: set[str]) -> tuple[list[Series], list[Series]]:

@@ -12,7 +12,7 @@ from dicomnode.domain.finding import Findings
 from dicomnode.flow.evaluate.figures import Mask
 from dicomnode.flow.evaluate.targets import Target
 from dicomnode.infer.certainty import CERTAINTY
-from dicomnode.measure.agreement.detection import Part, parts_of
+from dicomnode.measure.agreement.detection import Part, detected, joined, parts_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,8 +61,24 @@ def candidates_of(findings: Findings, target: Target) -> list[Part]:
 
 
 def lesions_of(regions: Sequence[tuple[str, Mask]], exclude: Mask) -> list[tuple[str, Part]]:
-    """The lesions of a reference, each part of a region, with the name of the region; none counts twice."""
-    return list(_lesions(regions, exclude.copy()))
+    """The lesions of a reference, each part of a region, with the name of the region.
+
+    Drawings of one lesion, by two readers or in two objects, are one lesion; lesions that only touch are two.
+    """
+    drawn = [(name, part) for name, mask in regions for part in parts_of(mask & ~exclude)]
+    together = joined([part for _name, part in drawn])
+    return [(", ".join(dict.fromkeys(drawn[number][0] for number in own)), part) for own, part in together]
+
+
+def counted(candidates: Sequence[Part], lesions: Sequence[Part], exclude: Mask) -> Iterator[Part]:
+    """The candidates without what is excluded.
+
+    What is left of one that lies mostly in there is a rim about what nobody judges, unless it finds a lesion.
+    """
+    for part in candidates:
+        rest = part.without(exclude)
+        if rest.voxels and (2 * rest.voxels >= part.voxels or detected(lesions, [rest]).found):
+            yield rest
 
 
 def place_of(part: Part, lungs: Sequence[Lung]) -> str:
@@ -76,12 +92,6 @@ def place_of(part: Part, lungs: Sequence[Lung]) -> str:
     middle = [(side.start + side.stop - 1) / 2 for side in part.box]
     apart = [float(np.abs(np.array(middle) - lung.centre)[1:].sum()) for lung in lungs]
     return lungs[int(np.argmin(apart))].name
-
-
-def _lesions(regions: Sequence[tuple[str, Mask]], seen: Mask) -> Iterator[tuple[str, Part]]:
-    for name, mask in regions:
-        yield from ((name, part) for part in parts_of(mask & ~seen))
-        seen |= mask
 
 
 def _boxed(low: Sequence[float], high: Sequence[float], shape: Sequence[int], score: float) -> Part:

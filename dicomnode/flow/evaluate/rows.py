@@ -10,7 +10,7 @@ import numpy as np
 from dicomnode.domain.finding import Findings
 from dicomnode.flow.cohort.case import FAILED, OK
 from dicomnode.flow.evaluate.figures import Mask, Row, agreement
-from dicomnode.flow.evaluate.parts import Lung, answer_of, candidates_of, lesions_of, place_of
+from dicomnode.flow.evaluate.parts import Lung, answer_of, candidates_of, counted, lesions_of, place_of
 from dicomnode.flow.evaluate.reference import Reference
 from dicomnode.flow.evaluate.targets import Target
 from dicomnode.flow.evaluate.wish import Wish
@@ -50,8 +50,8 @@ def rows_of(
     if target.lesion:
         lungs = [Lung.of(name, mask) for name, mask in reference.each(wish.lungs)]
         lesions = lesions_of(regions, excluded)
-        candidates = candidates_of(findings, target)
         parts = [part for _name, part in lesions]
+        candidates = list(counted(candidates_of(findings, target), parts, excluded))
         hits = detected(parts, candidates)
         row |= {"lesions": len(lesions), "lesions_found": hits.found, "false_positives": hits.false_positives}
         row["location"] = ", ".join(dict.fromkeys(filter(None, (place_of(part, lungs) for part in parts))))
@@ -64,9 +64,20 @@ def rows_of(
             more.append(_part(CANDIDATE, target, number, part, voxel_ml, place_of(part, lungs), bool(of), part.score))
         more += _units(target, parts, candidates, lungs)
     row["picture"] = _picture(findings, target, drawn, answer, pictures / f"{study_instance_uid}-{target.name}")
-    row["remarks"] = "; ".join(reference.remarks)
+    row["remarks"] = "; ".join((*reference.remarks, *_overlap(regions)))
     yield row
     yield from more
+
+
+def _overlap(regions: Sequence[tuple[str, Mask]]) -> Iterator[str]:
+    """Names the regions that count as one where they share voxels, such as the drawings of two readers."""
+    shared = [
+        name
+        for number, (name, mask) in enumerate(regions)
+        if any((mask & other).any() for place, (_name, other) in enumerate(regions) if place != number)
+    ]
+    if shared:
+        yield f"regions that overlap count once: {', '.join(shared)}"
 
 
 def _part(

@@ -10,12 +10,13 @@ from dicomnode.domain.errors import ConfigError, Fault
 from dicomnode.domain.model import ModelSpec
 from dicomnode.domain.study import Study
 from dicomnode.flow.analyse import Progress
-from dicomnode.flow.cohort.case import FAILED
+from dicomnode.flow.cohort.case import FAILED, OK
 from dicomnode.flow.cohort.cases import Naming
 from dicomnode.flow.cohort.journal import Journal, pseudonym_key
 from dicomnode.flow.evaluate.case import tried
 from dicomnode.flow.evaluate.cases import Trial, trials
 from dicomnode.flow.evaluate.figures import Row
+from dicomnode.flow.evaluate.rows import STRUCTURE
 from dicomnode.flow.evaluate.summary import Summary, summary
 from dicomnode.flow.evaluate.targets import targets_of
 from dicomnode.flow.evaluate.wish import Wish
@@ -31,8 +32,8 @@ class Evaluation:
     ----------
     done, skipped, cases
         Cases tried now, those that an earlier run had tried, and all that there are.
-    failed
-        Rows without figures.
+    evaluated, failed
+        Cases with figures of one structure or more, and cases that lack those of one structure or more.
     figures
         By structure, as summary.json has them.
     """
@@ -40,6 +41,7 @@ class Evaluation:
     done: int
     skipped: int
     cases: int
+    evaluated: int
     failed: int
     figures: list[Summary] = field(repr=False)
     written: tuple[Path, ...] = ()
@@ -90,20 +92,25 @@ def evaluate(
         done=done,
         skipped=skipped,
         cases=len(found),
-        failed=sum(row["status"] == FAILED for row in rows),
+        evaluated=_studies(rows, OK),
+        failed=_studies(rows, FAILED),
         figures=figures,
         written=write(rows, figures, spec, wish, out, len(found)),
     )
 
 
 def _current(journal: Journal, found: Sequence[Trial]) -> list[Row]:
-    """The rows of these cases; those of cases that are not there any more are left out.
+    """The rows of these cases; those of cases that are gone, or of their earlier files, are left out.
 
     By study, since pseudonyms differ from folder to folder and draws of a bootstrap depend on the order.
     """
-    known = {trial.case.study_instance_uid for trial in found}
-    rows = (row for row in journal.rows() if row["study_instance_uid"] in known)
-    return sorted(rows, key=lambda row: str(row["study_instance_uid"]))
+    cases = sorted((trial.case for trial in found), key=lambda case: case.study_instance_uid)
+    return [row for case in cases for row in journal.of(case)]
+
+
+def _studies(rows: Sequence[Row], status: str) -> int:
+    """How many cases have a structure of that status."""
+    return len({row["study_instance_uid"] for row in rows if row["row"] == STRUCTURE and row["status"] == status})
 
 
 def _folder(out: Path) -> Path:

@@ -35,8 +35,7 @@ def strata(rows: Sequence[Row], columns: Sequence[str]) -> Iterator[tuple[str, s
     ]
     if any(row.get("reference_long_mm") for row in rows):
         named.append(("size (long axis)", lambda row: _class(row.get("reference_long_mm"), _SIZES_MM, "mm")))
-    elif len(rows) >= 3 * _LEAST_OF_A_THIRD:
-        volumes = [row["reference_ml"] for row in rows if row.get("reference_ml")]
+    elif len(volumes := [row["reference_ml"] for row in rows if row.get("reference_ml")]) >= 3 * _LEAST_OF_A_THIRD:
         edges = tuple(float(f"{edge:.3g}") for edge in np.quantile(volumes, (1 / 3, 2 / 3)))
         named.append(("size (volume)", lambda row: _class(row.get("reference_ml"), edges, "ml")))
     taken = [] if "location" in columns else ["location"]

@@ -41,9 +41,14 @@ class Target:
         """Whether a region of a reference stands for this."""
         if self.patterns:
             return named(region.label, self.patterns)
-        if self.lesion:
-            return _is_lesion(region)
+        if self.lesion and _is_lesion(region):
+            return True
         return any(_same(segment, region) for segment in self.segments)
+
+
+def measurable(spec: ModelSpec) -> bool:
+    """Whether a model marks something that can be held against a reference."""
+    return spec.task in (Task.SEGMENT, Task.DETECT) and bool(spec.segments)
 
 
 def targets_of(spec: ModelSpec, wish: Wish) -> tuple[Target, ...]:
@@ -56,7 +61,7 @@ def targets_of(spec: ModelSpec, wish: Wish) -> tuple[Target, ...]:
     ConfigError
         If the model draws nothing, or a name of the wish is none of its segments.
     """
-    if spec.task not in (Task.SEGMENT, Task.DETECT) or not spec.segments:
+    if not measurable(spec):
         remedy = f"its task is {spec.task}; evaluated are models that draw masks or boxes"
         raise ConfigError([Fault(key="NAME", value=spec.name, remedy=remedy)])
     whole = tuple(_targets(spec))

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from pathlib import Path
+
+from dicomnode import __version__
 from dicomnode.config import Settings
+from dicomnode.domain.clock import from_text
 from dicomnode.domain.errors import ConfigError, DicomNodeError, Fault
 from dicomnode.domain.model import ModelSpec, ModelStatus
 from dicomnode.flow.evaluate.run import Evaluation
 from dicomnode.flow.evaluate.summary import Summary
+from dicomnode.flow.evaluate.targets import draws
+from dicomnode.flow.evaluate.targets import measurable
 from dicomnode.infer.bundle.load import verify
 from dicomnode.store.database import Database
-from dicomnode.store.models import Models
+from dicomnode.store.models import Accepted, Models
 
 
-def acceptable(spec: ModelSpec, by: str) -> None:
+def acceptable(spec: ModelSpec, by: str, ground: str = "") -> None:
     """Refuse what cannot be accepted before hours are spent on cases.
 
     Raises
     ------
     ConfigError
-        If the model is a demonstration, or nobody is named.
+        If the model is a demonstration, nobody is named, or what draws shall do without figures, or the other way.
     ModelError
         If its files are not the declared ones.
     """
@@ -27,7 +35,35 @@ def acceptable(spec: ModelSpec, by: str) -> None:
         raise ConfigError([Fault(key="NAME", value=spec.name, remedy=remedy)])
     if not by.strip():
         raise ConfigError([Fault(key="--by", value=by, remedy="needed the name of the person who answers for it")])
+    if draws(spec) and ground:
+        remedy = f"model {spec.name} draws masks or boxes, and is accepted on figures: name cases with --cases"
+        raise ConfigError([Fault(key="--ground", value=ground, remedy=remedy)])
+    if not draws(spec) and not ground.strip():
+        remedy = f"model {spec.name} draws nothing to evaluate (task {spec.task}): say on what ground it is accepted"
+        raise ConfigError([Fault(key="--ground", value=ground, remedy=remedy)])
     verify(spec)
+
+
+def grounds(spec: ModelSpec, cases: Path | None) -> None:
+    """Refuse an acceptance without cases where figures can be had, and one with cases where none can.
+
+    Raises
+    ------
+    ConfigError
+        If cases are missing, or none could give a figure.
+    """
+    if measurable(spec) and cases is None:
+        raise ConfigError([Fault(key="--cases", value="", remedy="needed a folder of local cases with a reference")])
+    if not measurable(spec) and cases is not None:
+        remedy = f"leave it out: models of task {spec.task} are not evaluated, and are accepted on a person's word alone"
+        raise ConfigError([Fault(key="--cases", value=str(cases), remedy=remedy)])
+
+
+def accept_unmeasured(db: Database, spec: ModelSpec, by: str) -> str:
+    """Write down that a model of which no figures can be had was accepted on a person's word; in words what was done."""
+    with db.transaction():
+        Models(db).accept(spec.name, spec.version, spec.recipe, by.strip(), 0, [])
+    return f"model {spec.name} {spec.version} is accepted by {by.strip()} without figures, on that person's word"
 
 
 def accept(db: Database, spec: ModelSpec, done: Evaluation, by: str) -> str:
@@ -43,12 +79,35 @@ def accept(db: Database, spec: ModelSpec, done: Evaluation, by: str) -> str:
     told = [_kept(one) for one in done.figures if one["cases"]]
     if not told:
         raise DicomNodeError(f"model {spec.name}: not accepted, since not one case could be evaluated")
+    _write(db, spec, by, cases=done.evaluated, figures=told)
+    failed = f", {done.failed} of which were not evaluated or not wholly" if done.failed else ""
+    of = f"{done.evaluated} of {done.cases}" if failed else f"{done.cases}"
+    return f"model {spec.name} {spec.version} is accepted by {by.strip()} on {of} cases{failed}"
+
+
+def accept_on(db: Database, spec: ModelSpec, by: str, ground: str) -> str:
+    """Write down that a model that draws nothing was accepted, and on what ground; in words what was done.
+
+    Raises
+    ------
+    ModelError
+        If its files are not the declared ones.
+    """
+    _write(db, spec, by, ground=ground.strip())
+    return f"model {spec.name} {spec.version} is accepted by {by.strip()}: {ground.strip()}"
+
+
+def _write(
+    db: Database, spec: ModelSpec, by: str, *, cases: int = 0, figures: Sequence[Summary] = (), ground: str = ""
+) -> None:
     # What was evaluated is what is accepted.
     verify(spec)
+    made = Accepted(
+        model=spec.name, version=spec.version, recipe=spec.recipe, accepted_by=by.strip(),
+        accepted_at=from_text(db.now()), cases=cases, figures=list(figures), node=__version__, ground=ground,
+    )  # fmt: skip
     with db.transaction():
-        Models(db).accept(spec.name, spec.version, spec.recipe, by.strip(), done.cases, told)
-    failed = f", {done.failed} rows without figures" if done.failed else ""
-    return f"model {spec.name} {spec.version} is accepted by {by.strip()} on {done.cases} cases{failed}"
+        Models(db).accept(made)
 
 
 def disable(db: Database, settings: Settings, model: str, reason: str) -> str:

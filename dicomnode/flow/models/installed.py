@@ -16,6 +16,8 @@ from dicomnode.infer.network.session import Sessions
 from dicomnode.store.database import Database
 from dicomnode.store.models import Models
 
+_DECLARED, _NONE_NEEDED = "as declared", "needs none"
+
 #: So many labels are named.
 _MOST_LABELS = 4
 
@@ -47,6 +49,11 @@ class Installed:
     accepted: str = ""
     lately: str = ""
 
+    @property
+    def intact(self) -> bool:
+        """Whether it has the files that it declares."""
+        return self.files in (_DECLARED, _NONE_NEEDED)
+
 
 def installed(
     folder: Path, db: Database | None, sessions: Sessions | None = None
@@ -65,7 +72,7 @@ def installed(
 def described(spec: ModelSpec, db: Database | None, sessions: Sessions | None = None) -> Installed:
     """One bundle."""
     files = _files(spec)
-    device, warm = _loaded(spec, sessions) if sessions and files == "as declared" else ("", "")
+    device, warm = _loaded(spec, sessions) if sessions and files == _DECLARED else ("", "")
     text = card(spec)
     lacks = len(list(lacking(spec, text))) if text else 0
     return Installed(
@@ -89,7 +96,7 @@ def _files(spec: ModelSpec) -> str:
         verify(spec)
     except ModelError as error:
         return str(error).removeprefix(f"model {spec.name}: ")
-    return "as declared" if spec.weights else "needs none"
+    return _DECLARED if spec.weights else _NONE_NEEDED
 
 
 def _loaded(spec: ModelSpec, sessions: Sessions) -> tuple[str, str]:
@@ -123,7 +130,8 @@ def _accepted(spec: ModelSpec, db: Database | None) -> str:
     if known is None:
         return f"{told}not accepted"
     changed = "" if known.recipe == spec.recipe else ", void: the bundle was changed"
-    return f"{told}{known.accepted_by}, {known.accepted_at:%Y-%m-%d}, {known.cases} cases{changed}"
+    ground = f"{known.cases} cases" if known.cases else "without figures"
+    return f"{told}{known.accepted_by}, {known.accepted_at:%Y-%m-%d}, {ground}{changed}"
 
 
 def _lately(spec: ModelSpec, db: Database | None) -> str:

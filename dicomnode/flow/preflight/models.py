@@ -8,6 +8,7 @@ from pathlib import Path
 from dicomnode.config import Settings
 from dicomnode.domain.errors import DicomNodeError
 from dicomnode.domain.model import ModelSpec
+from dicomnode.flow.evaluate.targets import measurable
 from dicomnode.flow.models.card import MISSING, lacking
 from dicomnode.flow.models.standing import held_for, known_here, not_accepted
 from dicomnode.flow.verdict import Check, Verdict
@@ -60,8 +61,10 @@ def _accepted(settings: Settings, bundles: Mapping[str, ModelSpec]) -> Iterator[
     """Whether the models of clinical rules were accepted here, as they are now; and which hold their jobs."""
     with known_here(settings) as db:
         for rule in settings.rules:
-            if refused := not_accepted(db, rule, bundles.get(rule.model)):
-                remedy = f"`dicomnode models accept {rule.model} --cases DIR --by WHO`; until then its jobs are refused"
+            spec = bundles.get(rule.model)
+            if spec and (refused := not_accepted(db, rule, spec)):
+                cases = " --cases DIR" if measurable(spec) else ""
+                remedy = f"`dicomnode models accept {rule.model}{cases} --by WHO`; until then its jobs are refused"
                 yield Check(subject=f"rule {rule.name}", verdict=Verdict.FAIL, found=refused, remedy=remedy)
         for name in bundles:
             for held in held_for(db, name):

@@ -42,10 +42,11 @@ class ThresholdTable(PostTable):
 
 
 class KeepLargestTable(PostTable):
-    """Keep the largest pieces of every segment, whose voxels hang together by `faces`, or by `corners`, too."""
+    """Keep the largest pieces of every segment, or of all `together`; they touch by `faces`, or by `corners`, too."""
 
     step: Literal["keep_largest"]
     pieces: Count = 1
+    together: bool = False
     touching: Literal["faces", "corners"] = "faces"
 
 

@@ -24,6 +24,8 @@ from dicomnode.infer.bundle.radiomics import HarmonisationTable, RadiomicsTable,
 from dicomnode.infer.bundle.signature import SignatureTable
 from dicomnode.infer.bundle.tables import Long, Table, Text
 
+#: How a bundle may be called.
+NAME = r"^[a-z0-9][a-z0-9-]*$"
 OnnxName = Annotated[str, Field(pattern=r"^[^/\\]+\.onnx$")]
 
 
@@ -37,7 +39,7 @@ class FoldTable(Table):
 class ModelTable(Table):
     """`[model]`: what it is called, who made it, where its weights are, what else it needs to know."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+    name: Annotated[str, Field(pattern=NAME)]
     version: Text
     title: Long
     status: Literal["demo", "research", "accepted"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -41,10 +43,12 @@ def starts(length: int, tile: int, overlap: float, manner: str = "plain") -> tup
     """
     if length <= tile:
         return (0,)
-    step = max(1, int(tile * (1 - overlap)))
-    count = -(-(length - tile) // step) + 1
+    # nnU-Net keeps the half voxel of an odd tile (`compute_steps_for_sliding_window`).
+    apart = tile * (1 - overlap)
+    step = max(1.0, apart if manner == NNUNET else math.floor(apart))
+    count = math.ceil((length - tile) / step) + 1
     if manner == MONAI:
-        return tuple(min(number * step, length - tile) for number in range(count))
+        return tuple(min(number * int(step), length - tile) for number in range(count))
     return tuple(round(place) for place in np.linspace(0, length - tile, count).tolist())
 
 

@@ -84,6 +84,10 @@ def _apply(
                 )
             return
         mask_by(labels, others, options["by"], inside=inside, margin_mm=margin_mm, whole=whole, spacing_mm=spacing_mm)
+    elif options.get("together"):
+        whole_of = np.isin(labels, numbers).astype(np.uint8)
+        keep_largest(whole_of, 1, options["pieces"], corners=options["touching"] == "corners")
+        labels[np.isin(labels, numbers) & (whole_of == 0)] = 0
     else:
         for number in numbers:
             part = labels[boxes[number]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy import ndimage
@@ -52,6 +52,10 @@ class Part:
         """Voxels that it has of a mask of the whole volume."""
         return int(np.count_nonzero(mask[self.box] & self.mask))
 
+    def without(self, mask: Mask) -> Part:
+        """What of it lies outside a mask of the whole volume; perhaps nothing."""
+        return replace(self, mask=self.mask & ~mask[self.box])
+
     def _at(self, place: Sequence[slice]) -> Mask:
         within = tuple(
             slice(side.start - own.start, side.stop - own.start) for side, own in zip(place, self.box, strict=True)
@@ -90,6 +94,34 @@ def parts_of(mask: Mask, score: float = 1.0) -> Iterator[Part]:
             slice(side.start + whole.start, side.stop + whole.start) for side, whole in zip(box, outer, strict=True)
         )
         yield Part(box=(place[0], place[1], place[2]), mask=labels[box] == number, score=score)
+
+
+def joined(parts: Sequence[Part]) -> list[tuple[tuple[int, ...], Part]]:
+    """Parts that belong together, by the rule by which candidates belong to lesions, as one.
+
+    Returns
+    -------
+    Places of the parts in what was given, and what they are together, by the first of them.
+    """
+    groups: list[set[int]] = []
+    for others in detected(parts, parts).found_by:
+        touched = [group for group in groups if group & set(others)]
+        groups = [*(group for group in groups if group not in touched), set(others).union(*touched)]
+    places = sorted(tuple(sorted(group)) for group in groups)
+    return [(own, _union([parts[number] for number in own])) for own in places]
+
+
+def _union(parts: Sequence[Part]) -> Part:
+    sides = zip(*(part.box for part in parts), strict=True)
+    ends = [(min(side.start for side in along), max(side.stop for side in along)) for along in sides]
+    mask = np.zeros([stop - start for start, stop in ends], dtype=np.bool_)
+    for part in parts:
+        within = tuple(
+            slice(side.start - start, side.stop - start) for side, (start, _) in zip(part.box, ends, strict=True)
+        )
+        mask[within] |= part.mask
+    one, two, three = (slice(*end) for end in ends)
+    return Part(box=(one, two, three), mask=mask, score=max(part.score for part in parts))
 
 
 def detected(lesions: Sequence[Part], candidates: Sequence[Part]) -> Detected:

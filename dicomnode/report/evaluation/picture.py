@@ -53,7 +53,7 @@ def difference_png(
     draw = ImageDraw.Draw(picture)
     for mask, colour in ((reference, REFERENCE_RGB), (answer, ANSWER_RGB)):
         for ring in rings(mask[index][box]):
-            line = [((x + 0.5) * column_mm * scale, (y + 0.5) * row_mm * scale) for y, x in ring]
+            line = [(x * column_mm * scale, y * row_mm * scale) for y, x in ring]
             draw.line(line, fill=colour, width=2)
     told = f"slice {index + 1} of {len(either)}"
     draw.text((5, 4), told, fill=(255, 255, 255), stroke_width=1, stroke_fill=(0, 0, 0))

@@ -139,7 +139,7 @@ def _segments(rows: Any, own: Mapping[str, Coded]) -> list[dict[str, Any]]:
     for number, row in enumerate(rows, start=1):
         filled: dict[str, Any] = {"number": number}
         if row["label"] in known:
-            labels = Labels(names=(row["label"],), painted=(1,), regions=False)
+            labels = Labels(names=(row["label"],), holds=((1,),), regions=False)
             filled = segment_tables(labels, [known[row["label"]]])[0] | filled
         found.append({**filled, **row})
     return found

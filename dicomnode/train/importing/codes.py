@@ -28,6 +28,7 @@ CATEGORIES: Mapping[str, Code] = MappingProxyType(
         "structure": Code(value="91723000", scheme="SCT", meaning="Anatomical Structure"),
         "tissue": Code(value="85756007", scheme="SCT", meaning="Tissue"),
         "lesion": Code(value="49755003", scheme="SCT", meaning="Morphologically Abnormal Structure"),
+        "abnormality": Code(value="49755003", scheme="SCT", meaning="Morphologically Abnormal Structure"),
         "lymph_node": Code(value="91723000", scheme="SCT", meaning="Anatomical Structure"),
         "substance": Code(value="91720002", scheme="SCT", meaning="Body Substance"),
         "object": Code(value="260787004", scheme="SCT", meaning="Physical object"),

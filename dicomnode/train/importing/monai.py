@@ -142,8 +142,8 @@ def _read(folder: MonaiFolder, options: Options) -> _Source:
     network, described = _network(folder, options)
     return _Source(
         folder=folder, network=network, described=described, channels=channels, modalities=modalities,
-        labels=Labels(names=names, painted=tuple(range(1, len(names) + 1)), regions=False), tiles=tiles,
-        ending=ending, steps=steps,
+        labels=Labels(names=names, holds=tuple((number,) for number in range(1, len(names) + 1)), regions=False),
+        tiles=tiles, ending=ending, steps=steps,
     )  # fmt: skip
 
 

@@ -22,6 +22,7 @@ from dicomnode.train.importing.faults import refuse
 from dicomnode.train.importing.nnunet_card import Import, card
 from dicomnode.train.importing.nnunet_folder import FINAL, ResultFolder, find
 from dicomnode.train.importing.nnunet_labels import Labels, channels_of, labels_of
+from dicomnode.train.importing.nnunet_measured import clean_up, others, own_figures
 from dicomnode.train.importing.nnunet_network import UNet, build, load
 from dicomnode.train.importing.nnunet_plans import Plan, plan_of
 from dicomnode.train.importing.nnunet_weights import Checkpoint, read_checkpoint
@@ -69,6 +70,8 @@ class _Source:
     checkpoints: Mapping[str, Checkpoint]
     networks: Mapping[str, UNet]
     channels: tuple[str, ...]
+    cleaning: Sequence[Mapping[str, Any]]
+    figures: str
 
 
 def import_nnunet(source: Path, options: Options, say: Callable[[str], None]) -> Path:
@@ -88,10 +91,10 @@ def import_nnunet(source: Path, options: Options, say: Callable[[str], None]) ->
     ModelError
         If the bundle answers otherwise than its source.
     """
-    read = _read(source, options)
-    own = read_codes(options.codes) if options.codes is not None else {}
-    codes = codes_of(read.labels.names, own)
     with new_bundle(options.models, options.name) as draft:
+        read = _read(source, options)
+        own = read_codes(options.codes) if options.codes is not None else {}
+        codes = codes_of(read.labels.parts, own)
         folds = []
         for fold, network in read.networks.items():
             onnx = "model.onnx" if len(read.networks) == 1 else f"fold_{fold}.onnx"
@@ -136,8 +139,9 @@ def _read(source: Path, options: Options) -> _Source:
             )
         networks[fold] = load(build(*plan.architecture, len(channels), labels.heads), checkpoint.weights, where)
     return _Source(
-        folder=folder, plan=plan, labels=labels, checkpoints=checkpoints, networks=networks, channels=channels
-    )
+        folder=folder, plan=plan, labels=labels, checkpoints=checkpoints, networks=networks, channels=channels,
+        cleaning=clean_up(folder, labels), figures=own_figures(folder, labels),
+    )  # fmt: skip
 
 
 def _tables(
@@ -163,7 +167,7 @@ def _tables(
         "prepare": bundle.prepare_steps(plan, names, _orientation(plan, options)),
         "tile": bundle.tile_table(plan, _mirror(read, options)),
         "output": bundle.output_table(plan, read.labels),
-        "post": bundle.post_steps(read.labels),
+        "post": [*bundle.post_steps(read.labels), *read.cleaning],
         "segment": segments,
     }
     return {name: table for name, table in tables.items() if table}
@@ -218,6 +222,9 @@ def _import(read: _Source, options: Options, differences: Sequence[Difference]) 
         cases=cases if isinstance(cases, int) else None,
         parameters=sum(one.numel() for one in next(iter(read.networks.values())).parameters()),
         differences=differences,
+        figures=read.figures,
+        cleaned=len(read.cleaning),
+        left_out=others(read.folder),
     )
 
 

@@ -113,11 +113,11 @@ def post_steps(labels: Labels) -> list[dict[str, Any]]:
 
 
 def segment_tables(labels: Labels, codes: Sequence[Coded]) -> list[dict[str, Any]]:
-    """Every channel as a segment."""
+    """Every channel as a segment, by the name of what it is in a mask."""
     count = len(labels.names)
     return [
         _segment(number, name, one, count)
-        for number, (name, one) in enumerate(zip(labels.names, codes, strict=True), start=1)
+        for number, (name, one) in enumerate(zip(labels.parts, codes, strict=True), start=1)
     ]
 
 

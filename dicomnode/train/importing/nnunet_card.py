@@ -9,6 +9,8 @@ from dicomnode.train.importing.compare import Difference
 from dicomnode.train.importing.nnunet_labels import Labels
 from dicomnode.train.importing.nnunet_plans import Plan
 
+_NO_FIGURES = "MISSING: no figure of its accuracy came with every fold; measure it on cases with a reference."
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Import:
@@ -20,6 +22,10 @@ class Import:
         How many the data set had, as it says; None where it does not.
     differences
         Between PyTorch and onnxruntime, fold by fold.
+    figures
+        What nnU-Net measured of the folds, in words; empty where it left nothing.
+    cleaned, left_out
+        How many steps of its clean-up were taken over, and the names of those that were found for other folds.
     """
 
     name: str
@@ -35,6 +41,9 @@ class Import:
     cases: int | None
     parameters: int
     differences: Sequence[Difference]
+    figures: str
+    cleaned: int
+    left_out: str
 
 
 def card(made: Import) -> str:
@@ -50,9 +59,9 @@ def card(made: Import) -> str:
         "with cases that you know, and import again with `--orientation`."
     )
     regions = (
-        "\nIts channels are regions that overlap. In the mask a voxel bears the last of them that passes 0.5, so that\n"
-        "a region shows without those behind it, as in nnU-Net's own label map, where their numbers are\n"
-        f"{', '.join(map(str, labels.painted))}.\n"
+        f"\nThe network's channels are regions that overlap: {', '.join(labels.names)}. In the mask a voxel bears the\n"
+        "last of them that passes 0.5, as in nnU-Net's own label map, so that a segment holds its region without those\n"
+        "behind it, and is named and coded as such.\n"
         if labels.regions
         else ""
     )
@@ -68,7 +77,7 @@ MISSING: purpose, patients, users. **Not a medical device; not for clinical use*
 local cases.
 
 ## Labels
-{", ".join(labels.names)}
+{", ".join(labels.parts)}
 {regions}
 ## Data
 Data set {plan.dataset_name or "of unknown name"}, training cases: {made.cases or "unknown"}, input:
@@ -81,14 +90,14 @@ nnU-Net v2, configuration {plan.configuration}, {plan.architecture[0]}, {made.pa
 {made.trainer or "unknown"}, folds {", ".join(made.folds)}, whose logits are averaged. Tiles of
 {" × ".join(map(str, plan.patch))} voxels at {" × ".join(f"{one:.4g}" for one in plan.spacing_mm)} mm, half a tile
 apart, weighted by a Gaussian, {mirror}.
-{turned}
+{turned}{_cleaned(made)}
 Normalisation: {", ".join(plan.schemes)}. Steps and their order are nnU-Net's; model.toml states them.
 
 ## Training
 Epochs by fold: {epochs}. MISSING: hardware, seed, augmentation beyond the trainer's.
 
 ## Performance
-MISSING: no figure of its accuracy came with the folder; measure it on cases with a reference.
+{made.figures or _NO_FIGURES}
 PyTorch and onnxruntime on the same tile of noise:
 {differences}
 ## Limits
@@ -98,3 +107,13 @@ model.toml are empty: nothing keeps it from images unlike those it was trained o
 ## Licence
 {licence}
 """
+
+
+def _cleaned(made: Import) -> str:
+    """What became of nnU-Net's clean-up."""
+    text = ""
+    if made.cleaned:
+        text += f"\nThe largest piece alone is kept where nnU-Net's postprocessing.json says so ({made.cleaned} steps)."
+    if made.left_out:
+        text += f"\nnnU-Net's clean-up that was found for other folds is not taken over: {made.left_out}."
+    return text

@@ -19,16 +19,27 @@ class Labels:
     ----------
     names
         As the data set calls them.
-    painted
-        The number that nnU-Net gives to voxels of the channel: its label, or of regions the entry in
-        `regions_class_order`.
+    holds
+        The labels of the reference that each channel stands for: one, or all of a region.
     regions
         Whether channels are regions that may overlap, of which the last that passes 0.5 counts.
     """
 
     names: tuple[str, ...]
-    painted: tuple[int, ...]
+    holds: tuple[tuple[int, ...], ...]
     regions: bool
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What a voxel of each channel is called in a mask: a region is without those behind it that overlap it."""
+        return tuple(self._part(number) for number in range(len(self.names)))
+
+    def _part(self, number: int) -> str:
+        own = {*self.holds[number]}
+        rest = zip(self.names[number + 1 :], self.holds[number + 1 :], strict=True)
+        behind = {name: {*held} for name, held in rest if own & {*held}}
+        outer = [name for name, held in behind.items() if not any(held < other for other in behind.values())]
+        return "_without_".join([self.names[number], *(["_and_".join(outer)] if outer else [])])
 
     @property
     def heads(self) -> int:
@@ -54,12 +65,12 @@ def labels_of(dataset: Mapping[str, Any]) -> Labels:
         order = need(dataset, "regions_class_order", list, _WHERE)
         if len(order) != len(kept) or not all(isinstance(one, int) for one in order):
             refuse(f"{_WHERE}: regions_class_order", order, f"needed a number for each of {len(kept)} regions")
-        return Labels(names=tuple(kept), painted=tuple(order), regions=True)
+        return Labels(names=tuple(kept), holds=tuple(_numbers(*one) for one in kept.items()), regions=True)
     numbers = {name: _number(name, value) for name, value in kept.items()}
     names = sorted(numbers, key=lambda name: numbers[name])
     if [numbers[name] for name in names] != list(range(1, len(names) + 1)):
         refuse(f"{_WHERE}: labels", sorted(numbers.values()), f"needed 1 to {len(names)}, each once")
-    return Labels(names=tuple(names), painted=tuple(numbers[name] for name in names), regions=False)
+    return Labels(names=tuple(names), holds=tuple((numbers[name],) for name in names), regions=False)
 
 
 def channels_of(dataset: Mapping[str, Any]) -> tuple[str, ...]:
@@ -79,6 +90,10 @@ def channels_of(dataset: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _is_background(value: Any) -> bool:
     return value in (0, "0") or (isinstance(value, list) and {*value} == {0})
+
+
+def _numbers(name: str, value: Any) -> tuple[int, ...]:
+    return tuple(_number(name, one) for one in (value if isinstance(value, list) else [value]))
 
 
 def _number(name: str, value: Any) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dicomnode.domain.errors import ModelError
+from dicomnode.infer.bundle.schema import NAME
 from dicomnode.train.importing.faults import refuse
 
 #: How the folder of an import that is not finished is called; nothing takes it for a bundle.
@@ -24,10 +26,12 @@ def new_bundle(models: Path, name: str) -> Iterator[Path]:
     Raises
     ------
     ConfigError
-        If the name is taken, or `models` is no folder.
+        If the name is none of a bundle or is taken, or `models` is no folder.
     ModelError
         If the disk refuses.
     """
+    if not re.fullmatch(NAME, name):
+        refuse("--name", name, f"needed a-z, 0-9 and hyphens, the first no hyphen (pattern {NAME})")
     target = models / name
     if not models.is_dir():
         refuse("--folder", str(models), "no such folder; name the one that holds the bundles")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import timedelta
@@ -11,11 +12,12 @@ from typing import Any
 
 import pytest
 
-from dicomnode.config import Settings, parse
+from dicomnode.config import Settings, parse, shipped
 from dicomnode.domain.errors import ConfigError, DicomNodeError, LeaseLost
 from dicomnode.flow.evaluate.run import Evaluation
 from dicomnode.flow.intake import Intake
-from dicomnode.flow.models.acceptance import accept, acceptable, disable, enable
+from dicomnode.flow.models.acceptance import accept, accept_unmeasured, acceptable, disable, enable, grounds
+from dicomnode.flow.models.installed import described
 from dicomnode.flow.plan import Planner
 from dicomnode.flow.preflight.models import models
 from dicomnode.flow.settle import Settle
@@ -195,6 +197,28 @@ def test_what_cannot_be_accepted_is_not(refusals: Any) -> None:
     text = (here.folder / "model.toml").read_text()
     (here.folder / "model.toml").write_text(text.replace('"research"', '"demo"', 1))
     assert "not for use on patients" in refusals(lambda: acceptable(load_bundle(here.folder), "A"))
+
+
+def test_a_model_that_marks_nothing_is_accepted_on_a_persons_word_and_check_names_that_way(site: Any) -> None:
+    here = site("clinical")
+    shutil.rmtree(here.folder)
+    shutil.copytree(shipped("models") / "measure-contours", here.folder)
+    text = (here.folder / "model.toml").read_text()
+    (here.folder / "model.toml").write_text(text.replace('"measure-contours"', '"toy"', 1))
+    spec = load_bundle(here.folder)
+    (refused,) = [one for one in models(here.settings) if one.verdict is Verdict.FAIL]
+    assert "`dicomnode models accept toy --by WHO`" in refused.remedy
+    with pytest.raises(ConfigError, match="task measure are not evaluated"):
+        grounds(spec, Path("cases"))
+    grounds(spec, None)
+    assert "without figures" in accept_unmeasured(here.db, spec, " Dr Accepts ")
+    assert described(spec, here.db).accepted.endswith("without figures")
+    assert not [one for one in models(here.settings) if one.verdict is Verdict.FAIL]
+
+
+def test_a_model_that_marks_something_is_not_accepted_without_cases(site: Any) -> None:
+    with pytest.raises(ConfigError, match="needed a folder of local cases"):
+        grounds(load_bundle(site("clinical").folder), None)
 
 
 def test_a_slip_of_the_pen_disables_nothing(site: Any) -> None:

@@ -17,6 +17,7 @@ from dicomnode.domain.finding import Detection, Findings, Segmentation, SourceSe
 from dicomnode.flow.cohort.files import studies_below
 from dicomnode.flow.evaluate.parts import answer_of, candidates_of
 from dicomnode.flow.evaluate.run import Evaluation, evaluate
+from dicomnode.flow.evaluate.summary import summary
 from dicomnode.flow.evaluate.targets import targets_of
 from dicomnode.flow.evaluate.wish import Wish, pairs, read_strata
 from dicomnode.infer.bundle.load import load_bundle
@@ -176,6 +177,88 @@ def test_excluded_voxels_count_for_nobody(bench: Bench) -> None:
     bench.run(exclude=("vessel",))
     (row,) = bench.table()
     assert float(row["dice"]) == 1.0
+
+
+def test_an_excluded_region_is_neither_found_nor_invented(bench: Bench) -> None:
+    lungs = {"Lung R": [((0, 12), (0, 20), (0, 12))], "Lung L": [((12, 24), (0, 20), (0, 12))]}
+    inner: Box = ((16, 21), (12, 18), (3, 7))  # a column less than the model marks: its rim is no candidate
+    case(bench.cases, "1", {"GTV-1": [BLOCK], "GTV-2": [inner], **lungs}, [BLOCK, ELSEWHERE])
+    (one,) = bench.run(rois={"lesions": ["GTV-1"]}, exclude=("GTV-2",), lungs=("Lung *",)).figures
+    found = one["detection"]
+    assert (found["lesions"], found["found"], found["false_positives"]) == (1, 1, 0)
+    scores = {row["location"]: (row["lesion"], float(row["score"])) for row in bench.table("lungs.csv")}
+    assert scores == {"Lung R": ("True", 1.0), "Lung L": ("False", 0.0)}
+
+
+def test_a_lesion_that_touches_what_is_excluded_can_be_found(bench: Bench) -> None:
+    case(bench.cases, "1", {"GTV-1": [((4, 6), (2, 10), (3, 7))], "Rib": [((6, 12), (2, 10), (3, 7))]})
+    (one,) = bench.run(rois={"lesions": ["GTV-1"]}, exclude=("Rib",)).figures
+    assert (one["detection"]["found"], one["detection"]["false_positives"]) == (1, 0)
+
+
+def test_a_lesion_that_was_drawn_twice_is_one_lesion(bench: Bench) -> None:
+    ct = evaluating.images("1", [BLOCK])
+    first = evaluating.drawn(ct, {"GTV-1": [BLOCK]})
+    second = evaluating.drawn(ct, {"GTV-1": [((4, 12), (2, 11), (3, 7))], "GTV-2": [((12, 14), (2, 10), (3, 7))]})
+    second.SOPInstanceUID = second.file_meta.MediaStorageSOPInstanceUID = f"{first.SOPInstanceUID}.9"
+    second.SeriesInstanceUID = f"{first.SeriesInstanceUID}.9"
+    evaluating.save(bench.cases / "1", [*ct, first, second])
+    bench.run()
+    (row,) = bench.table()
+    # GTV-2 only touches the first, and is a lesion of its own.
+    assert (row["lesions"], row["lesions_found"]) == ("2", "1")
+    assert "regions that overlap count once: GTV-1, GTV-1" in row["remarks"]
+    lesions = [one for one in bench.table("lesions.csv") if one["row"] == "lesion"]
+    assert [(one["region"], float(one["volume_ml"])) for one in lesions] == [
+        ("GTV-1", pytest.approx(8 * 9 * 4 * 0.016)), ("GTV-2", pytest.approx(2 * 8 * 4 * 0.016)),
+    ]  # fmt: skip
+
+
+def test_a_reference_that_was_added_or_redrawn_counts_in_place_of_what_was_there(bench: Bench) -> None:
+    ct = evaluating.images("1", [BLOCK])
+    folder = evaluating.save(bench.cases / "1", ct)
+    assert bench.run().failed == 1
+
+    def redrawn(box: Box, suffix: str) -> list[tuple[str, str]]:
+        reference = evaluating.drawn(ct, {"GTV-1": [box]})
+        reference.SOPInstanceUID = reference.file_meta.MediaStorageSOPInstanceUID = f"1.2.3.{suffix}"
+        reference.save_as(folder / "reference.dcm", enforce_file_format=True)
+        bench.run()
+        return [(row["status"], row["dice"]) for row in bench.table()]
+
+    assert redrawn(SHIFTED, "7") == [("ok", "0.75")]
+    assert redrawn(BLOCK, "8") == [("ok", "1.0")]
+    assert redrawn(SHIFTED, "8") == [("ok", "0.75")]  # the same UID
+    assert bench.run().skipped == 1
+    for ds, changed in zip(ct, evaluating.images("1", [SHIFTED]), strict=True):
+        ds.PixelData = changed.PixelData
+    for number, ds in enumerate(ct):
+        ds.save_as(folder / f"{number}.dcm", enforce_file_format=True)
+    assert bench.run().done == 1 and [row["dice"] for row in bench.table()] == ["1.0"]
+
+
+def test_a_cohort_without_a_single_lesion_has_its_specificity(bench: Bench) -> None:
+    rows = [
+        {"row": "structure", "structure": "lesions", "status": "ok", "patient": str(number), "reference_ml": 0.0,
+         "answer_ml": 0.0, "lesions": 0, "lesions_found": 0, "false_positives": number % 3 == 0, "location": ""}
+        for number in range(9)
+    ]  # fmt: skip
+    (one,) = summary(rows, (), 1)
+    assert one["cases"] == 9 and one["strata"] == [] and one["detection"]["false_positives"] == 3
+
+
+def test_without_option_a_lesion_is_known_by_its_name_too(bench: Bench) -> None:
+    case(bench.cases, "1", {"Dense": [BLOCK]})
+    bench.run()
+    (row,) = bench.table()
+    assert (row["status"], row["lesions_found"]) == ("ok", "1"), row["reason"]
+
+
+def test_a_case_with_figures_of_one_structure_is_evaluated_and_counted_once(bench: Bench) -> None:
+    case(bench.cases, "1", {"GTV-1": [BLOCK]})
+    case(bench.cases, "2", {"Heart": [BLOCK]})
+    done = bench.run(rois={"lesions": ["GTV-1"], "dense": ["Other"]})
+    assert (done.cases, done.evaluated, done.failed) == (2, 1, 2)
 
 
 def test_regions_are_named_by_option_by_code_or_not_at_all(bench: Bench) -> None:

@@ -137,4 +137,29 @@ def test_the_card_has_claims_headings_and_every_figure(tmp_path: Path) -> None:
         "| STS_3 | yes | 100 | 90 | 14 | 0.80",
     ):
         assert needed in card
-    assert "4 of 4 sarcomas" in (tmp_path / "model.toml").read_text(encoding="utf-8")
+    assert "Found (Dice of 0.1 or more): 4 of 4; by the crop alone, 4 of 4." in card
+
+
+def test_what_a_report_says_of_sensitivity_names_its_criterion_the_crops_and_what_a_blind_guess_finds() -> None:
+    dices = ((0.05, 0.7), (0.1, 0.7), (0.8, 0.09))
+    rows = [
+        Row(
+            name=f"STS_{number}", has_ct=True, truth_ml=100.0, found_ml=90.0, stray_ml=0.0, stray_pieces=0,
+            dices=(network, network, 0.0, 0.0, blind),
+        )
+        for number, (network, blind) in enumerate(dices)
+    ]  # fmt: skip
+    said = sensitivity(rows)
+    assert said.startswith("Dice of 0.1 or more in 2 of 3 sarcomas")
+    assert "on crops round the tumour" in said and said.endswith("without a look at the image has it in 2 of 3")
+
+
+def test_the_bundle_that_is_shipped_is_what_the_script_writes_and_its_card_says_the_same(tmp_path: Path) -> None:
+    shipped = Path(__file__).parents[3] / "models" / "sts-petct"
+    spec = load_bundle(shipped)
+    (tmp_path / "model.onnx").write_bytes((shipped / "model.onnx").read_bytes())
+    write_bundle(tmp_path, sensitivity=spec.sensitivity)
+    assert (tmp_path / "model.toml").read_text() == (shipped / "model.toml").read_text()
+    found = re.search(r"Found \(Dice of 0\.1 or more\): (.+); by the crop alone, (.+)\.", (shipped / "CARD.md").read_text())
+    assert found is not None
+    assert f"{found[1]} sarcomas" in spec.sensitivity and spec.sensitivity.endswith(found[2])

@@ -234,3 +234,11 @@ def test_in_the_manner_of_nnunet_a_tile_is_filled_up_on_both_sides_and_weighs_mo
     unit[8] = 1
     expected = gaussian_filter1d(unit, 2.0, mode="constant")
     np.testing.assert_allclose(bell(16, "nnunet"), expected / expected.max(), rtol=1e-5)
+
+
+def test_tiles_in_nnunets_manner_keep_the_half_voxel_of_an_odd_tile() -> None:
+    # As `compute_steps_for_sliding_window` of nnunetv2 2.8 answers, tile_step_size 0.5.
+    assert starts(17, 5, 0.5, "nnunet") == (0, 2, 5, 7, 10, 12)
+    assert starts(17, 6, 0.5, "nnunet") == (0, 3, 6, 8, 11)
+    # A tile of one slice is not laid twice.
+    assert starts(4, 1, 0.5, "nnunet") == (0, 1, 2, 3)

@@ -75,6 +75,16 @@ def test_as_many_pieces_stay_as_are_asked_for() -> None:
     assert labels.ravel().tolist() == [0, 0, 1, 1, 0, 1, 1, 1, 0, 0, 0, 0]
 
 
+def test_the_largest_piece_of_labels_together_holds_all_that_hangs_together() -> None:
+    labels = np.zeros((1, 3, 9), dtype=np.uint8)
+    labels[0, 0, :2], labels[0, 1, 2] = 1, 2
+    labels[0, 0, 5:7], labels[0, 2, 5] = 2, 3
+    tidy(labels, [step("keep_largest", 1, 2, pieces=1, together=True, touching="corners")])
+    # The pieces of 1 and 2 touch at a corner and are one; label 3 is none of the step's.
+    assert np.argwhere(labels).tolist() == [[0, 0, 0], [0, 0, 1], [0, 1, 2], [0, 2, 5]]
+    assert labels[0, [0, 1, 2], [0, 2, 5]].tolist() == [1, 2, 3]
+
+
 def test_small_pieces_go_by_their_volume_in_millilitres() -> None:
     labels = np.zeros((4, 10, 10), dtype=np.uint8)
     labels[0, :2, :5] = 1

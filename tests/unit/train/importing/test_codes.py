@@ -10,6 +10,9 @@ from pydicom.sr._concepts_dict import concepts
 
 from dicomnode.domain.errors import ConfigError
 from dicomnode.train.importing.codes import CATEGORIES, SIDES, Coded, codes_of, read_codes, shipped
+from dicomnode.train.importing.nnunet_bundle import segment_tables
+from dicomnode.train.importing.nnunet_labels import labels_of
+from tests.unit.train.importing.made import dataset
 
 #: The labels of TotalSegmentator's task total, version 2, in its own spelling (Wasserthal et al. 2023).
 _NAMES = """
@@ -41,9 +44,17 @@ def test_every_label_of_totalsegmentators_main_task_has_a_code_of_its_own() -> N
         # A few codes name the side themselves.
         assert one.laterality == side or (side and side in one.type.meaning.lower()), label
     by_label = dict(zip(TOTAL, found, strict=True))
-    assert by_label["kidney_cyst_left"].category == "lesion"
+    assert by_label["kidney_cyst_left"].category == "abnormality"
     assert by_label["kidney_cyst_left"].region is not None
     assert by_label["liver"].type.value == "10200004"
+
+
+def test_what_recist_calls_no_lesion_or_not_measurable_is_not_measured_as_one() -> None:
+    labels = labels_of(dataset(labels={"background": 0, "kidney_cyst_left": 1, "pleural_effusion": 2}))
+    tables = segment_tables(labels, codes_of(labels.names, {}))
+    # RECIST 1.1, 4.2 (simple cysts) and 3.2 (effusions).
+    assert [table.get("subject") for table in tables] == [None, None]
+    assert tables[1]["category"]["value"] == "91720002"
 
 
 def test_codes_that_ps3_16_holds_mean_there_what_they_mean_here() -> None:

@@ -78,13 +78,23 @@ def test_regions_of_two_channels_run_through(tmp_path: Path, models: Path) -> No
     labels = {"background": 0, "liver": [1, 2], "spleen": 2}
     two = dataset(channel_names={"0": "T1", "1": "T2"}, labels=labels, regions_class_order=[1, 2])
     source = write_folder(tmp_path / "x", plans=made, dataset=two)
-    import_nnunet(source, options(models), lambda _: None)
+    with pytest.raises(ConfigError, match="liver_without_spleen"):
+        import_nnunet(source, options(models), lambda _: None)
+    assert nothing_left(models)
+    codes = tmp_path / "codes.tsv"
+    codes.write_text("label\tscheme\tvalue\tmeaning\nliver without spleen\t99HERE\tL1\tLiver without spleen\n")
+    import_nnunet(source, options(models, codes=codes), lambda _: None)
     spec = load_bundle(models / "made")
+    # The second region takes its voxels from the first, which must not bear the code of the whole.
+    assert [(one.label, one.type.value) for one in spec.segments] == [
+        ("liver without spleen", "L1"),
+        ("spleen", "78961009"),
+    ]
     assert [one.name for one in spec.inputs] == ["t1", "t2"]
     assert spec.activation == "sigmoid"
     volume = phantom((12, 40, 40), (4.0, 8.0, 8.0), hounsfield=False)
     # Weights of chance give some answer; that there is one shows that the way back is whole.
-    assert {*run_through(spec, Sessions(device="cpu"), volume)} <= {"liver", "spleen"}
+    assert {*run_through(spec, Sessions(device="cpu"), volume)} <= {"liver without spleen", "spleen"}
 
 
 def test_residual_encoders_are_built(tmp_path: Path, models: Path) -> None:
@@ -94,6 +104,59 @@ def test_residual_encoders_are_built(tmp_path: Path, models: Path) -> None:
     own["arch_kwargs"] = {**architecture(3), "n_blocks_per_stage": [1, 2]}
     del own["arch_kwargs"]["n_conv_per_stage"]
     import_nnunet(write_folder(tmp_path / "x", plans=made), options(models), lambda _: None)
+
+
+LARGEST = "remove_all_but_largest_component_from_segmentation"
+
+
+def write_clean_up(source: Path, *labels: object, name: str = LARGEST, folds: str = "0") -> None:
+    """postprocessing.json as `determine_postprocessing` of nnU-Net writes it."""
+    path = source / f"crossval_results_folds_{folds}" / "postprocessing.json"
+    path.parent.mkdir(exist_ok=True)
+    kwargs = [{"labels_or_regions": one} for one in labels]
+    path.write_text(json.dumps({"postprocessing_fns": [name] * len(labels), "postprocessing_kwargs": kwargs}))
+
+
+def test_what_nnunet_measured_of_itself_stands_in_the_card_as_its_own(tmp_path: Path, models: Path) -> None:
+    source = write_folder(tmp_path / "x", folds=2)
+    import_nnunet(source, options(models), lambda _: None)
+    assert "MISSING: no figure" in (models / "made" / "CARD.md").read_text()
+    for fold, spleen in ((0, "0.625"), (1, "NaN")):
+        (source / f"fold_{fold}" / "validation").mkdir()
+        (source / f"fold_{fold}" / "validation" / "summary.json").write_text(
+            f'{{"mean": {{"2": {{"Dice": {spleen}}}, "1": {{"Dice": 0.9}}}}, "metric_per_case": [{{}}, {{}}, {{}}]}}'
+        )
+    import_nnunet(source, Options(name="told", models=models), lambda _: None)
+    card = (models / "told" / "CARD.md").read_text()
+    performance = card[card.index("## Performance") : card.index("## Limits")]
+    assert "that nnU-Net itself measured" in performance and "MISSING" not in performance
+    assert "- fold 0: liver 0.900, spleen 0.625; 3 cases\n" in performance
+    assert "- fold 1: liver 0.900, spleen undefined; 3 cases\n" in performance
+
+
+def test_the_clean_up_that_nnunet_found_worth_while_becomes_steps(tmp_path: Path, models: Path) -> None:
+    source = write_folder(tmp_path / "x")
+    write_clean_up(source, [1, 2], 2)
+    write_clean_up(source, 1, folds="0_1")
+    import_nnunet(source, options(models), lambda _: None)
+    steps = load_bundle(models / "made").post
+    assert [(one.name, one.options["segments"], one.options["together"]) for one in steps] == [
+        ("keep_largest", (1, 2), True),
+        ("keep_largest", (2,), False),
+    ]
+    assert {one.options["touching"] for one in steps} == {"corners"}
+    assert "not taken over: crossval_results_folds_0_1." in (models / "made" / "CARD.md").read_text()
+
+
+@pytest.mark.parametrize(("labels", "name"), [((1,), "mine.clean"), ((3,), LARGEST), (((1, 2, 5),), LARGEST)])
+def test_a_clean_up_that_no_step_does_is_refused_by_name(
+    tmp_path: Path, models: Path, labels: tuple[object, ...], name: str
+) -> None:
+    source = write_folder(tmp_path / "x")
+    write_clean_up(source, *labels, name=name)
+    with pytest.raises(ConfigError, match=r"move crossval_results_folds_0/postprocessing.json away") as caught:
+        import_nnunet(source, options(models), lambda _: None)
+    assert "\n" not in str(caught.value) and nothing_left(models)
 
 
 def test_images_lie_as_the_reader_of_the_training_had_them_or_as_stated(tmp_path: Path, models: Path) -> None:

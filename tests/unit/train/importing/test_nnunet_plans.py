@@ -132,9 +132,26 @@ def test_ct_without_statistics_is_refused(statistics: Any) -> None:
 def test_regions_become_thresholds_of_which_the_last_counts() -> None:
     regions = {"background": 0, "whole": [1, 2, 3], "core": [2, 3], "enhancing": [3]}
     labels = labels_of(dataset(labels=regions, regions_class_order=[1, 2, 3]))
-    assert (labels.names, labels.painted, labels.heads) == (("whole", "core", "enhancing"), (1, 2, 3), 3)
+    assert (labels.names, labels.heads) == (("whole", "core", "enhancing"), 3)
+    assert labels.holds == ((1, 2, 3), (2, 3), (3,))
     assert post_steps(labels) == [{"step": "threshold", "threshold": [0.5] * 3, "resolve": "last"}]
     assert output_table(plan_of(plans(), "3d_fullres"), labels)["activation"] == "sigmoid"
+
+
+@pytest.mark.parametrize(
+    ("regions", "parts"),
+    [
+        (
+            {"whole": [1, 2, 3], "core": [2, 3], "enhancing": 3},
+            ("whole_without_core", "core_without_enhancing", "enhancing"),
+        ),
+        ({"liver": [1, 2], "tumor": 2, "spleen": [3, 4]}, ("liver_without_tumor", "tumor", "spleen")),
+        ({"body": [1, 2, 3], "a": 1, "b": [2, 3]}, ("body_without_a_and_b", "a", "b")),
+    ],
+)
+def test_a_region_is_called_what_the_mask_leaves_of_it(regions: dict[str, Any], parts: tuple[str, ...]) -> None:
+    labels = labels_of(dataset(labels={"background": 0, **regions}, regions_class_order=[1, 2, 3]))
+    assert labels.parts == parts
 
 
 def test_labels_come_in_the_order_of_their_numbers_without_background_and_ignored() -> None:

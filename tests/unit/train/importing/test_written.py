@@ -64,6 +64,16 @@ def test_what_a_killed_import_has_left_is_cleared_by_the_next(tmp_path: Path) ->
         assert list(draft.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["../evil", "a/b", "/abs", "Bad Name", "", "-a", "one\n", ".."])
+def test_a_name_that_no_bundle_may_bear_is_refused_before_anything_is_written(tmp_path: Path, name: str) -> None:
+    models = tmp_path / "models"
+    models.mkdir()
+    named = str(tmp_path / "abs") if name == "/abs" else name
+    with pytest.raises(ConfigError, match="a-z, 0-9 and hyphens"), new_bundle(models, named) as draft:
+        (draft / "model.toml").write_text("x")
+    assert [path.name for path in tmp_path.rglob("*")] == ["models"]
+
+
 def test_a_name_that_is_taken_is_refused_and_so_is_a_folder_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
     with pytest.raises(ConfigError, match="exists already"), new_bundle(tmp_path, "one"):
