@@ -9,15 +9,14 @@ from typing import Annotated
 
 import typer
 
-from dicomnode import config
-from dicomnode.cli.console import out, verbs
+from dicomnode.cli.console import bundles, out, verbs
 from dicomnode.domain.errors import ConfigError, Fault
 
 app = verbs("Make a bundle of a model that somebody else has trained; runs no code of theirs.")
 
 SourceArgument = Annotated[Path, typer.Argument(help="The folder or file to import.")]
 NameOption = Annotated[str, typer.Option(help="What the bundle shall be called: a-z, 0-9 and hyphens.")]
-FolderOption = Annotated[Path | None, typer.Option(help="Folder of bundles.")]
+FolderOption = Annotated[Path | None, typer.Option(help="Folder of bundles; that of the configuration when left out.")]
 CodesOption = Annotated[Path | None, typer.Option(help="Table of codes for labels that are not known.")]
 LicenceOption = Annotated[str, typer.Option(help="Licence of the weights, for the card.")]
 AnswersOption = Annotated[
@@ -66,11 +65,11 @@ def import_nnunet(
     with needing_torch():
         from dicomnode.train.importing.nnunet import Options, import_nnunet
     options = Options(
-        name=name, models=folder or config.shipped("models"), codes=codes, configuration=configuration,
+        name=name, models=bundles(folder), codes=codes, configuration=configuration,
         folds=[one.strip() for one in folds.split(",") if one.strip()], checkpoint=checkpoint,
         orientation=orientation, modalities=modality or (), licence=licence, mirror=mirror,
     )  # fmt: skip
-    import_nnunet(source, options, lambda line: out.print(line, markup=False, highlight=False, soft_wrap=True))
+    import_nnunet(source, options, _say)
 
 
 @app.command("monai")
@@ -88,7 +87,7 @@ def import_monai(
     with needing_torch():
         from dicomnode.train.importing.monai import Options, import_monai
     options = Options(
-        name=name, models=folder or config.shipped("models"), codes=codes, config=file, modalities=modality or (),
+        name=name, models=bundles(folder), codes=codes, config=file, modalities=modality or (),
         licence=licence, allow_torchscript=allow_torchscript,
     )  # fmt: skip
     import_monai(source, options, _say)
@@ -106,9 +105,7 @@ def import_onnx(
     """Import any ONNX file, by a file of answers or a short interview."""
     with needing_torch():
         from dicomnode.train.importing.onnx_bundle import Options, import_onnx
-    options = Options(
-        name=name, models=folder or config.shipped("models"), answers=answers, codes=codes, licence=licence
-    )
+    options = Options(name=name, models=bundles(folder), answers=answers, codes=codes, licence=licence)
     import_onnx(source, options, _ask, _say)
 
 
@@ -127,7 +124,7 @@ def import_torchscript(
         from dicomnode.train.importing.onnx_bundle import Options, import_torchscript
 
         options = Options(
-            name=name, models=folder or config.shipped("models"), answers=answers, codes=codes, licence=licence,
+            name=name, models=bundles(folder), answers=answers, codes=codes, licence=licence,
             allow_torchscript=allow_torchscript,
         )  # fmt: skip
         import_torchscript(source, options, _ask, _say)

@@ -94,12 +94,12 @@ def accept(
     acceptable(spec, by)
     grounds(spec, cases)
     if cases is None:
-        out.print(accept_unmeasured(store(settings)[0], spec, by), markup=False, highlight=False, soft_wrap=True)
+        _say(accept_unmeasured(store(settings)[0], spec, by))
         return
     wish = _wish(roi, exclude, lung, tolerance, strata, negatives=negatives, seed=seed)
     folder = out_folder or settings.store.folder / "acceptance" / name
     done = _evaluated(spec, cases, folder, wish, settings.work.device, threads)
-    out.print(act(store(settings)[0], spec, done, by), markup=False, highlight=False, soft_wrap=True)
+    _say(act(store(settings)[0], spec, done, by))
 
 
 @app.command()
@@ -112,7 +112,7 @@ def disable(
     from dicomnode.flow.models.acceptance import disable as act
 
     settings = load_settings(config_file)
-    out.print(act(store(settings)[0], settings, name, reason), markup=False, highlight=False, soft_wrap=True)
+    _say(act(store(settings)[0], settings, name, reason))
 
 
 @app.command()
@@ -120,7 +120,11 @@ def enable(name: str, config_file: ConfigOption = None) -> None:
     """Let the jobs of a disabled model run again."""
     from dicomnode.flow.models.acceptance import enable as act
 
-    out.print(act(store(load_settings(config_file))[0], name), markup=False, highlight=False, soft_wrap=True)
+    _say(act(store(load_settings(config_file))[0], name))
+
+
+def _say(line: str) -> None:
+    out.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _wish(
@@ -160,11 +164,11 @@ def _evaluated(spec: Any, cases: Path, folder: Path, wish: Any, device: str, thr
     for row in table_of(done.figures):
         table.add_row(*map(escape, row))
     out.print(table, soft_wrap=True)
-    told = f"{done.done} cases tried, {done.skipped} were there already; {done.failed} not evaluated, with the reason"
-    out.print(f"{told} in {folder}", markup=False, highlight=False, soft_wrap=True)
+    told = f"{done.done} cases tried, {done.skipped} were there already"
+    _say(f"{told}; {done.failed} not evaluated or not wholly, with the reason in {folder}")
     if done.interrupted:
         left = done.cases - done.done - done.skipped
         err.print(f"interrupted: {left} cases are left; the same command goes on with them", highlight=False)
     for path in done.written:
-        out.print(str(path), markup=False, highlight=False, soft_wrap=True)
+        _say(str(path))
     return done

@@ -16,7 +16,7 @@ from dicomnode.domain.signature import SignatureSpec
 
 
 class ModelStatus(StrEnum):
-    """How far a model is trusted; a demo model runs only where a rule names it."""
+    """How far a model is trusted; a demo cannot be accepted, so that no clinical rule runs it."""
 
     DEMO = "demo"
     RESEARCH = "research"

@@ -20,11 +20,9 @@ class Accepted:
     recipe
         Of the bundle as it was then; any change voids the acceptance.
     cases, figures
-        Local cases with figures, and these.
+        Local cases with figures, and these; none of a model that marks nothing.
     node
         Version of this software; "" where an old one did not say.
-    ground
-        In words, of a model that no reference can be held against; else "".
     """
 
     model: str
@@ -35,7 +33,6 @@ class Accepted:
     cases: int
     figures: Any = field(default=None, repr=False)
     node: str = ""
-    ground: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,10 +53,10 @@ class Models:
         """Write down an acceptance; those before stay for whoever asks."""
         self._db.execute(
             "INSERT INTO model_acceptance"
-            " (model, version, recipe, accepted_by, accepted_at, cases, figures, node, ground)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " (model, version, recipe, accepted_by, accepted_at, cases, figures, node)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             one.model, one.version, one.recipe, one.accepted_by, to_text(one.accepted_at), one.cases,
-            json.dumps(one.figures), one.node, one.ground,
+            json.dumps(one.figures), one.node,
         )  # fmt: skip
 
     def accepted(self, model: str) -> Accepted | None:
@@ -76,7 +73,6 @@ class Models:
             cases=row["cases"],
             figures=json.loads(row["figures"]),
             node=row["node"],
-            ground=row["ground"],
         )
 
     def disabled(self, model: str) -> str:

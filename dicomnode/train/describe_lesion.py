@@ -33,7 +33,7 @@ def write_model_toml(
 name = "lung-lesion-ct"
 version = "{version}"
 title = "Candidates for lesions of the lung on chest CT"
-status = "demo"                    # runs only where a rule names it
+status = "demo"                    # cannot be accepted
 task = "segment"
 manufacturer = "dicomnode project"
 licence = "Apache-2.0"

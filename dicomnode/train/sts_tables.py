@@ -69,8 +69,8 @@ def sensitivity(rows: Sequence[Row]) -> str:
     """How many tumours cross-validation found, with what counts as found and what a blind guess finds, for reports."""
     hits, alone = _hits(rows, "network"), _hits(rows, "crop alone")
     return (
-        f"Dice of {MISSED:g} or more in {hits} of {len(rows)} sarcomas, five-fold cross-validation, one centre, on crops "
-        f"round the tumour, where an ellipsoid drawn without a look at the image has it in {alone} of {len(rows)}"
+        f"Dice of {MISSED:g} or more in {hits} of {len(rows)} sarcomas, five-fold cross-validation, one centre, on "
+        f"crops round the tumour, where an ellipsoid drawn without a look at the image has it in {alone} of {len(rows)}"
     )
 
 

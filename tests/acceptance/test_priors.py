@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -152,6 +154,58 @@ def test_what_this_node_made_of_an_earlier_study_comes_back_with_it(
     assert given == [("image", 0, 12), ("mask", 1, 1), ("report", 1, 1)]
     node.wait_idle()
     assert node.rows("SELECT COUNT(*) FROM study") == [(2,)]
+
+
+def test_a_lesion_that_has_grown_is_told_as_progression_and_keeps_its_tracking_uid(
+    make_node: MakeNode, orthanc: Orthanc, node_port: int, tmp_path: Path
+) -> None:
+    # The seeds set UIDs apart; patient and place are the same.
+    prior = earlier(make_ct(tmp_path / "small", seed=2, radius_mm=10.0, structured=True), tmp_path / "prior", 20)
+    now = make_ct(tmp_path / "large", seed=3, radius_mm=15.0, structured=True)
+    archive = peer("ARCHIVE", orthanc.aet, orthanc.port, retrieve="move")
+    node = make_node(
+        port=node_port, rules=RULE.replace("[rule.series]", WISH), peers=[archive], priors={"leave_free_gib": 0.1}
+    ).start()
+    assert set(send(prior.files, orthanc.port).values()) == {0}
+    assert set(send(prior.files, node.port).values()) == {0}
+    eventually(lambda: set(orthanc.instances(prior.study)) == {"CT", "SEG", "SR"}, what="its results in the archive")
+    node.wait_idle()
+
+    assert set(send(now.files, node.port).values()) == {0}
+
+    eventually(lambda: node.rows("SELECT MAX(run) FROM job") == [(2,)], what="the comparison")
+    node.wait_idle()
+    (then,), reports = reports_of(node, prior.study), reports_of(node, now.study)
+    told = reports[-1].to_json()
+    # CID 6147; 20 mm have become 30 mm: more than 20 % and 5 mm over the least sum.
+    assert "112043" not in reports[0].to_json() and "112043" in told
+    (percent,) = set(re.findall(r"\(\+?([\d.]+) % from baseline", told))
+    assert float(percent) == pytest.approx(50.0, abs=10.0), "diameters are measured on voxels of 2 mm"
+    assert tracking_uids(then) and tracking_uids(then) <= tracking_uids(reports[-1])
+
+
+def reports_of(node: Node, study: str) -> list[Dataset]:
+    """The reports that the node made of a study, run by run."""
+    rows = node.rows(
+        "SELECT result.path FROM result JOIN job USING (job_id) WHERE study_instance_uid = ? AND role = 'sr'"
+        " ORDER BY run",
+        study,
+    )
+    return [dcmread(node.store / path) for (path,) in rows]
+
+
+def tracking_uids(report: Dataset) -> set[str]:
+    """Tracking Unique Identifiers (TID 1411) anywhere in a report."""
+    return {
+        str(item.UID) for item in _items(report)
+        if "ConceptNameCodeSequence" in item and item.ConceptNameCodeSequence[0].CodeValue == "112040"
+    }  # fmt: skip
+
+
+def _items(item: Dataset) -> Iterator[Dataset]:
+    for inner in item.get("ContentSequence") or ():
+        yield inner
+        yield from _items(inner)
 
 
 def test_an_archive_that_is_away_delays_no_result_and_the_successor_comes_when_it_is_back(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
 from pathlib import Path
 
 from dicomnode import __version__
@@ -13,20 +12,19 @@ from dicomnode.domain.errors import ConfigError, DicomNodeError, Fault
 from dicomnode.domain.model import ModelSpec, ModelStatus
 from dicomnode.flow.evaluate.run import Evaluation
 from dicomnode.flow.evaluate.summary import Summary
-from dicomnode.flow.evaluate.targets import draws
 from dicomnode.flow.evaluate.targets import measurable
 from dicomnode.infer.bundle.load import verify
 from dicomnode.store.database import Database
 from dicomnode.store.models import Accepted, Models
 
 
-def acceptable(spec: ModelSpec, by: str, ground: str = "") -> None:
+def acceptable(spec: ModelSpec, by: str) -> None:
     """Refuse what cannot be accepted before hours are spent on cases.
 
     Raises
     ------
     ConfigError
-        If the model is a demonstration, nobody is named, or what draws shall do without figures, or the other way.
+        If the model is a demonstration, or nobody is named.
     ModelError
         If its files are not the declared ones.
     """
@@ -35,12 +33,6 @@ def acceptable(spec: ModelSpec, by: str, ground: str = "") -> None:
         raise ConfigError([Fault(key="NAME", value=spec.name, remedy=remedy)])
     if not by.strip():
         raise ConfigError([Fault(key="--by", value=by, remedy="needed the name of the person who answers for it")])
-    if draws(spec) and ground:
-        remedy = f"model {spec.name} draws masks or boxes, and is accepted on figures: name cases with --cases"
-        raise ConfigError([Fault(key="--ground", value=ground, remedy=remedy)])
-    if not draws(spec) and not ground.strip():
-        remedy = f"model {spec.name} draws nothing to evaluate (task {spec.task}): say on what ground it is accepted"
-        raise ConfigError([Fault(key="--ground", value=ground, remedy=remedy)])
     verify(spec)
 
 
@@ -55,14 +47,13 @@ def grounds(spec: ModelSpec, cases: Path | None) -> None:
     if measurable(spec) and cases is None:
         raise ConfigError([Fault(key="--cases", value="", remedy="needed a folder of local cases with a reference")])
     if not measurable(spec) and cases is not None:
-        remedy = f"leave it out: models of task {spec.task} are not evaluated, and are accepted on a person's word alone"
+        remedy = f"leave it out: models of task {spec.task} are not evaluated, but accepted on a person's word"
         raise ConfigError([Fault(key="--cases", value=str(cases), remedy=remedy)])
 
 
 def accept_unmeasured(db: Database, spec: ModelSpec, by: str) -> str:
-    """Write down that a model of which no figures can be had was accepted on a person's word; in words what was done."""
-    with db.transaction():
-        Models(db).accept(spec.name, spec.version, spec.recipe, by.strip(), 0, [])
+    """Write down that a model without figures was accepted on a person's word; in words what was done."""
+    _write(db, spec, by, cases=0, figures=[])
     return f"model {spec.name} {spec.version} is accepted by {by.strip()} without figures, on that person's word"
 
 
@@ -85,26 +76,12 @@ def accept(db: Database, spec: ModelSpec, done: Evaluation, by: str) -> str:
     return f"model {spec.name} {spec.version} is accepted by {by.strip()} on {of} cases{failed}"
 
 
-def accept_on(db: Database, spec: ModelSpec, by: str, ground: str) -> str:
-    """Write down that a model that draws nothing was accepted, and on what ground; in words what was done.
-
-    Raises
-    ------
-    ModelError
-        If its files are not the declared ones.
-    """
-    _write(db, spec, by, ground=ground.strip())
-    return f"model {spec.name} {spec.version} is accepted by {by.strip()}: {ground.strip()}"
-
-
-def _write(
-    db: Database, spec: ModelSpec, by: str, *, cases: int = 0, figures: Sequence[Summary] = (), ground: str = ""
-) -> None:
+def _write(db: Database, spec: ModelSpec, by: str, *, cases: int, figures: Sequence[Summary]) -> None:
     # What was evaluated is what is accepted.
     verify(spec)
     made = Accepted(
         model=spec.name, version=spec.version, recipe=spec.recipe, accepted_by=by.strip(),
-        accepted_at=from_text(db.now()), cases=cases, figures=list(figures), node=__version__, ground=ground,
+        accepted_at=from_text(db.now()), cases=cases, figures=list(figures), node=__version__,
     )  # fmt: skip
     with db.transaction():
         Models(db).accept(made)

@@ -35,9 +35,12 @@ class Item:
     say: str = ""
 
 
+#: A measured figure: decimals, a percentage, or so many of so many; any other digit may be a date or a version.
+_FIGURE = r"\d[.,]\d|\d ?%|\d+ of \d+"
+
 _USE = Item(name="intended use", source="CLAIM 3", heading="intended use")
 _PERFORMANCE = Item(
-    name="performance, with figures", source="CLAIM 28 to 37", heading="performance|evaluation", say=r"\d"
+    name="performance, with figures", source="CLAIM 28 to 37", heading="performance|evaluation", say=_FIGURE
 )
 _LIMITS = Item(name="limits", source="CLAIM 38", heading="limit")
 _LICENCE = Item(name="licence", source="of every bundle", heading="licen[cs]e")

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
+from dicomnode import __version__
 from dicomnode.config import Settings
 from dicomnode.domain.model import ModelSpec
 from dicomnode.domain.rule import Rule, Use
@@ -38,6 +39,19 @@ def not_accepted(db: Database | None, rule: Rule, spec: ModelSpec | None) -> str
         day = f"{known.accepted_at:%Y-%m-%d}"
         return f"model {spec.name} was changed since {known.accepted_by} accepted version {known.version} on {day}"
     return ""
+
+
+def accepted_otherwise(db: Database | None, rule: Rule, spec: ModelSpec | None) -> str:
+    """What is doubtful about the acceptance of a clinical rule's model, or "".
+
+    The digest of the bundle does not cover the steps round the network, which are this software's.
+    """
+    if rule.use is not Use.CLINICAL or spec is None:
+        return ""
+    known = Models(db).accepted(spec.name) if db is not None else None
+    if known is None or known.node == __version__:
+        return ""
+    return f"model {spec.name} was accepted under dicomnode {known.node or '(unknown)'}, and this is {__version__}"
 
 
 def held_for(db: Database | None, model: str) -> tuple[str, ...]:

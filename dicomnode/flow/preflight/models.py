@@ -10,7 +10,7 @@ from dicomnode.domain.errors import DicomNodeError
 from dicomnode.domain.model import ModelSpec
 from dicomnode.flow.evaluate.targets import measurable
 from dicomnode.flow.models.card import MISSING, lacking
-from dicomnode.flow.models.standing import held_for, known_here, not_accepted
+from dicomnode.flow.models.standing import accepted_otherwise, held_for, known_here, not_accepted
 from dicomnode.flow.verdict import Check, Verdict
 from dicomnode.infer.bundle.load import find_bundles, load_bundle, verify
 from dicomnode.infer.network.session import Sessions
@@ -62,10 +62,14 @@ def _accepted(settings: Settings, bundles: Mapping[str, ModelSpec]) -> Iterator[
     with known_here(settings) as db:
         for rule in settings.rules:
             spec = bundles.get(rule.model)
-            if spec and (refused := not_accepted(db, rule, spec)):
-                cases = " --cases DIR" if measurable(spec) else ""
-                remedy = f"`dicomnode models accept {rule.model}{cases} --by WHO`; until then its jobs are refused"
+            cases = " --cases DIR" if spec and measurable(spec) else ""
+            way = f"`dicomnode models accept {rule.model}{cases} --by WHO`"
+            if refused := not_accepted(db, rule, spec):
+                remedy = f"{way}; until then its jobs are refused"
                 yield Check(subject=f"rule {rule.name}", verdict=Verdict.FAIL, found=refused, remedy=remedy)
+            elif doubtful := accepted_otherwise(db, rule, spec):
+                remedy = f"{way} again, to see whether it still does as well"
+                yield Check(subject=f"rule {rule.name}", verdict=Verdict.WARN, found=doubtful, remedy=remedy)
         for name in bundles:
             for held in held_for(db, name):
                 remedy = f"`dicomnode models enable {name}`"

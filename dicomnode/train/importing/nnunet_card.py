@@ -60,8 +60,8 @@ def card(made: Import) -> str:
     )
     regions = (
         f"\nThe network's channels are regions that overlap: {', '.join(labels.names)}. In the mask a voxel bears the\n"
-        "last of them that passes 0.5, as in nnU-Net's own label map, so that a segment holds its region without those\n"
-        "behind it, and is named and coded as such.\n"
+        "last of them that passes 0.5, as in nnU-Net's own label map: a segment is its region without those behind,\n"
+        "and is named and coded as such.\n"
         if labels.regions
         else ""
     )

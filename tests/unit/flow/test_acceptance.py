@@ -39,7 +39,7 @@ FIGURES: list[dict[str, Any]] = [{"structure": "lesions", "cases": 3, "figures":
 
 
 def evaluation(**more: Any) -> Evaluation:
-    told = {"done": 3, "skipped": 0, "cases": 3, "failed": 0, "figures": FIGURES, **more}
+    told = {"done": 3, "skipped": 0, "cases": 3, "evaluated": 3, "failed": 0, "figures": FIGURES, **more}
     return Evaluation(**told)
 
 
@@ -116,6 +116,27 @@ def test_after_acceptance_it_runs_and_a_changed_bundle_voids_it(site: Any, settl
     assert re.search(r"was changed since Dr Accepts accepted version 1.0.0 on \d{4}-", refused[0].found)
     here.accept()
     assert not [one for one in models(here.settings) if one.verdict is Verdict.FAIL]
+
+
+def test_the_record_says_how_many_cases_have_figures(site: Any) -> None:
+    here = site("clinical")
+    told = evaluation(done=50, cases=50, evaluated=1, failed=49)
+    said = accept(here.db, load_bundle(here.folder), told, "Dr A")
+    assert "is accepted by Dr A on 1 of 50 cases, 49 of which were not evaluated or not wholly" in said
+    found = here.models.accepted("toy")
+    assert found is not None and found.cases == 1
+    assert ", 1 cases" in described(load_bundle(here.folder), here.db).accepted
+
+
+def test_check_warns_where_a_model_was_accepted_under_another_version_of_the_software(
+    site: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = site("clinical")
+    here.accept()
+    assert not [one for one in models(here.settings) if "accepted" in one.found]
+    monkeypatch.setattr("dicomnode.flow.models.standing.__version__", "99.0")
+    (warned,) = [one for one in models(here.settings) if "accepted" in one.found]
+    assert warned.verdict is Verdict.WARN and "this is 99.0" in warned.found and "models accept toy" in warned.remedy
 
 
 def test_check_fails_for_a_clinical_rule_and_passes_for_research(site: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from dicomnode.train.sts_card import Run, write_card
 from dicomnode.train.sts_cases import Case
 from dicomnode.train.sts_dicom import Examined
 from dicomnode.train.sts_measure import METHODS, Row, crop_alone, interval, narrowed, stray, threshold
+from dicomnode.train.sts_tables import sensitivity
 
 SPACING_MM = (4.0, 5.0, 5.0)
 
@@ -160,6 +162,7 @@ def test_the_bundle_that_is_shipped_is_what_the_script_writes_and_its_card_says_
     (tmp_path / "model.onnx").write_bytes((shipped / "model.onnx").read_bytes())
     write_bundle(tmp_path, sensitivity=spec.sensitivity)
     assert (tmp_path / "model.toml").read_text() == (shipped / "model.toml").read_text()
-    found = re.search(r"Found \(Dice of 0\.1 or more\): (.+); by the crop alone, (.+)\.", (shipped / "CARD.md").read_text())
+    card = (shipped / "CARD.md").read_text()
+    found = re.search(r"Found \(Dice of 0\.1 or more\): (.+); by the crop alone, (.+)\.", card)
     assert found is not None
     assert f"{found[1]} sarcomas" in spec.sensitivity and spec.sensitivity.endswith(found[2])

@@ -195,8 +195,10 @@ def test_the_tumour_of_a_patient_has_the_values_of_the_whole_image(real_data: Pa
     volume = read_series([path for ds, path in headers if ds.Modality == "CT"]).volume
     mask = _drawn(next(ds for ds, _ in headers if ds.Modality == "RTSTRUCT"), "GTV-1", volume)
     z, y, x = (float(length) for length in volume.spacing)
-    (found,) = radiomics.measure(volume, segmentation_of(mask.astype(np.uint8), (z, y, x)), [1])
-    expected = plain(volume.array, mask, (z, y, x), {"Original": {}}, {"binWidth": 25})
+    spec = RadiomicsSpec(image_types={"Original": {}, "Wavelet": {}}, settings={"binWidth": 25})
+    (found,) = radiomics.measure(volume, segmentation_of(mask.astype(np.uint8), (z, y, x)), [1], spec=spec)
+    expected = plain(volume.array, mask, (z, y, x), spec.image_types, spec.settings)
+    assert len(expected) == 851
     mesh = {name for name in expected if name.endswith(OF_THE_MESH)}
     assert list(found.values) == list(expected)
     assert {name: value for name, value in found.values.items() if name not in mesh} == {

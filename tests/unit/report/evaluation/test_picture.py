@@ -46,8 +46,8 @@ def test_an_outline_runs_along_the_edge_of_what_it_outlines() -> None:
     assert png is not None
     drawn = np.asarray(Image.open(BytesIO(png)).convert("RGB")).astype(int)
     outline = np.abs(drawn - ANSWER_RGB).sum(axis=2) < 30
-    # 25 mm of margin are 12 voxels on either side, and the longer side has 420 pixels.
-    scale = 420 / (10 + 2 * 12)
-    edges = [12 * scale, (12 + 8) * scale, 12 * scale, (12 + 10) * scale]
+    # 25 mm of margin are 13 voxels in front (from 12.5 on) and 12 behind, and the longer side has 420 pixels.
+    scale = 420 / (13 + 10 + 12)
+    edges = [13 * scale, (13 + 8) * scale, 13 * scale, (13 + 10) * scale]
     # A line of 2 pixels lies on either side of the edge.
     assert _ends(outline) == pytest.approx([edges[0] - 1, edges[1] + 1, edges[2] - 1, edges[3] + 1], abs=1.5)
