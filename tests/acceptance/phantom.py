@@ -25,7 +25,7 @@ RADIUS_MM = 15.0
 def _surroundings(shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
     """Lung-like values in HU with blobs of some 20 mm, never as dense as the ball."""
     blobs = gaussian_filter(np.random.default_rng(0).standard_normal(shape), (2.0, 4.0, 4.0))
-    return np.clip(-600.0 + 300.0 * blobs / blobs.std(), -1000.0, -200.0)
+    return np.asarray(np.clip(-600.0 + 300.0 * blobs / blobs.std(), -1000.0, -200.0), dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
