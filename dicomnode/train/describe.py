@@ -32,21 +32,6 @@ def write_model_toml(
 ) -> None:
     """Write model.toml beside model.onnx, whose digest it states."""
     digest = hashlib.sha256((folder / "model.onnx").read_bytes()).hexdigest()
-    segments = "".join(
-        f"""
-[[segment]]
-number = {number}
-label = "{side} lung"
-category = {{ value = "91723000", scheme = "SCT", meaning = "Anatomical Structure" }}
-type = {{ value = "39607008", scheme = "SCT", meaning = "Lung" }}
-laterality = {{ value = "{code}", scheme = "SCT", meaning = "{side}" }}
-color_rgb = {color}
-"""
-        for number, side, code, color in (
-            (1, "Right", "24028007", [197, 165, 145]),
-            (2, "Left", "7771000", [172, 138, 115]),
-        )
-    )
     text = f"""# Written by `python -m dicomnode.train.lung_ct`; CARD.md tells what the model is and is not.
 [model]
 name = "lung-ct"
@@ -104,8 +89,27 @@ volume_ml = [
     {{ segment = 1, range = [200.0, 5500.0] }},
     {{ segment = 2, range = [200.0, 5500.0] }},
 ]
-{segments}"""
+{lung_segments()}"""
     (folder / "model.toml").write_text(text, encoding="utf-8")
+
+
+def lung_segments() -> str:
+    """Segments 1 and 2 of a model.toml: the right and the left lung."""
+    return "".join(
+        f"""
+[[segment]]
+number = {number}
+label = "{side} lung"
+category = {{ value = "91723000", scheme = "SCT", meaning = "Anatomical Structure" }}
+type = {{ value = "39607008", scheme = "SCT", meaning = "Lung" }}
+laterality = {{ value = "{code}", scheme = "SCT", meaning = "{side}" }}
+color_rgb = {color}
+"""
+        for number, side, code, color in (
+            (1, "Right", "24028007", [197, 165, 145]),
+            (2, "Left", "7771000", [172, 138, 115]),
+        )
+    )
 
 
 def write_card(folder: Path, run: Run, performance: str, command: str) -> None:

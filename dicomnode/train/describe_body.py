@@ -137,7 +137,8 @@ Weights and card: Apache-2.0, like the code that made every training image.
 ## How to rebuild
 In the repository: `pip install -e '.[train]'`, then
 `{command}`.
-With `--steps` instead of `--minutes` the run is reproducible on the same machine and library versions.
+A run that `--steps` makes in one go can be repeated exactly on the same machine and library versions; one that was
+resumed with another number of steps cannot.
 """
     (folder / "CARD.md").write_text(text, encoding="utf-8")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from dicomnode.train.describe import Run
+from dicomnode.train.describe import Run, lung_segments
 
 APART = 8
 """So many lesions get a segment each; the rest is listed."""
@@ -103,26 +103,8 @@ body_parts = [                     # an absent Body Part Examined passes (PS3.16
 right_of = [[1, 2]]                # segment 1 lies at smaller x (LPS) than segment 2
 present = [1, 2]                   # there need be no lesion
 whole = {list(range(FIRST, FIRST + APART))}
-{_lungs()}{_lesions()}"""
+{lung_segments()}{_lesions()}"""
     (folder / "model.toml").write_text(text, encoding="utf-8")
-
-
-def _lungs() -> str:
-    return "".join(
-        f"""
-[[segment]]
-number = {number}
-label = "{side} lung"
-category = {{ value = "91723000", scheme = "SCT", meaning = "Anatomical Structure" }}
-type = {{ value = "39607008", scheme = "SCT", meaning = "Lung" }}
-laterality = {{ value = "{code}", scheme = "SCT", meaning = "{side}" }}
-color_rgb = {color}
-"""
-        for number, side, code, color in (
-            (1, "Right", "24028007", [197, 165, 145]),
-            (2, "Left", "7771000", [172, 138, 115]),
-        )
-    )
 
 
 def _lesions() -> str:
@@ -171,8 +153,9 @@ with the weights of `lung-ct`, which were made from phantoms as well. No image o
 
 *Evaluation*: held-out phantoms (seeds that training never uses; the first without lesions), and two public
 patients: NSCLC-Radiomics LUNG1-002 (CC BY-NC 3.0; the tumour as contoured for radiotherapy) and the lung bases of
-CRLM-CT-1004 (CC BY 4.0; without reference). Neither was trained on and neither is distributed. The limit of
-probability ({run.note}) was chosen on phantoms.
+CRLM-CT-1004 (CC BY 4.0; without reference). Neither was trained on and neither is distributed; earlier
+attempts were looked at on both, and the method was changed after they had failed, so that neither is an independent
+validation. The limit of probability is {run.note}.
 
 ## Reference standard
 Of phantoms the mask as drawn. Of LUNG1-002 one contour, GTV-1, by one group, with all soft tissue that belongs to
@@ -207,6 +190,7 @@ Weights and card: Apache-2.0, like the code that made every training image.
 ## How to rebuild
 In the repository: `pip install -e '.[train]'`, then
 `{command}`.
-With `--steps` instead of `--minutes` the run is reproducible on the same machine and library versions.
+A run that `--steps` makes in one go can be repeated exactly on the same machine and library versions; one that was
+resumed with another number of steps cannot.
 """
     (folder / "CARD.md").write_text(text, encoding="utf-8")

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import onnx
@@ -21,6 +22,8 @@ DEEPENED = (False, False, True, True, False)
 """Whether the step below a level also halves the number of slices."""
 DIVISOR = (4, 32, 32)
 """A tile's (slice, row, column) must be multiples of this."""
+
+AnyNetwork = TypeVar("AnyNetwork", bound=nn.Module)
 
 
 class Convolution(nn.Module):
@@ -121,7 +124,7 @@ class LungNetwork(nn.Module):
         return logits if coarse is None else (logits, coarse)
 
 
-def folded(network: LungNetwork) -> LungNetwork:
+def folded(network: AnyNetwork) -> AnyNetwork:
     """A copy for inference, in float32 on the CPU, with every normalisation folded into its convolution."""
     copied = copy.deepcopy(network).cpu().float().eval()
     for module in list(copied.modules()):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import warnings
 from itertools import pairwise
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from dicomnode.train.network import Convolution, Residual
+from dicomnode.train.network import Convolution, Residual, folded
 
 WIDTHS = (8, 32, 64, 96)
 """Channels at each level; resolution halves along every axis from level to level."""
@@ -57,15 +56,6 @@ class SarcomaNetwork(nn.Module):
             result = self.joined[level](torch.relu(self.up[level](result) + features.pop()))
         logits: Tensor = self.head(result)
         return logits if coarse is None else (logits, coarse)
-
-
-def folded(network: SarcomaNetwork) -> SarcomaNetwork:
-    """A copy for inference, in float32 on the CPU, with every normalisation folded into its convolution."""
-    copied = copy.deepcopy(network).cpu().float().eval()
-    for module in list(copied.modules()):
-        if isinstance(module, Convolution):
-            module.fold()
-    return copied
 
 
 def export_onnx(network: SarcomaNetwork, path: Path, tile: tuple[int, int, int]) -> None:

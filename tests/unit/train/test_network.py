@@ -62,7 +62,9 @@ def test_the_description_names_the_digest_and_the_preparation_of_training(tmp_pa
     write_model_toml(tmp_path, "1.2.3", spacing_mm=SPACING_MM, clip_hu=CLIP_HU, tile=TILE)
     text = tomllib.loads((tmp_path / "model.toml").read_text(encoding="utf-8"))
     assert text["model"]["sha256"] == hashlib.sha256(b"weights").hexdigest()
-    assert tuple(text["prepare"]["spacing_mm"]) == SPACING_MM
+    prepare = {step["step"]: step for step in text["prepare"]}
+    assert tuple(prepare["resample"]["spacing_mm"]) == SPACING_MM
+    assert tuple(prepare["scale"]["range"]) == CLIP_HU
     assert tuple(text["tile"]["shape"]) == TILE
     assert [segment["laterality"]["meaning"] for segment in text["segment"]] == ["Right", "Left"]
 
