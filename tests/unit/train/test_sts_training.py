@@ -13,9 +13,10 @@ from highdicom import Volume
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
+from dicomnode.train.network import folded  # noqa: E402
 from dicomnode.train.sts_bundle import TILE  # noqa: E402
 from dicomnode.train.sts_cases import Case, Sample  # noqa: E402
-from dicomnode.train.sts_network import DIVISOR, SarcomaNetwork, export_onnx, folded  # noqa: E402
+from dicomnode.train.sts_network import DIVISOR, SarcomaNetwork, export_onnx  # noqa: E402
 from dicomnode.train.sts_patch import LOG_RANGE, PATCH, patch  # noqa: E402
 from dicomnode.train.sts_petct import FOLDS, folds  # noqa: E402
 from dicomnode.train.sts_training import Plan, Training, loss  # noqa: E402
