@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 NAME = "sts-petct"
-VERSION = "1.0.0"
+VERSION = "1.0.1"
 SPACING_MM = 4.0
 TILE = (56, 56, 56)
 
@@ -30,6 +30,8 @@ sha256 = "{digest}"
 {stated}
 [input.pet]                        # the first: results lie on its grid and are measured in its SUV
 Modality = "PT"
+# A zoomed head or heart is as small as a crop, and its uptake would be called a tumour.
+BodyPartExamined = {{ not = {{ any_of = ["HEAD", "BRAIN", "SKULL", "HEART", "WHOLEBODY"] }}, or_missing = true }}
 
 [input.ct]
 Modality = "CT"

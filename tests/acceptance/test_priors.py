@@ -29,7 +29,12 @@ WISH = 'priors = { from = ["ARCHIVE"], within_days = 400, at_most = 2, wait_seco
 
 
 #: The toy bundle with a lesion, since nothing else is compared.
-LESION = TOML.replace('label = "Dense"', 'label = "Dense"\nsubject = "lesion"') + '[measure]\ncriteria = ["recist"]\n'
+LESION = (
+    TOML.replace('status = "demo"', 'status = "research"').replace(
+        'label = "Dense"', 'label = "Dense"\nsubject = "lesion"'
+    )
+    + '[measure]\ncriteria = ["recist"]\n'
+)
 
 
 @pytest.fixture

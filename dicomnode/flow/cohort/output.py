@@ -26,6 +26,9 @@ _NUMBERS = frozenset({"slice_spacing_mm", "row_spacing_mm", "column_spacing_mm",
 
 CSV, PARQUET = ".csv", ".parquet"
 
+#: What begins a formula in a spreadsheet.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
 
 def require_format(path: Path) -> None:
     """Refuse what cannot be written before anything is computed.
@@ -96,9 +99,25 @@ def _as_csv(rows: Iterable[Row], columns: Sequence[str], path: Path) -> int:
         writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
         writer.writeheader()
         for row in rows:
-            writer.writerow(row)
+            writer.writerow({name: _as_text(value) for name, value in row.items()})
             count += 1
     return count
+
+
+def _as_text(value: Any) -> Any:
+    """A value that no spreadsheet takes for a formula: names of regions are whatever somebody typed.
+
+    Source: OWASP, CSV Injection; numbers keep their sign.
+    """
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) and not _is_number(value) else value
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _as_parquet(rows: Iterable[Row], columns: Sequence[str], path: Path) -> int:

@@ -23,6 +23,8 @@ def contradictions(bundle: Bundle) -> Iterator[str]:
     yield from before.contradictions(bundle.prepare, bundle.input)
     yield from _post(bundle)
     yield from regions.contradictions(bundle)
+    if bundle.model.status == "demo" and bundle.measure.criteria:
+        yield "measure.criteria beside status demo, needed none: a demo model gives no response category"
 
 
 def _numbers(bundle: Bundle) -> Iterator[str]:

@@ -26,6 +26,7 @@ class SegmentTable(Table):
     radiomics: bool = False
     derived: bool = False
     subject: Literal["structure", "lesion", "lymph_node"] = "structure"
+    urgent: bool = False
 
     def segment(self) -> Segment:
         """The same as a domain value."""
@@ -39,6 +40,7 @@ class SegmentTable(Table):
             color_rgb=self.color_rgb,
             radiomics=self.radiomics,
             subject=Subject(self.subject),
+            urgent=self.urgent,
         )
 
 
@@ -48,10 +50,11 @@ class ClassTable(Table):
     number: Annotated[int, Field(ge=0, le=255)]
     label: Long
     code: CodeTable
+    urgent: bool = False
 
     def label_of(self) -> ClassLabel:
         """The same as a domain value."""
-        return ClassLabel(number=self.number, label=self.label, code=self.code.code())
+        return ClassLabel(number=self.number, label=self.label, code=self.code.code(), urgent=self.urgent)
 
 
 class ScoreTable(Table):
@@ -61,7 +64,11 @@ class ScoreTable(Table):
     name: CodeTable
     unit: CodeTable
     range: Range | None = None
+    urgent_at_least: float | None = None
 
     def spec(self) -> ScoreSpec:
         """The same as a domain value."""
-        return ScoreSpec(number=self.number, name=self.name.code(), unit=self.unit.code(), range=self.range)
+        return ScoreSpec(
+            number=self.number, name=self.name.code(), unit=self.unit.code(), range=self.range,
+            urgent_at_least=self.urgent_at_least,
+        )  # fmt: skip

@@ -19,6 +19,7 @@ from dicomnode.flow.cohort.case import measured_case
 from dicomnode.flow.cohort.cases import Case, stored_studies
 from dicomnode.flow.cohort.extract import Extracted, answers, extract, find
 from dicomnode.flow.cohort.files import studies_below
+from dicomnode.flow.cohort.output import write_csv
 from dicomnode.flow.cohort.settings import plain, read_settings
 from dicomnode.flow.intake import Intake
 from dicomnode.store.database import Database
@@ -228,6 +229,20 @@ def test_the_images_are_described(folder: Path, tmp_path: Path) -> None:
 def test_a_table_that_cannot_be_written_is_refused_at_once(name: str, words: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=words):
         find((), tmp_path / name, identified=True)
+
+
+def test_no_name_of_a_region_is_a_formula_to_a_spreadsheet(tmp_path: Path) -> None:
+    written = tmp_path / "lesions.csv"
+    typed = {"region": "=cmd|' /C calc'!A0", "reason": "@SUM(1)", "change": "-3.5", "size": -2.0, "label": "GTV-1"}
+    write_csv([typed], written)
+    (row,) = csv.DictReader(written.read_text(encoding="utf-8").splitlines())
+    assert row == {
+        "region": "'=cmd|' /C calc'!A0",
+        "reason": "'@SUM(1)",
+        "change": "-3.5",
+        "size": "-2.0",
+        "label": "GTV-1",
+    }
 
 
 def test_parquet_without_pyarrow_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

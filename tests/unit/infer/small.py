@@ -139,7 +139,7 @@ def description(
     folds = "".join(
         f'[[model.fold]]\nonnx = "model{number}.onnx"\nsha256 = "{one}"\n' for number, one in enumerate(hashes)
     )
-    text = f'[model]\nname = "{name}"\nversion = "1"\ntitle = "Small"\nstatus = "demo"\ntask = "{task}"\n'
+    text = f'[model]\nname = "{name}"\nversion = "1"\ntitle = "Small"\nstatus = "research"\ntask = "{task}"\n'
     text += f'manufacturer = "tests"\nlicence = "MIT"\n{weights}{model}\n' + (folds if len(networks) > 1 else "")
     text += "".join(f'[input.{one}]\nModality = "{one.upper()}"\n' for one in inputs)
     text += f"{prepare}[tile]\n{tile}\n[output]\n{output}\n{rest}\n"

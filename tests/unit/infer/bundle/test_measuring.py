@@ -137,6 +137,13 @@ def test_a_fault_says_what_is_needed(tmp_path: Path, rest: str, said: str) -> No
         segmenting(tmp_path, rest)
 
 
+def test_a_demo_model_gives_no_response_category(tmp_path: Path) -> None:
+    place = segmenting(tmp_path, '[measure]\ncriteria = ["recist"]\n').folder / "model.toml"
+    place.write_text(place.read_text().replace('status = "research"', 'status = "demo"'))
+    with pytest.raises(ConfigError, match=r"measure\.criteria beside status demo, needed none"):
+        load_bundle(place.parent)
+
+
 def test_the_subject_of_a_segment_is_read(tmp_path: Path) -> None:
     spec = segmenting(tmp_path)
     path = spec.folder / "model.toml"
