@@ -22,6 +22,7 @@ _SOURCE = Coded(code="110153", meaning="Source Role ID")
 
 #: Kinds of a security alert (PS3.16 CID 403) that are told here.
 NODE_AUTHENTICATION = Coded(code="110126", meaning="Node Authentication")
+SOFTWARE_CONFIGURATION = Coded(code="110131", meaning="Software Configuration")
 RESTRICTED_FUNCTION = Coded(code="110132", meaning="Use of Restricted Function")
 RECORDING_STARTED = Coded(code="110134", meaning="Audit Recording Started")
 

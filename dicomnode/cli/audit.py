@@ -18,7 +18,10 @@ def verify(
     first: Annotated[int, typer.Option(help="Its first line, when older files are kept elsewhere.", min=1)] = 1,
     as_json: JsonOption = False,
 ) -> None:
-    """Tell whether a line was changed, removed, inserted or cut off since it was written."""
+    """Tell whether a line was changed, removed, inserted or cut off since it was written.
+
+    Example: dicomnode audit verify
+    """
     from dicomnode.flow.audited.read import verified
 
     verdict = verified(load_settings(config_file), first)
@@ -39,7 +42,10 @@ def show(
     study: Annotated[str, typer.Option(help="Only what is about this Study Instance UID.")] = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Print the end of the trail, patients included; that somebody has read it is recorded."""
+    """Print the end of the trail, patients included; that somebody has read it is recorded.
+
+    Example: dicomnode audit show
+    """
     from dicomnode.flow.audited.read import shown
 
     found = shown(load_settings(config_file), last, study)

@@ -29,7 +29,7 @@ ModelsOption = Annotated[Path | None, typer.Option("--models", help="Folder of b
 
 def verbs(about: str) -> typer.Typer:
     """An empty group of verbs with the manners of this command."""
-    return typer.Typer(help=about, no_args_is_help=True, pretty_exceptions_enable=False)
+    return typer.Typer(help=about, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="markdown")
 
 
 def load_settings(config_file: Path | None) -> config.Settings:
@@ -79,12 +79,9 @@ def load_model(folder: Path, name: str) -> Any:
     return load_bundle(folder / name)
 
 
-def also_json(error: DicomNodeError) -> None:
-    """An error as JSON too, where JSON was asked for."""
-    if "--json" in sys.argv:
-        from dicomnode.flow.outcome_json import error_as_json
-
-        write_json(error_as_json(error))
+def json_wanted() -> bool:
+    """Whether the command line asks for JSON, also where it is too wrong to be read."""
+    return "--json" in sys.argv
 
 
 @contextmanager

@@ -27,7 +27,10 @@ def deidentify(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write DICOM files without their patient (PS3.15 Annex E); exit status 1 where one was left out."""
+    """Write DICOM files without their patient (PS3.15 Annex E); exit status 1 where one was left out.
+
+    Example: dicomnode deidentify ~/chest-ct --out anonymous --keep device
+    """
     from dicomnode.deident.pseudonym import Pseudonyms
     from dicomnode.deident.secret import secret_for
     from dicomnode.flow.export import export, tolerant

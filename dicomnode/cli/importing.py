@@ -61,7 +61,10 @@ def import_nnunet(
     licence: LicenceOption = "",
     mirror: Annotated[bool, typer.Option(help="Average over mirrored tiles: up to eight times as slow.")] = True,
 ) -> None:
-    """Import an nnU-Net v2 result folder."""
+    """Import an nnU-Net v2 result folder.
+
+    Example: dicomnode models import nnunet nnUNet_results/Dataset006_Lung --name lung-nnunet
+    """
     with needing_torch():
         from dicomnode.train.importing.nnunet import Options, import_nnunet
     options = Options(
@@ -83,7 +86,10 @@ def import_monai(
     licence: LicenceOption = "",
     allow_torchscript: TorchScriptOption = False,
 ) -> None:
-    """Import a MONAI bundle."""
+    """Import a MONAI bundle.
+
+    Example: dicomnode models import monai spleen_ct_segmentation --name spleen-monai
+    """
     with needing_torch():
         from dicomnode.train.importing.monai import Options, import_monai
     options = Options(
@@ -102,7 +108,10 @@ def import_onnx(
     folder: FolderOption = None,
     licence: LicenceOption = "",
 ) -> None:
-    """Import any ONNX file, by a file of answers or a short interview."""
+    """Import any ONNX file, by a file of answers or a short interview.
+
+    Example: dicomnode models import onnx liver.onnx --name liver --answers answers.toml
+    """
     with needing_torch():
         from dicomnode.train.importing.onnx_bundle import Options, import_onnx
     options = Options(name=name, models=bundles(folder), answers=answers, codes=codes, licence=licence)
@@ -119,7 +128,10 @@ def import_torchscript(
     licence: LicenceOption = "",
     allow_torchscript: TorchScriptOption = False,
 ) -> None:
-    """Import any TorchScript file, by a file of answers or a short interview."""
+    """Import any TorchScript file, by a file of answers or a short interview.
+
+    Example: dicomnode models import torchscript liver.pt --name liver --answers answers.toml
+    """
     with needing_torch():
         from dicomnode.train.importing.onnx_bundle import Options, import_torchscript
 

@@ -42,7 +42,10 @@ WarmOption = Annotated[bool, typer.Option("--warm", help="Load the networks: dev
 def models_list(
     folder: FolderOption = None, config_file: ConfigOption = None, warm: WarmOption = False, as_json: JsonOption = False
 ) -> None:
-    """Every bundle: inputs, files, who accepted it; exit status 1 if one is unusable. `show` and --json tell more."""
+    """Every bundle: inputs, files, who accepted it; exit status 1 if one is unusable. `show` and --json tell more.
+
+    Example: dicomnode models list --warm
+    """
     from dicomnode.flow.models.installed import installed
 
     with _site(folder, config_file, warm=warm) as (place, db, sessions):
@@ -64,9 +67,12 @@ def models_list(
 
 @app.command("show")
 def models_show(name: str, folder: FolderOption = None, config_file: ConfigOption = None) -> None:
-    """What a bundle declares, its card, and what this site has made of it."""
+    """What a bundle declares, its card, and what this site has made of it.
+
+    Example: dicomnode models show lung-ct
+    """
+    from dicomnode.flow.models.card import CARD, card
     from dicomnode.flow.models.installed import described
-    from dicomnode.flow.preflight.models import CARD, card
 
     with _site(folder, config_file, warm=True) as (place, db, sessions):
         spec = load_model(place, name)
@@ -83,7 +89,10 @@ def models_verify(
     folder: FolderOption = None,
     config_file: ConfigOption = None,
 ) -> None:
-    """Check hash and card of bundles and load their networks; exit status 1 if anything is not as declared."""
+    """Check hash and card of bundles and load their networks; exit status 1 if anything is not as declared.
+
+    Example: dicomnode models verify lung-ct
+    """
     from dicomnode.flow.preflight.models import verified
     from dicomnode.flow.verdict import Verdict
 
@@ -98,8 +107,8 @@ def models_verify(
 
 def _print_sheets(folder: Path, name: str) -> None:
     """The sheet of the Radiomics Quality Score of every signature."""
+    from dicomnode.flow.models.card import card
     from dicomnode.flow.models.rqs import rqs_sheet
-    from dicomnode.flow.preflight.models import card
     from dicomnode.infer.bundle.load import find_bundles
 
     for one, spec in find_bundles(folder)[0].items():

@@ -62,7 +62,10 @@ def evaluate(
     device: DeviceOption = "auto",
     threads: ThreadsOption = 0,
 ) -> None:
-    """Try a model on cases with a reference: tables, intervals, box plots, worst cases; can be stopped and go on."""
+    """Try a model on cases with a reference: tables, intervals, box plots, worst cases; can be stopped and go on.
+
+    Example: dicomnode models evaluate lung-ct --cases ~/cases
+    """
     spec = load_model(bundles(models, config_file), name)
     wish = _wish(roi, exclude, lung, tolerance, strata, negatives=negatives, seed=seed)
     done = _evaluated(spec, cases, out_folder or Path(f"evaluation-{name}"), wish, device, threads)
@@ -85,7 +88,10 @@ def accept(
     config_file: ConfigOption = None,
     threads: ThreadsOption = 0,
 ) -> None:
-    """Evaluate a model on local cases and accept it, as it is now, for rules with use = "clinical"."""
+    """Evaluate a model on local cases and accept it, as it is now, for rules with use = "clinical".
+
+    Example: dicomnode models accept lung-ct --cases ~/cases --by "Dr Example"
+    """
     from dicomnode.flow.models.acceptance import accept as act
     from dicomnode.flow.models.acceptance import accept_unmeasured, acceptable, grounds
 
@@ -108,8 +114,11 @@ def disable(
     reason: Annotated[str, typer.Option(help="Why; it stands in the story of every study that waits.")],
     config_file: ConfigOption = None,
 ) -> None:
-    """Hold the jobs of a model at once, those that run included; nothing of it is analysed until `enable`."""
-    from dicomnode.flow.models.acceptance import disable as act
+    """Hold the jobs of a model at once, those that run included; nothing of it is analysed until `enable`.
+
+    Example: dicomnode models disable lung-ct --reason "wrong side in two patients"
+    """
+    from dicomnode.flow.models.switch import disable as act
 
     settings = load_settings(config_file)
     _say(act(store(settings)[0], settings, name, reason))
@@ -117,8 +126,11 @@ def disable(
 
 @app.command()
 def enable(name: str, config_file: ConfigOption = None) -> None:
-    """Let the jobs of a disabled model run again."""
-    from dicomnode.flow.models.acceptance import enable as act
+    """Let the jobs of a disabled model run again.
+
+    Example: dicomnode models enable lung-ct
+    """
+    from dicomnode.flow.models.switch import enable as act
 
     _say(act(store(load_settings(config_file))[0], name))
 

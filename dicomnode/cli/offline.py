@@ -40,7 +40,10 @@ def process(
     threads: Annotated[int, typer.Option(help="Threads on the CPU; 0: one per core.", min=0)] = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Analyse files without a node; exit status 1 and the reason where they cannot be analysed."""
+    """Analyse files without a node; exit status 1 and the reason where they cannot be analysed.
+
+    Example: dicomnode process ~/chest-ct --model lung-ct --out results
+    """
     from dicomnode.flow import outcome, outcome_json
     from dicomnode.flow.process import NotAnalysed
     from dicomnode.flow.process import process as analyse_files
@@ -63,14 +66,17 @@ def process(
 def send(
     paths: PathsArgument, to: Annotated[str, typer.Option(help="Peer.")], config_file: ConfigOption = None
 ) -> None:
-    """Send DICOM files to a peer by C-STORE."""
-    from dicomnode.deliver import dimse
+    """Send DICOM files to a peer by C-STORE, or by STOW-RS where its entry says so.
+
+    Example: dicomnode send results --to PACS
+    """
+    from dicomnode.deliver import dimse, sending
     from dicomnode.flow.offline import files_below, outgoing
 
     settings = load_settings(config_file)
     files = [one for path in files_below(paths) if (one := outgoing(path)) is not None]
     receipts = list(
-        dimse.send(find_peer(settings, to), files, calling_aet=settings.node.aet, timeouts=dimse.Timeouts())
+        sending.send(find_peer(settings, to), files, calling_aet=settings.node.aet, timeouts=dimse.Timeouts())
     )
     for receipt in receipts:
         if not receipt.stored:
@@ -82,7 +88,10 @@ def send(
 
 @app.command()
 def route(paths: PathsArgument, config_file: ConfigOption = None) -> None:
-    """Which rules would match these files, clause by clause."""
+    """Which rules would match these files, clause by clause.
+
+    Example: dicomnode route ~/chest-ct
+    """
     from dicomnode.flow.hold import explain
     from dicomnode.flow.offline import matches, studies_in
 

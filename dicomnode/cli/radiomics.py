@@ -25,7 +25,10 @@ def extract(
     identified: Annotated[bool, typer.Option(help="Patient ID in place of a pseudonym.")] = False,
     config_file: ConfigOption = None,
 ) -> None:
-    """Features of every region that is drawn on these images, as one table; what fails is a row with its reason."""
+    """Features of every region that is drawn on these images, as one table; what fails is a row with its reason.
+
+    Example: dicomnode radiomics extract ~/studies --out features.csv --settings radiomics.toml
+    """
     from dicomnode.flow.cohort import describe as cohort_describe
     from dicomnode.flow.cohort import extract as cohort
 
@@ -75,7 +78,10 @@ def harmonise(
     leave_out: Annotated[list[str] | None, typer.Option(help="Features not to fit; * stands for anything.")] = None,
     only: Annotated[list[str] | None, typer.Option(help="COLUMN=VALUE that a row has to have, such as region.")] = None,
 ) -> None:
-    """Fit M-ComBat against a reference batch and keep the features on which repeated scans agree."""
+    """Fit M-ComBat against a reference batch and keep the features on which repeated scans agree.
+
+    Example: dicomnode radiomics harmonise features.csv --batch scanner --reference CT1 --out harmonisation.json
+    """
     from dicomnode.flow.harmonise.fit import fit, write
     from dicomnode.flow.harmonise.show import show
     from dicomnode.flow.harmonise.table import names, read_table

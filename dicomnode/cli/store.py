@@ -15,7 +15,10 @@ app = verbs("The files of the store: list, remove, verify and back up.")
 
 @app.command("list")
 def list_studies(config_file: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Studies of which files are here, the oldest first: size, age, and what they owe."""
+    """Studies of which files are here, the oldest first: size, age, and what they owe.
+
+    Example: dicomnode store list
+    """
     from dicomnode.flow.storing.purge import listing
     from dicomnode.flow.storing.show import show_kept
 
@@ -34,7 +37,10 @@ def purge(
     config_file: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Remove the files of finished studies; exit status 1 if one that was named stays."""
+    """Remove the files of finished studies; exit status 1 if one that was named stays.
+
+    Example: dicomnode store purge --older-than 30d --dry-run
+    """
     from dicomnode.flow.storing import purge as store_purge
     from dicomnode.flow.storing.show import show_purged
 
@@ -53,7 +59,10 @@ def purge(
 
 @app.command()
 def verify(config_file: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Read every file again and compare it with its digest; exit status 1 if one is missing, changed or a stray."""
+    """Read every file again and compare it with its digest; exit status 1 if one is missing, changed or a stray.
+
+    Example: dicomnode store verify
+    """
     from dicomnode.flow.storing.show import show_verified
     from dicomnode.flow.storing.verify import verify as act
 
@@ -70,7 +79,10 @@ def backup(
     config_file: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Copy the store while the node runs; exit status 1 if a file was missing in the store."""
+    """Copy the store while the node runs; exit status 1 if a file was missing in the store.
+
+    Example: dicomnode store backup /mnt/backup/dicomnode
+    """
     from dicomnode.config.audit import folder_of
     from dicomnode.flow.storing.backup import backup as act
     from dicomnode.flow.storing.show import show_backed_up

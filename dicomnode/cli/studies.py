@@ -15,7 +15,10 @@ app = verbs("")
 
 @app.command()
 def status(config_file: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """How many studies, jobs and deliveries stand where, and what wants an eye."""
+    """How many studies, jobs and deliveries stand where, and what wants an eye.
+
+    Example: dicomnode status --json
+    """
     from dicomnode.flow.show import show_backlog
     from dicomnode.store.story import Story
 
@@ -25,7 +28,10 @@ def status(config_file: ConfigOption = None, as_json: JsonOption = False) -> Non
 
 @app.command()
 def why(study: StudyArgument, config_file: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Tell the story of a study."""
+    """Tell the story of a study.
+
+    Example: dicomnode why 1.2.840.113619.2.55
+    """
     from dicomnode.flow.operate import find
     from dicomnode.store.story import Story
 
@@ -46,7 +52,10 @@ def why(study: StudyArgument, config_file: ConfigOption = None, as_json: JsonOpt
 
 @app.command()
 def retry(study: StudyArgument, config_file: ConfigOption = None) -> None:
-    """Run the failed jobs of a study again, and send its failed deliveries again; ends a hold."""
+    """Run the failed jobs of a study again, and send its failed deliveries again; ends a hold.
+
+    Example: dicomnode retry 1.2.840.113619.2.55
+    """
     from dicomnode.flow.audited.trail import tell_act
     from dicomnode.flow.operate import retry as act
 
@@ -64,7 +73,10 @@ def rerun(
     ] = "",
     config_file: ConfigOption = None,
 ) -> None:
-    """Analyse a study again under new UIDs, with the rules and models as they are now."""
+    """Analyse a study again under new UIDs, with the rules and models as they are now.
+
+    Example: dicomnode rerun 1.2.840.113619.2.55
+    """
     from dicomnode.flow.audited.trail import tell_act
     from dicomnode.flow.operate import rerun as act
 
@@ -81,7 +93,10 @@ def retract(
     code: Annotated[str, typer.Option(help="quality, safety or worklist: the kind of reason in code.")] = "quality",
     config_file: ConfigOption = None,
 ) -> None:
-    """Take back every result of a study that was sent, where it was sent, and cancel what was not."""
+    """Take back every result of a study that was sent, where it was sent, and cancel what was not.
+
+    Example: dicomnode retract 1.2.840.113619.2.55 --reason "another patient" --code safety
+    """
     from dicomnode.flow.audited.trail import tell_act
     from dicomnode.flow.retract import retract as act
 
@@ -93,7 +108,10 @@ def retract(
 
 @app.command()
 def cancel(study: StudyArgument, config_file: ConfigOption = None) -> None:
-    """Cancel what still waits for a study."""
+    """Cancel what still waits for a study.
+
+    Example: dicomnode cancel 1.2.840.113619.2.55
+    """
     from dicomnode.flow.audited.trail import tell_act
     from dicomnode.flow.operate import cancel as act
 

@@ -9,7 +9,10 @@ from dicomnode.domain.prior import OWN_STORE
 from dicomnode.domain.rule import Rule, Use
 
 
-def cross_faults(peers: tuple[Peer, ...], rules: tuple[Rule, ...]) -> list[Fault]:
+def cross_faults(
+    peers: tuple[Peer, ...], rules: tuple[Rule, ...], unread: frozenset[str] = frozenset()
+) -> list[Fault]:
+    """`unread`: names of peers whose entries have faults of their own, so that nothing more is known of them."""
     faults = []
     names = [peer.name for peer in peers]
     for kind, found in (("peer", names), ("rule", [rule.name for rule in rules])):
@@ -24,17 +27,17 @@ def cross_faults(peers: tuple[Peer, ...], rules: tuple[Rule, ...]) -> list[Fault
         if target is not None and not target.may_receive:
             remedy = "this peer is a modality; set accept_results = true in its entry if it shall have results"
             faults.append(Fault(key=f"peer {peer.name}.results_to", value=peer.results_to, remedy=remedy))
-        if peer.results_to and peer.results_to not in names:
+        if peer.results_to and peer.results_to not in names and peer.results_to not in unread:
             remedy = suggest(peer.results_to, tuple(names), "no such peer")
             faults.append(Fault(key=f"peer {peer.name}.results_to", value=peer.results_to, remedy=remedy))
     by_name = {peer.name: peer for peer in peers}
     for rule in rules:
         for source in rule.priors.peers if rule.priors else ():
-            if source not in by_name:
+            if source not in by_name and source not in unread:
                 remedy = suggest(source, (OWN_STORE, *names), "no such peer")
                 faults.append(Fault(key=f"rule {rule.name}.priors.from", value=source, remedy=remedy))
         for destination in rule.destinations:
-            if destination == "sender":
+            if destination == "sender" or (destination in unread and destination not in by_name):
                 continue
             if destination not in by_name:
                 remedy = suggest(destination, ("sender", *names), "no such peer")

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from dicomnode.config.tables import TlsTable
 from dicomnode.domain.errors import Fault
 from dicomnode.domain.network import Peer, Tls
+
+if TYPE_CHECKING:
+    from dicomnode.config.tables import TlsTable
 
 #: Where systemd puts what a unit loads with LoadCredential= (systemd.exec(5)).
 CREDENTIALS_DIRECTORY = "CREDENTIALS_DIRECTORY"

@@ -8,8 +8,10 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
+from dicomnode.config.alerts import Drift, Heartbeat, NotifyTable
+from dicomnode.config.section import Section
 from dicomnode.domain.certificate import parse_names
 from dicomnode.domain.network import Peer, PeerRole, TlsProfile
 from dicomnode.domain.privacy import Keep
@@ -23,12 +25,6 @@ OUTPUTS = ("seg", "labelmap", "sr", "radiomics", "rtstruct", "map", "picture", "
 AUTO: Final = "auto"
 
 _AET = re.compile(r"[\x20-\x5b\x5d-\x7e]{1,16}")
-
-
-class Section(BaseModel):
-    """A table of the file: frozen, without unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
 
 
 def _application_entity(title: str) -> str:
@@ -205,6 +201,30 @@ class Audit(Section):
     syslog_key: str = ""
 
 
+class Web(Section):
+    """`[web]`: the dashboard and the REST interface."""
+
+    port: int = Field(default=0, ge=0, le=65535)
+    host: str = Field(default="127.0.0.1", min_length=1)
+    names: tuple[str, ...] = ()
+    certificate: str = ""
+    key: str = ""
+    behind_proxy: bool = False
+    proxy_addresses: tuple[str, ...] = ("127.0.0.1", "::1")
+    session_hours: float = Field(default=8, gt=0, le=168)
+    requests_per_minute: int = Field(default=600, ge=1)
+    upload_mib: int = Field(default=64, ge=1)
+    metrics_open: bool = False
+
+
+class StowTable(Section):
+    """`[stow]`: where objects come in by STOW-RS (PS3.18 10.5)."""
+
+    port: int = Field(default=0, ge=0, le=65535)
+    host: str = ""
+    tls: bool = True
+
+
 class Log(Section):
     """`[log]`: what is written and how."""
 
@@ -218,7 +238,7 @@ class PeerTable(Section):
     name: str = Field(min_length=1)
     aet: str
     host: str = Field(min_length=1)
-    port: int = Field(ge=1, le=65535)
+    port: int = Field(ge=0, le=65535)
     role: PeerRole = PeerRole.ARCHIVE
     addresses: tuple[str, ...] = ()
     results_to: str = ""
@@ -238,6 +258,9 @@ class PeerTable(Section):
     verify: bool = False
     identity: bool = True
     committed_by: tuple[str, ...] = ()
+    stow: str = Field(default="", pattern=r"^(https?://[^\s/?#@]+(/[^\s?#]*)?)?$")
+    stow_authorization: str = ""
+    token: str = ""
 
     @field_validator("outputs")
     @classmethod
@@ -295,6 +318,8 @@ class RuleTable(Section):
     enabled: bool = True
     priors: WishTable | None = None
     keep_days: KeepTable | None = None
+    shadow: bool = False
+    shadow_model: str = ""
     study: dict[str, Any] = {}
     series: dict[str, Any] = {}
     inputs: dict[str, dict[str, Any]] = {}
@@ -318,9 +343,14 @@ class Settings(Section):
     deidentify: Deidentify = Deidentify()
     commitment: Commitment = Commitment()
     audit: Audit = Audit()
+    web: Web = Web()
+    stow: StowTable = StowTable()
+    heartbeat: Heartbeat = Heartbeat()
+    drift: Drift = Drift()
     log: Log = Log()
     peers: tuple[Peer, ...] = ()
     rules: tuple[Rule, ...] = ()
+    notify: tuple[NotifyTable, ...] = ()
 
     def peer(self, name: str) -> Peer | None:
         """The peer of that name."""

@@ -112,7 +112,7 @@ def presentation_contexts(files: Sequence[Outgoing], *, deflate: bool = False) -
 
 
 def _send_one(talk: Conversation, file: Outgoing, message_id: int) -> Receipt:
-    _check(file)
+    check(file)
     accepted = {
         str(context.transfer_syntax[0])
         for context in talk.association.accepted_contexts
@@ -165,7 +165,7 @@ def _deflatable(file: Outgoing) -> bool:
     return file.sop_class_uid == SegmentationStorage and file.transfer_syntax_uid == ExplicitVRLittleEndian
 
 
-def _check(file: Outgoing) -> None:
+def check(file: Outgoing) -> None:
     """Make sure that the file is the object that was promised, before any of it leaves."""
     try:
         meta = read_file_meta_info(file.path)

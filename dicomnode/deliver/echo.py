@@ -1,4 +1,4 @@
-"""Asks a peer by C-ECHO whether it is there and knows us."""
+"""Asks a peer by C-ECHO, or on the web, whether it is there and knows us."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from time import monotonic
 from pynetdicom import build_context
 
 from dicomnode.deliver.association import Timeouts, conversation
+from dicomnode.deliver.stow_query import ask
 from dicomnode.domain.errors import PeerUnreachable
 from dicomnode.domain.network import Peer
 
@@ -14,13 +15,15 @@ VERIFICATION = "1.2.840.10008.1.1"
 
 
 def echo(peer: Peer, *, calling_aet: str, timeouts: Timeouts) -> float:
-    """Seconds between C-ECHO request and response (PS3.4 Annex A).
+    """Seconds between C-ECHO request and response (PS3.4 Annex A); of a peer with `stow` those of a query by QIDO-RS.
 
     Raises
     ------
     PeerUnreachable
         No answer with status Success; says whether connection, association or answer is missing, and why.
     """
+    if peer.stow is not None:
+        return ask(peer, timeouts=timeouts)
     with conversation(peer, [build_context(VERIFICATION)], calling_aet=calling_aet, timeouts=timeouts) as talk:
         if not talk.association.is_established:
             raise PeerUnreachable(f"{talk.name}: accepts the association but not the Verification SOP class")

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from dicomnode.domain.code import Code
 from dicomnode.domain.model import ModelSpec, Segment, Severity
@@ -46,8 +45,7 @@ def planes_of(datasets: Sequence[Dataset]) -> tuple[Plane, ...]:
 
 
 def _point(values: Sequence[float]) -> tuple[float, float, float]:
-    x, y, z = (float(value) for value in values)
-    return (x, y, z)
+    return (float(values[0]), float(values[1]), float(values[2]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +136,9 @@ class Segmentation:
 
     def present(self) -> tuple[Segment, ...]:
         """The segments with at least one voxel."""
+        # Imported here: processes that only carry reports about have no need of it, and start sooner.
+        from scipy import ndimage
+
         boxes = ndimage.find_objects(self.volume.array)
         found = {number for number, box in enumerate(boxes, start=1) if box}
         return tuple(segment for segment in self.segments if segment.number in found)

@@ -166,7 +166,7 @@ class NetworkSpec:
 class Segment:
     """One label of the output with its codes and what is plausible for it.
 
-    Boxes of a detector bear such labels, too.
+    Boxes of a detector bear such labels, too. To find an `urgent` one is told at once to who asks for that.
     """
 
     number: int
@@ -178,25 +178,28 @@ class Segment:
     color_rgb: tuple[int, int, int] = (255, 80, 80)
     radiomics: bool = False
     subject: Subject = Subject.STRUCTURE
+    urgent: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassLabel:
-    """One answer of a classifier: the channel that stands for it, its name and its code."""
+    """One answer of a classifier: the channel that stands for it, its name, its code, and whether it is urgent."""
 
     number: int
     label: str
     code: Code
+    urgent: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoreSpec:
-    """One number that a model gives: its concept, its UCUM unit, and the range in which it is believed."""
+    """One number that a model gives: concept, UCUM unit, range in which it is believed, and from where on urgent."""
 
     number: int
     name: Code
     unit: Code
     range: tuple[float, float] | None = None
+    urgent_at_least: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

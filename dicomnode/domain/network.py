@@ -54,6 +54,25 @@ class Tls:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stow:
+    """How results go to a peer by STOW-RS (PS3.18 10.5) in place of C-STORE.
+
+    Attributes
+    ----------
+    url
+        Of its DICOMweb services, without a slash at the end; `/studies` is below it.
+    authorization
+        File with the one line that goes into the header `Authorization`; None sends none.
+    tls
+        What is shown and trusted at an https address; None for http.
+    """
+
+    url: str
+    authorization: Path | None = None
+    tls: Tls | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Peer:
     """One application entity that the configuration names.
 
@@ -97,6 +116,10 @@ class Peer:
     committed_by
         Names of the archives, any of which has to keep an object before this peer, when it asks for storage
         commitment, hears that it is kept; empty: its requests are refused.
+    stow
+        Where results go by STOW-RS; None sends them by C-STORE.
+    token
+        Name of the token by which it shows who it is when it stores by STOW-RS here; empty: none.
     """
 
     name: str
@@ -122,11 +145,24 @@ class Peer:
     tls: Tls | None = None
     certificate_subject: str = ""
     user: str = ""
+    stow: Stow | None = None
+    token: str = ""
+
+    @property
+    def title(self) -> str:
+        """As messages name it."""
+        where = self.stow.url if self.stow else f"{self.aet} at {self.host}:{self.port}"
+        return f"{self.name} ({where})"
+
+    @property
+    def speaks_dimse(self) -> bool:
+        """Whether associations can be opened with it; one that is on the web alone has no port."""
+        return self.port > 0
 
     @property
     def address(self) -> str:
         """Who is asked what it accepts; another answer may come from elsewhere."""
-        return f"{self.aet}@{self.host}:{self.port}"
+        return self.stow.url if self.stow else f"{self.aet}@{self.host}:{self.port}"
 
     @property
     def may_receive(self) -> bool:

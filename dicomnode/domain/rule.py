@@ -81,6 +81,11 @@ class Rule:
         Which earlier studies to compare with; None for none.
     keep_days
         How long its studies keep their files; what it leaves open is as the configuration's default.
+    shadow
+        The rule is held against what comes and what it would have run stands in the story; nothing runs.
+    shadow_model
+        Name of a bundle that analyses the same inputs once the rule's own result is in the books. Its answer goes to
+        nobody; how it differs is recorded. Empty for none.
     """
 
     name: str
@@ -97,6 +102,13 @@ class Rule:
     use: Use = Use.RESEARCH
     deadline_seconds: float = 0.0
     keep_days: KeepDays = field(default_factory=KeepDays)
+    shadow: bool = False
+    shadow_model: str = ""
+
+    @property
+    def runs(self) -> bool:
+        """Whether what it matches is analysed."""
+        return self.enabled and not self.shadow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

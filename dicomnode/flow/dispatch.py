@@ -10,6 +10,7 @@ from threading import Event, Thread
 import structlog
 
 from dicomnode.domain.errors import OutOfResources
+from dicomnode.flow import pulse
 from dicomnode.flow.loop import drive
 from dicomnode.flow.outbox import Outbox
 from dicomnode.store.database import Database
@@ -42,6 +43,7 @@ class Dispatcher:
             watcher = self._outbox(db)
 
             def step() -> bool:
+                pulse.again()
                 for destination in {*watcher.destinations(), *self._recovered()}:
                     self._lend(destination)
                 return False

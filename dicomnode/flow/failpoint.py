@@ -33,6 +33,9 @@ PLEDGE_NAMES = ("pledge.before_commit", "pledge.after_commit", "pledge.before_re
 #: And of an archive that says, before results go there, whose their study is now.
 IDENTITY_NAMES = ("identity.before_commit", "identity.after_commit")
 
+#: And of a message that has been sent and not been noted as sent.
+MESSAGE_NAMES = ("notify.before_commit",)
+
 
 def failpoint(name: str) -> None:
     """Die here by SIGKILL if the environment says so and it has not happened yet."""

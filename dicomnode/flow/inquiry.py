@@ -21,13 +21,24 @@ _log = structlog.get_logger(__name__)
 Ask = Callable[[Peer], Mapping[tuple[str, str], int]]
 
 
-def asker(settings: Settings) -> Ask:
-    """What the outbox asks with: an association under this node's AE title in which nothing is sent."""
+def asker(settings: Settings, presumed: Ask | None = None) -> Ask:
+    """What the outbox asks with: an association under this node's AE title in which nothing is sent.
+
+    A peer that gets its results by STOW-RS cannot be asked; `presumed` says what it is believed to accept.
+    """
     timeouts = Timeouts(
         connect_seconds=settings.deliver.connect_timeout_seconds,
         dimse_seconds=settings.deliver.response_timeout_seconds,
     )
-    return lambda peer: offers.ask(peer, calling_aet=settings.node.aet, timeouts=timeouts)
+
+    def ask(peer: Peer) -> Mapping[tuple[str, str], int]:
+        if peer.stow is None:
+            return offers.ask(peer, calling_aet=settings.node.aet, timeouts=timeouts)
+        if presumed is None:
+            raise DeliveryError(f"{peer.title}: STOW-RS has no question for what it takes")
+        return presumed(peer)
+
+    return ask
 
 
 def inquire(db: Database, peer: Peer, ask: Ask) -> None:

@@ -15,7 +15,9 @@ from dicomnode.domain.study import Arrival
 from dicomnode.flow.failpoint import failpoint
 from dicomnode.flow.pressure import Pressure, Room, require_file
 from dicomnode.flow.priors.scratch import ScratchArea
+from dicomnode.flow.round_trip.ticket import stray
 from dicomnode.flow.sameness import IDENTITY, changes, counted_keywords
+from dicomnode.store.counts import Counts
 from dicomnode.store.database import Database
 from dicomnode.store.files import Files
 from dicomnode.store.identity import Corrections
@@ -53,6 +55,7 @@ class Intake:
         self._studies = Studies(db, files)
         self._jobs = Jobs(db, files)
         self._corrections = Corrections(db)
+        self._counts = Counts(db)
         self._lock = threading.Lock()
         self._unnoted: set[str] = set()
         self._counted = counted_keywords(rules)
@@ -92,7 +95,7 @@ class Intake:
             self._scratch.keep(arrival)
             return
         with self._lock:
-            if self._jobs.is_own(arrival.sop_instance_uid):
+            if self._jobs.is_own(arrival.sop_instance_uid) or stray(self._files.folder, arrival):
                 # An archive that forwards everything brings our results home; they are here and change nothing.
                 _log.debug("own object came back", sop_instance_uid=arrival.sop_instance_uid)
                 return
@@ -108,6 +111,7 @@ class Intake:
             if arrival.association.association_id in self._unnoted:
                 self._studies.open_association(arrival.association)
             self._studies.note_carrier(arrival)
+            self._counts.received(arrival.association.peer, arrival.size_bytes)
             # Asked again: another association may have brought the same object meanwhile.
             known = self._studies.known(arrival)
             if known is None:

@@ -15,6 +15,9 @@ from dicomnode.store.returned import returned
 from dicomnode.store.story import Story
 from dicomnode.store.studies import Studies
 
+#: So many of several studies are named.
+_MOST_NAMED = 3
+
 
 def retry(db: Database, files: Files, study: str) -> str:
     """Requeue failed jobs and deliveries, fetch cleaned priors again, and end a hold; in words what was done."""
@@ -75,6 +78,11 @@ def find(db: Database, beginning: str) -> str:
         If there is none, or more than one.
     """
     found = Story(db).studies_like(beginning)
-    if len(found) != 1:
-        raise DicomNodeError(f"{len(found)} studies begin with {beginning}; exactly one was needed")
+    if not found:
+        raise DicomNodeError(
+            f"no study here begins with {beginning!r}; `dicomnode store list` lists those whose files are here"
+        )
+    if len(found) > 1:
+        named = ", ".join(found[:_MOST_NAMED])
+        raise DicomNodeError(f"{len(found)} studies begin with {beginning!r}, give more of the UID: {named}")
     return found[0]

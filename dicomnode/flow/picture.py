@@ -32,7 +32,7 @@ def draw(paths: Sequence[Path], datasets: Sequence[Dataset], target: Path) -> Pa
         for item in series.ReferencedInstanceSequence
     }
     source = read_series([path for path in paths if _sop_instance_uid(path) in used])
-    labels = _on_planes(hd.seg.Segmentation.from_dataset(mask), source)
+    labels = on_planes(hd.seg.Segmentation.from_dataset(mask), source)
     middle = int(np.argmax((labels > 0).sum(axis=(1, 2))))
     image = _image(source, middle)
     captions = [f"{item.SegmentLabel}" for item in mask.SegmentSequence]
@@ -49,8 +49,8 @@ def draw(paths: Sequence[Path], datasets: Sequence[Dataset], target: Path) -> Pa
     return target
 
 
-def _on_planes(mask: hd.seg.Segmentation, source: SourceSeries) -> NDArray[np.uint8]:
-    """Segment numbers, (plane, row, column), by the images that the frames of the SEG refer to."""
+def on_planes(mask: hd.seg.Segmentation, source: SourceSeries) -> NDArray[np.uint8]:
+    """Segment numbers of a SEG, (plane, row, column), by the images that the frames of the SEG refer to."""
     uids = [str(plane.dataset.SOPInstanceUID) for plane in source.planes]
     frames = [plane.frame_number for plane in source.planes if plane.frame_number is not None]
     if frames:

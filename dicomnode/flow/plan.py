@@ -16,6 +16,8 @@ from dicomnode.flow.hold import explain, hold
 from dicomnode.flow.models.standing import held_for, not_accepted
 from dicomnode.flow.priors.own import OwnPriors
 from dicomnode.flow.recipe import input_digest, recipe_digest
+from dicomnode.flow.round_trip.ticket import rules_for
+from dicomnode.flow.shadow.rules import live
 from dicomnode.flow.stacks import in_stacks
 from dicomnode.infer.bundle.load import find_bundles
 from dicomnode.route.contours import no_contours
@@ -60,19 +62,18 @@ class Planner:
         considered: list[Considered] = []
         bundles, broken = find_bundles(self._settings.models.folder)
         study = in_stacks(study)
-        for rule in self._settings.rules:
+        for rule in rules_for(self._settings, study.study_instance_uid):
             if not rule.enabled:
                 considered.append((rule.name, "switched off"))
                 continue
             held = hold(rule, study)
             considered += [(rule.name, explain(one, series)) for series, one in held]
-            matching = [series for series, one in held if one.matched]
-            if not matching:
+            if not (matching := [series for series, one in held if one.matched]):
                 continue
             spec = bundles.get(rule.model)
             fault = refusal or _fault(rule, spec, broken) or not_accepted(self._db, rule, spec)
             made, words = self._for_rule(rule, spec, study, matching, fault)
-            plans += made
+            plans += live(rule, made, words)
             considered += [(rule.name, text) for text in (*words, *held_for(self._db, rule.model))]
         return (self._own.equip(study, plans) if self._own else plans), considered
 

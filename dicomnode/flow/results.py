@@ -13,10 +13,12 @@ from dicomnode.config import Settings
 from dicomnode.domain.errors import ModelError, Outdated, Unsuitable
 from dicomnode.domain.finding import Check, PriorReport
 from dicomnode.domain.model import ModelSpec
+from dicomnode.domain.outcome import Figures
 from dicomnode.domain.work import Job
 from dicomnode.flow.analyse import analyse
 from dicomnode.flow.comparing.postponed import left_out, postponed
 from dicomnode.flow.encode import Output, encoded, refused
+from dicomnode.flow.ending import figures_of
 from dicomnode.flow.notices import headers_of, provenance_of, result_uids, spec_of
 from dicomnode.flow.recipe import recipe_digest
 from dicomnode.flow.suited import special_masks
@@ -35,7 +37,7 @@ class Computed:
     Attributes
     ----------
     words
-        How long each stage took, and what was left out.
+        How long each stage took, and what was left out; `figures` say what was found.
     predecessor
         The report that the outputs name as the one before.
     again
@@ -50,6 +52,7 @@ class Computed:
     again: Callable[[PriorReport | None], Sequence[Output]] = field(repr=False)
     compare_later: bool = False
     wait_seconds: float = 0.0
+    figures: Figures
 
 
 class Results:
@@ -95,7 +98,7 @@ class Results:
         words = ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in analysis.seconds.items())
         return Computed(
             outputs=analysis.outputs, words="; ".join((words, *analysis.left_out)), predecessor=predecessor,
-            again=again, compare_later=postponed(analysis.findings),
+            again=again, compare_later=postponed(analysis.findings), figures=figures_of(analysis.findings, spec),
             wait_seconds=rule.priors.wait_seconds if rule.priors else 0.0,
         )  # fmt: skip
 
@@ -142,7 +145,5 @@ def lasting(series_instance_uid: str, spec: ModelSpec) -> dict[int, str]:
 
 
 def _paths(job: Job) -> dict[str, list[Path]]:
-    paths: dict[str, list[Path]] = {}
-    for one in job.inputs:
-        paths.setdefault(one.input, []).append(one.path)
-    return paths
+    names = dict.fromkeys(one.input for one in job.inputs)
+    return {name: [one.path for one in job.inputs if one.input == name] for name in names}

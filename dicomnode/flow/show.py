@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import closing
 
-from pydicom import Dataset
 from pydicom.uid import UID
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from dicomnode.flow.demo import Returned
+from dicomnode.flow.shown.measured import measurements
 from dicomnode.store.database import Database
 from dicomnode.store.story import Backlog, Story
 
@@ -55,34 +54,10 @@ def show_backlog(backlog: Backlog, out: Console) -> None:
               for one in backlog.disabled]  # fmt: skip
     lines += [f"peer {one['peer']} is left alone until {one['next_try_at']}: {one['reason']}"
               for one in backlog.backing_off]  # fmt: skip
+    lines += [f"flagged study {one['study']}, {one['at'][:10]}, by {one['by']}: {one['reason']}"
+              for one in backlog.flagged]  # fmt: skip
+    lines += [f"message to {one['notify']}, {one['state']}: {one['reason']}"
+              for one in backlog.untold]  # fmt: skip
     for line in lines:
         # What peers have answered is shown as it is, whatever brackets it has.
         out.print(line, markup=False, highlight=False, soft_wrap=True)
-
-
-def measurements(report: Dataset) -> Iterator[tuple[str, str, str, str]]:
-    """The numbers of a TID 1500 report: tracking identifier, what, value, unit."""
-    for group in _items(report, "125007"):
-        items = group.ContentSequence
-        tracking = next((item.TextValue for item in items if _concept(item) == "112039"), "")
-        for item in items:
-            if item.ValueType == "NUM":
-                name = item.ConceptNameCodeSequence[0].CodeMeaning
-                derivation = [child for child in item.get("ContentSequence", ()) if _concept(child) == "121401"]
-                if derivation:
-                    name = f"{derivation[0].ConceptCodeSequence[0].CodeMeaning} {name}"
-                value = item.MeasuredValueSequence[0]
-                unit = value.MeasurementUnitsCodeSequence[0].CodeValue
-                yield str(tracking), name, f"{float(value.NumericValue):.1f}", unit
-
-
-def _items(node: Dataset, code: str) -> Iterator[Dataset]:
-    for item in node.get("ContentSequence", ()):
-        if _concept(item) == code:
-            yield item
-        yield from _items(item, code)
-
-
-def _concept(item: Dataset) -> str:
-    names = item.get("ConceptNameCodeSequence")
-    return str(names[0].CodeValue) if names else ""

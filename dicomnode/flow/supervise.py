@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +10,9 @@ from threading import Event
 
 import structlog
 
-from dicomnode.flow.child import CANNOT_RUN, LIFELINE, READY, WORKER, has_spoken
+from dicomnode.flow.child import CANNOT_RUN
+from dicomnode.flow.reload.succession import Succession
+from dicomnode.flow.running import Handed, Running
 
 _log = structlog.get_logger(__name__)
 
@@ -22,21 +21,6 @@ _STABLE_SECONDS = 10.0
 _FIRST_RESTART_SECONDS = 0.2
 _LONGEST_RESTART_SECONDS = 30.0
 _BEAT_SECONDS = 1.0
-
-
-@dataclass(slots=True)
-class _Child:
-    """One process of the node and what is known of it."""
-
-    role: str
-    process: subprocess.Popen[bytes] | None = None
-    worker: str = ""
-    started: float = 0.0
-    restart_at: float = 0.0
-    deaths: int = 0
-    has_run: bool = False
-    ready: int = -1
-    lifeline: int = -1
 
 
 @dataclass(slots=True)
@@ -52,6 +36,12 @@ class Supervisor:
     orphaned
         Called with the name of a worker that is gone, so that its claims can be handed back at once, and with
         whether it died, which may have been its job's fault, or was drained.
+    handed
+        What every process gets until a succession hands on something else.
+    draining
+        Called once before the processes are asked to stop.
+    look
+        Called about once a second with the processes, to end what hangs.
     """
 
     command: Callable[[str], Sequence[str]]
@@ -61,16 +51,24 @@ class Supervisor:
     keep_open: Sequence[int] = ()
     stop: Event = field(default_factory=Event)
     ready: Callable[[], None] = lambda: None
-    _children: list[_Child] = field(default_factory=list)
+    handed: Handed = field(default_factory=Handed)
+    draining: Callable[[], None] = lambda: None
+    look: Callable[[Sequence[Running]], None] = lambda _processes: None
+    succession: Succession = field(init=False)
+    _children: list[Running] = field(default_factory=list)
     _failed: bool = False
+
+    def __post_init__(self) -> None:
+        self.succession = Succession(self._start, self.orphaned, self.drain_seconds)
 
     def run(self, roles: Sequence[str]) -> int:
         """Supervise until `stop` is set, or a process cannot run at all; the exit status."""
-        self._children = [_Child(role=role) for role in roles]
+        self._children = [Running(role=role, handed=self.handed) for role in roles]
         waiting_for = set(roles)
         last_beat = 0.0
         while not self.stop.is_set():
             now = time.monotonic()
+            self.succession.step(self._children, now)
             for child in self._children:
                 self._tend(child, now)
                 if child.role in waiting_for and child.has_run:
@@ -79,19 +77,27 @@ class Supervisor:
                         _log.info("node ready", processes=list(roles))
                         self.ready()
             if now - last_beat >= _BEAT_SECONDS:
-                self.beat([child.worker for child in self._children if child.process])
+                self.beat([child.worker for child in self._everybody() if child.process])
+                self.look(self._children)
                 last_beat = now
             self.stop.wait(0.05)
         return self._drain()
 
-    def _tend(self, child: _Child, now: float) -> None:
-        alive = child.process is not None and child.process.poll() is None
-        child.has_run = child.has_run or has_spoken(child.ready)
+    def another(self, role: str, worker: str) -> bool:
+        """Whether a process of the role lives beside this worker's."""
+        return any(one.role == role and one.worker != worker and one.alive for one in self._everybody())
+
+    def _everybody(self) -> list[Running]:
+        return [*self._children, *self.succession.others]
+
+    def _tend(self, child: Running, now: float) -> None:
+        alive = child.alive
+        child.listen()
         if alive:
             return
         if child.process is not None:
             code = child.process.returncode
-            self._forget(child)
+            child.forget()
             if code == CANNOT_RUN and not child.has_run:
                 # Started again it would find the same; whoever starts the node learns of it.
                 _log.error("process cannot run; the node ends", role=child.role, status=code)
@@ -107,31 +113,14 @@ class Supervisor:
         if now >= child.restart_at:
             self._start(child, now)
 
-    def _start(self, child: _Child, now: float) -> None:
-        child.worker = f"{child.role}-{secrets.token_hex(4)}"
-        lifeline, keep = os.pipe()
-        ready, speak = os.pipe()
-        os.set_blocking(ready, False)
-        environment = {**os.environ, LIFELINE: str(lifeline), READY: str(speak), WORKER: child.worker}
-        child.process = subprocess.Popen(
-            self.command(child.role),
-            env=environment,
-            pass_fds=(lifeline, speak, *self.keep_open),
-            start_new_session=True,
-        )
-        os.close(lifeline)
-        os.close(speak)
-        child.lifeline, child.ready, child.started = keep, ready, now
-        _log.info("process started", role=child.role, pid=child.process.pid, worker=child.worker)
-
-    def _forget(self, child: _Child) -> None:
-        for descriptor in (child.lifeline, child.ready):
-            os.close(descriptor)
-        child.process, child.lifeline, child.ready = None, -1, -1
+    def _start(self, child: Running, now: float) -> None:
+        child.heir = child.heir or self.succession.lingers(child.role)
+        child.start(self.command(child.role), self.keep_open, now)
 
     def _drain(self) -> int:
         """Ask every child to finish what it has in hand; kill what does not."""
-        living = {child.worker: child.process for child in self._children if child.process is not None}
+        self.draining()
+        living = {child.worker: child.process for child in self._everybody() if child.process is not None}
         for process in living.values():
             process.send_signal(signal.SIGTERM)
         deadline = time.monotonic() + self.drain_seconds
@@ -143,8 +132,8 @@ class Supervisor:
             _log.error("process did not drain in time", worker=worker, seconds=self.drain_seconds)
             process.kill()
             process.wait()
-        for child in self._children:
+        for child in self._everybody():
             if child.process is not None:
-                self._forget(child)
+                child.forget()
             self.orphaned(child.worker, False)
         return 1 if living or self._failed else 0

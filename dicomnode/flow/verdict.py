@@ -16,9 +16,10 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One thing that was tested."""
+    """One thing that was tested; `seconds` is how long it took, where that tells something."""
 
     subject: str
     verdict: Verdict
     found: str
     remedy: str = ""
+    seconds: float | None = None

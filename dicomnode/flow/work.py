@@ -13,14 +13,13 @@ from dicomnode.config import Settings
 from dicomnode.domain.errors import DicomNodeError, EncodingError, LeaseLost, Outdated, OutOfResources, Unsuitable
 from dicomnode.domain.finding import Check
 from dicomnode.domain.work import Job
-from dicomnode.flow.choice import Choice
+from dicomnode.flow.ending import Endings
 from dicomnode.flow.failpoint import failpoint
 from dicomnode.flow.made import Maker
 from dicomnode.flow.reason import in_words
 from dicomnode.flow.results import Computed
 from dicomnode.infer.network.session import Sessions
 from dicomnode.store.database import Database
-from dicomnode.store.deadlines import Deadlines
 from dicomnode.store.files import Files
 from dicomnode.store.jobs import Jobs, Made
 from dicomnode.store.prior_sources import only_compares
@@ -42,8 +41,7 @@ class Worker:
         self._name = name
         self._jobs = Jobs(db, files)
         self._maker = Maker(db, files, settings, sessions)
-        self._choice = Choice(db, files)
-        self._deadlines = Deadlines(db)
+        self._endings = Endings(db, files, settings)
         self._studies = Studies(db, files)
 
     def run_once(self) -> bool:
@@ -88,7 +86,8 @@ class Worker:
             log.warning("job replaced by a new settling", reason=str(made))
         elif isinstance(made, Unsuitable | EncodingError | MemoryError) and not only_compares(self._db, job.job_id):
             # What did not fit once does not fit the next time.
-            self._refuse(job, in_words(made), log, made.checks if isinstance(made, Unsuitable) else ())
+            checks = made.checks if isinstance(made, Unsuitable) else ()
+            self._refuse(job, in_words(made), log, checks, unsuitable=isinstance(made, Unsuitable))
         elif job.attempts >= self._limits.max_attempts:
             self._refuse(job, in_words(made), log)
         else:
@@ -111,18 +110,14 @@ class Worker:
             self._jobs.finish(job, made, computed.words)
             if computed.compare_later:
                 Searches(self._db, self._files).follow(job, computed.wait_seconds)
-            self._owe(job)
+            self._endings.done(job, computed.figures)
         failpoint("work.after_commit")
         return True
 
-    def _owe(self, job: Job) -> None:
-        self._deadlines.overtake(job.job_id)
-        for destination in job.destinations:
-            self._choice.owe(job.job_id, destination, self._settings.peer(destination))
-
     def _refuse(
-        self, job: Job, reason: str, log: structlog.typing.FilteringBoundLogger, checks: Sequence[Check] = ()
-    ) -> None:
+        self, job: Job, reason: str, log: structlog.typing.FilteringBoundLogger, checks: Sequence[Check] = (), *,
+        unsuitable: bool = False,
+    ) -> None:  # fmt: skip
         """Give up the job and owe the reader one report that says why, unless he has the result that it adds to."""
         kept = only_compares(self._db, job.job_id)
         report = [] if kept else self._tried(lambda: self._maker.refusal(job, reason, checks))
@@ -133,10 +128,11 @@ class Worker:
             return
         if isinstance(report, Exception):
             reason, report = f"{reason}; and no report could be written: {in_words(report)}", []
+        version = self._endings.version(job)
         failpoint("work.before_commit")
         with self._db.transaction():
             self._jobs.fail(job, report, f"{'not compared' if kept else 'not analysed'}: {reason}")
-            self._owe(job)
+            self._endings.refused(job, checks, version, unsuitable=unsuitable)
         failpoint("work.after_commit")
         log.warning("not analysed", reason=reason)
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from dicomnode.config import Settings
-from dicomnode.domain.network import Peer, TurnedAway
+from dicomnode.domain.network import Peer
 from dicomnode.flow.audited import query as audited_query
 from dicomnode.flow.audited.archive import AuditedArchive, Came, Keep
-from dicomnode.flow.audited.intake import AuditedIntake
 from dicomnode.flow.audited.send import audited
 from dicomnode.flow.audited.trail import open_trail, this_node
 from dicomnode.flow.audited.transfer import tell_interrupted
 from dicomnode.flow.identity.ask import Question
-from dicomnode.flow.intake import Intake
 from dicomnode.flow.outbox import Send
 from dicomnode.flow.priors.archive import Archive
 from dicomnode.store.database import Database
@@ -24,16 +22,6 @@ def record_interrupted(db: Database, settings: Settings) -> None:
     trail = open_trail(settings)
     if trail is not None:
         tell_interrupted(db, trail, this_node(settings))
-
-
-def audited_intake(intake: Intake, settings: Settings) -> tuple[Intake | AuditedIntake, Callable[[TurnedAway], None]]:
-    """`intake`, recorded, and what to tell of callers that are not let in."""
-    trail = open_trail(settings)
-    if trail is None:
-        return intake, lambda _caller: None
-    told = settings.audit.associations or settings.audit.required
-    audited_one = AuditedIntake(intake, trail, this_node(settings), associations=told)
-    return audited_one, audited_one.turned_away
 
 
 def audited_send(send: Send, settings: Settings) -> Send:

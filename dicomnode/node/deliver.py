@@ -6,11 +6,13 @@ from collections.abc import Generator, Sequence
 from threading import Event
 
 from dicomnode.config import Settings
-from dicomnode.deliver import dimse
+from dicomnode.deliver import dimse, sending
+from dicomnode.deliver.stow_memory import Memory
 from dicomnode.domain.network import Peer
 from dicomnode.domain.prior import OWN_STORE
 from dicomnode.domain.work import Delivery, Receipt
 from dicomnode.flow import child
+from dicomnode.flow.alerts.threads import alerting
 from dicomnode.flow.audited.trail import forwarding
 from dicomnode.flow.commitment.threads import CommitmentThreads
 from dicomnode.flow.deidentified import deidentifying
@@ -33,7 +35,8 @@ def deliver(settings: Settings, stop: Event) -> None:
     """Send results until stopped (loop 4)."""
     files = Files(settings.store.folder)
     name = child.worker_name("deliver")
-    send = audited_send(deidentifying(sender(settings), settings), settings)
+    memory = Memory()
+    send = audited_send(deidentifying(sender(settings, memory), settings), settings)
 
     question = audited_question(questioner(settings), settings)
 
@@ -41,7 +44,7 @@ def deliver(settings: Settings, stop: Event) -> None:
         return open_store(settings)[0]
 
     def outbox(db: Database) -> Outbox:
-        return Outbox(db, files, settings, send, name, asker(settings), question)
+        return Outbox(db, files, settings, send, name, asker(settings, memory.presumed), question)
 
     def priors(db: Database, source: str) -> Priors:
         area = ScratchArea(db, files, settings)
@@ -63,12 +66,13 @@ def deliver(settings: Settings, stop: Event) -> None:
         commitment.running(),
         asking_for_inputs(connect, settings, stop),
         forwarding(settings),
+        alerting(connect, settings, stop),
     ):
         Dispatcher(connect, outbox, stop).run()
 
 
-def sender(settings: Settings) -> Send:
-    """What the outbox sends with: C-STORE under this node's AE title."""
+def sender(settings: Settings, memory: Memory) -> Send:
+    """What the outbox sends with: C-STORE under this node's AE title, or STOW-RS where the peer's entry says so."""
     timeouts = dimse.Timeouts(
         connect_seconds=settings.deliver.connect_timeout_seconds,
         dimse_seconds=settings.deliver.response_timeout_seconds,
@@ -84,6 +88,6 @@ def sender(settings: Settings) -> Send:
             )
             for one in batch
         ]
-        yield from dimse.send(peer, files, calling_aet=settings.node.aet, timeouts=timeouts)
+        yield from sending.send(peer, files, calling_aet=settings.node.aet, timeouts=timeouts, memory=memory)
 
     return send

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from fcntl import LOCK_EX, LOCK_NB, flock
-from functools import partial
+from importlib import import_module
 from pathlib import Path
 from threading import Event
 from typing import IO
@@ -19,32 +18,33 @@ import structlog
 
 from dicomnode import log
 from dicomnode.config import Settings
-from dicomnode.domain.clock import from_text
 from dicomnode.domain.errors import DicomNodeError, OutOfResources
-from dicomnode.flow import child
+from dicomnode.flow import child, notify_systemd, pulse
 from dicomnode.flow.audited.trail import recorded
 from dicomnode.flow.checkpoint import checkpoint_alone, lock_file
+from dicomnode.flow.metrics.line import StatusLine
+from dicomnode.flow.prepared import wait_until_prepared
+from dicomnode.flow.reload.handed import close_ports
+from dicomnode.flow.reload.left import close_left
 from dicomnode.flow.supervise import Supervisor
-from dicomnode.node.deliver import deliver
-from dicomnode.node.opened import open_store
-from dicomnode.node.receive import receive, secure
-from dicomnode.node.work import work
-from dicomnode.store.database import Database
+from dicomnode.flow.watchdog import Watchdog
+from dicomnode.node.receive import secure
+from dicomnode.node.recover import SWEPT_SECONDS, Recovery, sweep
+from dicomnode.node.reload import InForce
 from dicomnode.store.deliveries import Deliveries
 from dicomnode.store.files import Files
-from dicomnode.store.holdings import Holdings
 from dicomnode.store.jobs import Jobs
 
-ROLES = ("receive", "work", "deliver")
+ROLES = ("receive", "work", "deliver", "web")
+
+
+def roles_of(settings: Settings) -> tuple[str, ...]:
+    """The processes that a node with these settings consists of."""
+    return ROLES if settings.web.port else ROLES[:-1]
+
 
 #: What a process may take beyond its drain time before it is killed or no longer waited for.
 _MARGIN_SECONDS = 5.0
-
-#: A command that writes a notice commits it within seconds; what is older than this has nobody who will.
-_NOTICE_SECONDS = 3600.0
-
-#: How far back before the last sign of life a crash may have left files: longer than any commit takes.
-_SWEPT_SECONDS = 3600.0
 
 #: What a node writes is patient data, so no other account may read it, however the node is started.
 _PRIVATE = 0o077
@@ -62,8 +62,15 @@ def run_child(settings: Settings, role: str) -> None:
     log.catch_all()
     stop = Event()
     child.stop_with_supervisor(stop)
-    with recorded(settings, role):
-        {"receive": receive, "work": work, "deliver": deliver}[role](settings, stop)
+    if role != "receive":
+        close_ports()
+    child.wait_for_turn()
+    with recorded(settings, role), pulse.beating(settings.store.folder, role, pulse.goes_round):
+        # The listener is there while others wait, and asks for patience itself.
+        if role == "receive" or wait_until_prepared(settings.store.folder, stop):
+            # Imported here, so that none waits for what another needs; the listener is there within seconds.
+            begin: Callable[[Settings, Event], None] = getattr(import_module(f"dicomnode.node.{role}"), role)
+            begin(settings, stop)
     _log.info("process drained")
     # Everything of ours is committed and closed; a thread of the network library that waits for a peer which has
     # vanished must not keep the process.
@@ -71,8 +78,13 @@ def run_child(settings: Settings, role: str) -> None:
     os._exit(0)
 
 
-def run(settings: Settings, path: Path, roles: Sequence[str]) -> int:
+def run(settings: Settings, path: Path, roles: Sequence[str], text: str) -> int:
     """Supervise the processes of `roles` until SIGTERM; the exit status.
+
+    Parameters
+    ----------
+    text
+        What the file at `path` said when the settings were made of it.
 
     Raises
     ------
@@ -84,35 +96,64 @@ def run(settings: Settings, path: Path, roles: Sequence[str]) -> int:
     os.umask(_PRIVATE)
     log.configure(settings.log.level, settings.log.format, "node")
     log.catch_all()
+    if list(roles) == ["web"] and not settings.web.port:
+        # Its unit is started with the others; that there is nothing to do is no fault.
+        _log.info("nothing to answer on", reason="[web] port is 0")
+        notify_systemd.ready()
+        return 0
     if "receive" in roles:
         secure(settings)
     stop = Event()
-    child.stop_with_supervisor(stop)
-    db, files = open_store(settings)
+    in_force = InForce(settings, text, path, roles, stop)
+    # Set when there is somebody to hear it; a terminal that is closed ends a node that was started there.
+    hung_up: list[Callable[[], None]] = []
+
+    def hang_up() -> None:
+        for act in hung_up:
+            act()
+
+    from_terminal = bool(sys.stdin) and sys.stdin.isatty()
+    child.stop_with_supervisor(stop, None if from_terminal else hang_up)
+    files = Files(settings.store.folder)
     locks = [_only_one(settings, role, stop) for role in roles]
-    _recover(db, files, roles)
-    jobs, deliveries = Jobs(db, files), Deliveries(db, files)
+    in_force.open_ports()
+    recovery = Recovery(settings, files, roles, stop)
+    recovery.start()
     lease = timedelta(seconds=settings.work.lease_seconds)
+    tell = StatusLine()
 
     def beat(workers: Sequence[str]) -> None:
+        db = recovery.db
+        if db is None:
+            return
+        jobs, deliveries = Jobs(db, files), Deliveries(db, files)
         try:
             with db.transaction():
                 for worker in workers:
                     jobs.heartbeat(worker, lease)
                     deliveries.heartbeat(worker, lease)
             checkpoint_alone(db, settings.store.folder)
+            tell(db)
         except OutOfResources as error:
             _log.error("no heartbeat", reason=str(error))
 
     def orphaned(worker: str, died: bool) -> None:
         why = "its process died" if died else "handed back by a drain"
+        db = recovery.db
+        if db is None:
+            return
+        jobs, deliveries = Jobs(db, files), Deliveries(db, files)
         try:
             with db.transaction():
                 jobs.hand_back(worker, why, counts=died)
                 deliveries.hand_back(worker, why, counts=died)
-            if died:
+            role = worker.split("-")[0]
+            if supervisor.another(role, worker):
+                if role == "receive" and not supervisor.succession.lingers(role):
+                    close_left(db, files, supervisor.succession.turned(role))
+            elif died:
                 # Nobody of this role lives at this moment, so nothing of what it writes is being written.
-                sweep(db, files, [worker.split("-")[0]], time.time() - _SWEPT_SECONDS)
+                sweep(db, files, [role], time.time() - SWEPT_SECONDS)
         except OutOfResources as error:
             _log.error("claims not handed back; their leases run out", reason=str(error))
 
@@ -122,57 +163,23 @@ def run(settings: Settings, path: Path, roles: Sequence[str]) -> int:
         orphaned=orphaned,
         drain_seconds=settings.node.drain_seconds + _MARGIN_SECONDS,
         keep_open=[lock.fileno() for lock in locks],
-        ready=_tell_systemd,
+        ready=notify_systemd.ready,
+        look=Watchdog(settings.store.folder).look,
         stop=stop,
+        handed=in_force.handed,
+        draining=in_force.close_ports,
     )
+    desk = in_force.desk(supervisor.succession)
+    hung_up.append(desk.from_file)
     try:
-        return supervisor.run(roles)
+        with desk.hearing():
+            status = supervisor.run(roles)
+        recovery.end()
+        return status
     finally:
-        db.close()
+        in_force.close_ports()
         for lock in locks:
             lock.close()
-
-
-def _recover(db: Database, files: Files, roles: Sequence[str]) -> None:
-    """Put right what a crash left: claims of workers that no longer exist, and files that no row names."""
-    jobs, deliveries = Jobs(db, files), Deliveries(db, files)
-    with db.transaction():
-        for role in roles:
-            jobs.hand_back(f"{role}-%", "the node was restarted", counts=True)
-            deliveries.hand_back(f"{role}-%", "the node was restarted", counts=True)
-    row = db.row("SELECT at FROM event ORDER BY event_id DESC LIMIT 1")
-    last = from_text(row["at"]).timestamp() if row and row["at"] else time.time()
-    sweep(db, files, roles, last - _SWEPT_SECONDS)
-
-
-def sweep(db: Database, files: Files, roles: Sequence[str], since: float) -> None:
-    """Remove the files of these roles that no row names, in folders that changed after `since` (POSIX time).
-
-    What rows have given up is left to `remove_given_up`, which heeds who holds files in their place.
-    """
-    removed: list[str] = []
-    expected = Holdings(db, files).expected
-    db.settle_log()
-    try:
-        if "receive" in roles:
-            removed += files.sweep("studies", partial(expected, "studies"), since)
-        if "work" in roles:
-            removed += files.sweep("results", partial(expected, "results"), since)
-            # Few studies have notices, so that all their folders are looked at.
-            removed += files.sweep("notices", partial(expected, "notices"), 0.0, time.time() - _NOTICE_SECONDS)
-    except OSError as error:
-        _log.error("not everything was swept", reason=error.strerror)
-    if removed:
-        _log.warning("removed what a crash left behind", files=len(removed))
-
-
-def _tell_systemd() -> None:
-    """Say READY=1 where systemd listens for it (sd_notify(3)); elsewhere nothing."""
-    address = os.environ.get("NOTIFY_SOCKET", "")
-    if address:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
-            notify.connect(address.replace("@", "\0", 1) if address.startswith("@") else address)
-            notify.send(b"READY=1")
 
 
 def _only_one(settings: Settings, role: str, stop: Event) -> IO[str]:

@@ -8,12 +8,14 @@ from threading import Event
 from dicomnode.config import Settings
 from dicomnode.flow import child
 from dicomnode.flow.loop import drive
+from dicomnode.flow.metrics.gpu import told_gpus
 from dicomnode.node.opened import open_store
 
 
 def work(settings: Settings, stop: Event) -> None:
     """Run jobs until stopped (loop 3)."""
     # Imported here, since the other processes do well without 150 MB of inference and radiomics.
+    from dicomnode.flow.shadow.beside import Shadow
     from dicomnode.flow.work import Worker
     from dicomnode.infer.network.session import Sessions
 
@@ -22,6 +24,7 @@ def work(settings: Settings, stop: Event) -> None:
     sessions = Sessions(settings.work.threads, settings.work.device, scratch=settings.store.folder)
     sessions.radiomics_processes = settings.work.radiomics_processes
     worker = Worker(db, files, settings, sessions, child.worker_name("work"))
+    shadow = Shadow(db, files, settings, stop)
     child.say_ready()
-    with closing(db):
-        drive(worker.run_once, db, stop)
+    with closing(db), told_gpus(settings.store.folder):
+        drive(lambda: worker.run_once() or shadow.run_once(), db, stop)

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from socketserver import BaseServer
 from typing import Any
 
 import structlog
@@ -91,6 +92,13 @@ class NodeAssociation(Association):
     def caller(self) -> tuple[str, int]:
         """Address and port of the peer."""
         return str(self.requestor.address), int(self.requestor.port or 0)
+
+    @property
+    def aets(self) -> tuple[str, str]:
+        """Calling and called AE title as the peer gave them, without padding."""
+        request = self.requestor.primitive
+        assert request is not None
+        return (request.calling_ae_title or "").strip(), (request.called_ae_title or "").strip()
 
     def _serve_request(self, msg: Any, context_id: int) -> None:
         if isinstance(msg, C_CANCEL):
@@ -184,6 +192,12 @@ class Server(ThreadedAssociationServer):
         What is shown and trusted on this port; None for plain TCP.
     on_turned_away, throttle
         Called for callers that were not let in, and how often.
+
+    Parameters
+    ----------
+    inherited
+        Descriptor of a socket that listens already, and that others may have, too: it is this server's to close, and
+        goes on elsewhere. None: an own one.
     """
 
     request_queue_size = 128
@@ -197,9 +211,51 @@ class Server(ThreadedAssociationServer):
     _turned_away = False
     _closing = False
 
-    def __init__(self, *arguments: Any, **more: Any) -> None:
+    def __init__(self, *arguments: Any, inherited: int | None = None, **more: Any) -> None:
         self._shaking: set[socket.socket] = set()
+        self._beginning: set[socket.socket] = set()
+        self._inherited = inherited
         super().__init__(*arguments, **more)
+
+    def server_bind(self) -> None:
+        """Bind an own socket, or take the one that was inherited."""
+        if self._inherited is None:
+            super().server_bind()
+            return
+        assert self.socket is not None
+        self.socket.close()
+        self.socket = socket.socket(fileno=self._inherited)
+        # Whoever else has it may be quicker; this thread must not wait for the next caller then.
+        self.socket.setblocking(False)
+        self.server_address = self.socket.getsockname()
+
+    def hand_on(self) -> None:
+        """Take no further connection, leave the port to who else has it, and go on with what has come."""
+        BaseServer.shutdown(self)
+        assert self.socket is not None
+        self.socket.close()
+
+    @property
+    def port(self) -> int:
+        """The port in use."""
+        return int(self.server_address[1])
+
+    @property
+    def busy(self) -> bool:
+        """Whether anybody is connected."""
+        return bool(self._beginning) or bool(self.active_associations)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Set up the association in a thread of its own."""
+        self._beginning.add(request)
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """What that thread does; afterwards the association has one itself."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._beginning.discard(request)
 
     @contextmanager
     def interruptible(self, connection: socket.socket) -> Iterator[None]:
@@ -217,6 +273,9 @@ class Server(ThreadedAssociationServer):
         self._closing = True
         for connection in self._shaking.copy():
             _cut(connection)
+        if self._inherited is not None and self.socket is not None:
+            # A shutdown would close the port for who else has it.
+            self.socket.close()
         super().server_close()
 
     def verify_request(self, request: Any, client_address: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
 
@@ -47,6 +48,10 @@ class Rejected:
     toml_lines: str = ""
 
 
+def _no_guest(_calling_aet: str, _address: str) -> str:
+    return ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admission:
     """Who may associate.
@@ -57,11 +62,14 @@ class Admission:
         The AE titles under which this node answers.
     accept_unknown
         Whether AE titles that no peer has may associate too.
+    guest
+        The name of the peer in whose place a caller of this title, from this address, is let in; "" for all others.
     """
 
     peers: tuple[Peer, ...]
     called_aets: frozenset[str]
     accept_unknown: bool = False
+    guest: Callable[[str, str], str] = _no_guest
 
     def judge(
         self, calling_aet: str, called_aet: str, address: str, shown: Shown = _NOTHING_SHOWN
@@ -78,6 +86,8 @@ class Admission:
             result, source, reason = CALLED_AE_TITLE_NOT_RECOGNISED
             text = f"called AE title {called_aet!r} by {calling_aet!r} at {address}: this node answers to {known}"
             return Rejected(text=text, result=result, source=source, reason=reason)
+        if host := self.guest(calling_aet, address):
+            return Admitted(peer=host)
         namesakes = [peer for peer in self.peers if peer.aet == calling_aet]
         lacking = []
         for peer in namesakes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
@@ -33,6 +33,7 @@ from dicomnode.receive.header import SOP_CLASS_UID, read_arrival
 from dicomnode.receive.limits import Limits
 from dicomnode.receive.refusal import Contradiction, ProcessingFailure
 from dicomnode.receive.spool import Spooled
+from dicomnode.receive.tally import Tally
 from dicomnode.receive.throttle import Throttle
 from dicomnode.receive.users import Users
 from dicomnode.tls.credentials import Credentials
@@ -107,6 +108,11 @@ class Listener:
         Takes what concerns storage commitment; None does without.
     on_turned_away
         Told of callers that were not let in, of one that tries again and again once in a while.
+    tally
+        Told of everything that was not taken.
+    inherited
+        Descriptors of sockets that listen already, by the key of their port; closed with this listener, whoever else
+        has them goes on.
     """
 
     def __init__(
@@ -123,6 +129,8 @@ class Listener:
         secure: Secure | None = None,
         commitment: Desk | None = None,
         on_turned_away: Callable[[network.TurnedAway], None] = lambda _caller: None,
+        tally: Tally | None = None,
+        inherited: Mapping[str, int] | None = None,
     ) -> None:
         self._on_demand = frozenset(on_demand_aets)
         self._host, self._port = host, port
@@ -135,6 +143,8 @@ class Listener:
         self._secure = secure
         self._commitment = commitment
         self._on_turned_away = on_turned_away
+        self._tally = tally
+        self._inherited = inherited or {}
         self._throttle = Throttle()
         self._servers: list[Server] = []
         self._threads: list[threading.Thread] = []
@@ -142,12 +152,12 @@ class Listener:
     @property
     def port(self) -> int:
         """The port in use for plain TCP, which differs from the one asked for if that was 0."""
-        return next((_port(server) for server in self._servers if server.credentials is None), self._port)
+        return next((server.port for server in self._servers if server.credentials is None), self._port)
 
     @property
     def secure_port(self) -> int:
         """The port in use for TLS; 0 for none."""
-        return next((_port(server) for server in self._servers if server.credentials is not None), 0)
+        return next((server.port for server in self._servers if server.credentials is not None), 0)
 
     def start(self) -> None:
         """Begin to listen.
@@ -171,7 +181,7 @@ class Listener:
             (evt.EVT_ESTABLISHED, self._on_established),
             (evt.EVT_C_ECHO, self._on_echo),
             (evt.EVT_C_STORE, self._on_store),
-            *(handlers(self._commitment, self._attempt) if self._commitment else ()),
+            *(handlers(self._commitment, attempt) if self._commitment else ()),
         ]
         secure = self._secure
         try:
@@ -190,7 +200,7 @@ class Listener:
             self._threads.append(thread)
             tls = server.credentials is not None
             aets = sorted(self._admission.called_aets)
-            log.info("listening", host=self._host, port=_port(server), tls=tls, aets=aets)
+            log.info("listening", host=self._host, port=server.port, tls=tls, aets=aets)
 
     def _listen(
         self, ae: AE, bound: list[evt.EventHandlerType], key: str, port: int, credentials: Credentials | None
@@ -202,6 +212,7 @@ class Listener:
                 evt_handlers=bound,
                 server_class=Server,
                 request_handler=Acceptor,
+                inherited=self._inherited.get(key),
             )
         except OSError as error:
             fault = Fault(
@@ -216,6 +227,17 @@ class Listener:
         server.on_turned_away, server.throttle = self._on_turned_away, self._throttle
         ae._servers.append(server)
         self._servers.append(server)
+
+    def hand_on(self) -> None:
+        """Take no further association and leave the inherited ports to who takes over; those under way go on."""
+        for server in self._servers:
+            server.hand_on()
+        log.info("handed_on", associations=len(_active(self._servers)))
+
+    @property
+    def busy(self) -> bool:
+        """Whether anybody is connected."""
+        return any(server.busy for server in self._servers)
 
     def stop(self, grace_seconds: float) -> None:
         """Take no further association, let those under way finish, and abort what is left after `grace_seconds`."""
@@ -243,19 +265,19 @@ class Listener:
             if association.is_alive():
                 association.hang_up()
                 association.join(_ABORT_SECONDS)
-        log.info("stopped_listening", ports=[_port(server) for server in servers])
+        log.info("stopped_listening", ports=[server.port for server in servers])
 
     def _on_requested(self, event: evt.Event) -> None:
         """Admit or reject (PS3.8 7.1.1); runs in the association's own thread, whose log lines all carry its names."""
         assoc = _association(event)
-        calling, called = _aets(assoc)
+        calling, called = assoc.aets
         address = str(assoc.requestor.address)
         association_id = uuid4().hex
         bind_contextvars(association_id=association_id, calling_aet=calling, called_aet=called, address=address)
         verdict = self._judge(assoc, calling, called, address)
         if isinstance(verdict, Rejected):
             log.warning("association_rejected", reason=verdict.text, admit_with=verdict.toml_lines)
-            self._reject(assoc, (verdict.result, verdict.source, verdict.reason))
+            self._reject(assoc, (verdict.result, verdict.source, verdict.reason), full=False)
             times = self._throttle.times(f"{address} {calling}")
             if times:
                 self._on_turned_away(
@@ -267,7 +289,7 @@ class Listener:
         full = self._census.associate(assoc.caller, verdict.peer or address)
         if full:
             log.warning("association_rejected", reason=full)
-            self._reject(assoc, _LOCAL_LIMIT_EXCEEDED)
+            self._reject(assoc, _LOCAL_LIMIT_EXCEEDED, full=True)
             return
         assoc.admitted = network.Association(
             association_id=association_id, calling_aet=calling, called_aet=called, address=address, peer=verdict.peer
@@ -290,7 +312,9 @@ class Listener:
             shown = replace(shown, user=user)
         return self._admission.judge(calling, called, address, shown)
 
-    def _reject(self, assoc: NodeAssociation, answer: tuple[int, int, int]) -> None:
+    def _reject(self, assoc: NodeAssociation, answer: tuple[int, int, int], *, full: bool) -> None:
+        if self._tally is not None:
+            self._tally.association(full=full)
         assoc.acse.send_reject(*answer)
         # Returns when the answer is sent and the connection is down.
         assoc.kill()
@@ -299,7 +323,7 @@ class Listener:
         assoc = _association(event)
         association = assoc.admitted
         assert association is not None
-        if self._attempt(lambda: self._intake.opened(association)) is not None:
+        if attempt(lambda: self._intake.opened(association)) is not None:
             assoc.abort()
             return
         assoc.opened = association
@@ -309,7 +333,7 @@ class Listener:
         self._census.leave(assoc.caller)
         association = assoc.opened
         if association is not None:
-            self._attempt(lambda: self._intake.closed(association))
+            attempt(lambda: self._intake.closed(association))
             log.info("association_closed", released=assoc.is_released)
 
     def _on_echo(self, _event: evt.Event) -> int:
@@ -318,8 +342,10 @@ class Listener:
     def _on_store(self, event: evt.Event) -> Dataset:
         request, association = event.request, _association(event).opened
         assert isinstance(request, C_STORE) and association is not None
-        refusal = self._attempt(lambda: self._store(request, event.context, association))
+        refusal = attempt(lambda: self._store(request, event.context, association))
         if refusal is not None:
+            if self._tally is not None:
+                self._tally.refused(refusal)
             uid = str(request.AffectedSOPInstanceUID)
             log.warning("store_refused", sop_instance_uid=uid, status=f"{refusal.status:04X}", reason=str(refusal))
         return answer(refusal)
@@ -345,19 +371,20 @@ class Listener:
             )
         )
 
-    def _attempt(self, act: Callable[[], None]) -> Refused | None:
-        """Run `act`; what went wrong as the refusal to answer with, since the peer must get an answer to everything."""
-        try:
-            act()
-        except Refused as refusal:
-            return refusal
-        except OSError as error:
-            log.exception("storage_failed")
-            return refusal_of_os(error)
-        except Exception:  # one of the three places where that is allowed (DESIGN section 2, rule 7)
-            log.exception("intake_failed")
-            return ProcessingFailure("internal error; the node's log has the details")
-        return None
+
+def attempt(act: Callable[[], None]) -> Refused | None:
+    """Run `act`; what went wrong as the refusal to answer with, since the peer must get an answer to everything."""
+    try:
+        act()
+    except Refused as refusal:
+        return refusal
+    except OSError as error:
+        log.exception("storage_failed")
+        return refusal_of_os(error)
+    except Exception:  # one of the three places where that is allowed (DESIGN section 2, rule 7)
+        log.exception("intake_failed")
+        return ProcessingFailure("internal error; the node's log has the details")
+    return None
 
 
 def _association(event: evt.Event) -> NodeAssociation:
@@ -365,16 +392,5 @@ def _association(event: evt.Event) -> NodeAssociation:
     return event.assoc
 
 
-def _port(server: Server) -> int:
-    return int(server.server_address[1])
-
-
 def _active(servers: Sequence[Server]) -> list[NodeAssociation]:
     return [one for server in servers for one in server.active_associations if isinstance(one, NodeAssociation)]
-
-
-def _aets(assoc: NodeAssociation) -> tuple[str, str]:
-    """Calling and called AE title as the peer gave them, without padding."""
-    request = assoc.requestor.primitive
-    assert request is not None
-    return (request.calling_ae_title or "").strip(), (request.called_ae_title or "").strip()

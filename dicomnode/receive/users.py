@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import secrets
 from base64 import b64decode, b64encode
 from pathlib import Path
 
@@ -12,16 +9,13 @@ import structlog
 from pynetdicom.association import Association
 
 from dicomnode.domain.errors import ConfigError, Fault
+from dicomnode.domain.passcode import matches, new_salt, scrypted
 from dicomnode.tls.credentials import check_secret
 
 log = structlog.get_logger(__name__)
 
 #: User identity types (PS3.7 Table D.3-14): only this one carries something to verify without a third party.
 USERNAME_AND_PASSCODE = 2
-
-#: Cost, block size and parallelism of scrypt (RFC 7914 section 2): 16 MiB and some 50 ms for a try.
-_COST, _BLOCKS, _LANES = 2**14, 8, 1
-_SALT_BYTES = 16
 
 #: Compared with when there is no such user, so that a try takes as long as one for a user that exists.
 _NOBODY = (b"", b"")
@@ -56,8 +50,7 @@ class Users:
         except ConfigError as error:
             log.error("users_not_read", reason=str(error))
             return None
-        given = _hash(identity.secondary_field or b"", salt)
-        return name if wanted and hmac.compare_digest(given, wanted) else None
+        return name if matches(identity.secondary_field or b"", salt, wanted) else None
 
     def _entries(self) -> dict[str, tuple[bytes, bytes]]:
         check_secret(self._path, "tls.users")
@@ -84,10 +77,6 @@ def hashed(name: str, passcode: str) -> str:
     """
     if not name or ":" in name or name.startswith("#") or any(one.isspace() for one in name):
         raise ConfigError([Fault(key="NAME", value=name, remedy="a name without colon or space")])
-    salt = secrets.token_bytes(_SALT_BYTES)
-    digest = _hash(passcode.encode(), salt)
+    salt = new_salt()
+    digest = scrypted(passcode.encode(), salt)
     return f"{name}:{b64encode(salt).decode()}:{b64encode(digest).decode()}"
-
-
-def _hash(passcode: bytes, salt: bytes) -> bytes:
-    return hashlib.scrypt(passcode, salt=salt, n=_COST, r=_BLOCKS, p=_LANES)

@@ -13,6 +13,7 @@ from typing import Any
 
 from dicomnode.domain.clock import Clock, to_text, utc_now
 from dicomnode.domain.errors import ConfigError, DicomNodeError, Fault, OutOfResources
+from dicomnode.store.upgrade import alone, keep_copy
 
 #: Result codes that mean "not now": the disk is full, gone or read-only, or another process holds the lock too long.
 _RESOURCE_CODES = frozenset(
@@ -42,11 +43,17 @@ class Database:
         Whether this connection moves the WAL into the database. Exactly one connection of a running node
         does: SQLite before 3.51.3 can corrupt a WAL that is reset by overlapping checkpoints. Where nothing receives,
         `flow/checkpoint.py` asks for it.
+
+    Attributes
+    ----------
+    kept_before
+        The copy that was made before this connection changed the schema; None where it did not.
     """
 
     def __init__(self, path: Path, *, clock: Clock = utc_now, checkpoints: bool = False) -> None:
         self.path = path
         self.clock = clock
+        self.kept_before: Path | None = None
         with mapped_errors():
             self._connection = sqlite3.connect(path, isolation_level=None, timeout=30, check_same_thread=False)
             self._connection.row_factory = sqlite3.Row
@@ -113,6 +120,10 @@ class Database:
         finally:
             os.close(descriptor)
 
+    def checkpoint(self, whether: bool) -> None:
+        """Begin or cease to move the WAL into the database with the commits of this connection."""
+        self.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES if whether else 0}")
+
     def data_version(self) -> int:
         """A number that changes when another connection commits; cheaper to ask than any table."""
         row = self.row("PRAGMA data_version")
@@ -142,17 +153,33 @@ class Database:
         self._connection.close()
 
     def _migrate(self) -> None:
+        scripts = migrations()
+        have = self._schema()
+        if have > len(scripts):
+            remedy = (
+                f"written by a newer version (schema {have}); this version knows up to {len(scripts)}: install that"
+                " version again, or go back to the copy that was made before (docs/change.md)"
+            )
+            raise ConfigError([Fault(key="store.folder", value=str(self.path), remedy=remedy)])
+        if have < len(scripts):
+            with mapped_errors(), alone(self.path):
+                self._bring_up_to_date(scripts)
+
+    def _bring_up_to_date(self, scripts: Sequence[str]) -> None:
+        """Apply what is missing in one transaction: a kill leaves the old schema or the new one, and never half."""
         with self.transaction():
-            row = self.row("PRAGMA user_version")
-            have = int(row[0]) if row else 0
-            scripts = migrations()
-            if have > len(scripts):
-                remedy = f"written by a newer version (schema {have}); this version knows up to {len(scripts)}"
-                raise ConfigError([Fault(key="store.folder", value=str(self.path), remedy=remedy)])
+            have = self._schema()
+            if 0 < have < len(scripts):
+                # The write lock is held here, so that nothing is written after the copy and before the change.
+                self.kept_before = keep_copy(self.path, have)
             for number, script in enumerate(scripts[have:], start=have + 1):
                 for statement in statements(script):
                     self.execute(statement)
                 self.execute(f"PRAGMA user_version={number}")
+
+    def _schema(self) -> int:
+        row = self.row("PRAGMA user_version")
+        return int(row[0]) if row else 0
 
 
 def remove_log(path: Path) -> None:

@@ -29,6 +29,8 @@ class Backlog:
     held: list[dict[str, str]]
     backing_off: list[dict[str, str]]
     disabled: list[dict[str, str]] = field(default_factory=list)
+    flagged: list[dict[str, str]] = field(default_factory=list)
+    untold: list[dict[str, str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +105,14 @@ class Story:
             disabled=self._texts(
                 "SELECT model, reason, (SELECT CAST(COUNT(*) AS TEXT) FROM job"
                 " WHERE job.model = disabled_model.model AND state = 'waiting') AS waiting FROM disabled_model"
+            ),
+            flagged=self._texts(
+                "SELECT study_instance_uid AS study, flagged_at AS at, flagged_by AS by, reason FROM flag"
+                " ORDER BY flag_id DESC LIMIT 20"
+            ),
+            untold=self._texts(
+                "SELECT notify, state, reason FROM message"
+                " WHERE state = 'given up' OR (attempts > 0 AND state = 'waiting') ORDER BY made_at DESC LIMIT 20"
             ),
         )
 

@@ -118,6 +118,12 @@ class Orthanc:
         with _OPENER.open(f"http://127.0.0.1:{self._http}{path}", data=content, timeout=60) as answer:
             return json.loads(answer.read())
 
+    def delete(self, path: str) -> None:
+        """Have the REST interface remove something."""
+        request = urllib.request.Request(f"http://127.0.0.1:{self._http}{path}", method="DELETE")
+        with _OPENER.open(request, timeout=60):
+            pass
+
     def instances(self, study: str) -> dict[str, list[str]]:
         """Orthanc's names of the instances of a study by modality."""
         found: dict[str, list[str]] = {}

@@ -54,7 +54,7 @@ def test_orthanc_sends_a_study_and_gets_its_results_over_tls_alone(
     beside(node, authority, authority.issue("node"))
 
     checked = node.command("check")
-    assert checked.returncode == 0, checked.stdout
+    assert checked.returncode in (0, 3), checked.stdout
     assert "answers C-ECHO" in checked.stdout and "PS3.15 B.12" in checked.stdout
 
     node.start()

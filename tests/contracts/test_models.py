@@ -11,8 +11,7 @@ from pydicom import Dataset
 
 from dicomnode.domain.finding import SourceSeries, planes_of
 from dicomnode.domain.model import InputSpec, ModelSpec, Subject
-from dicomnode.flow.models.card import lacking
-from dicomnode.flow.preflight.models import card
+from dicomnode.flow.models.card import card, lacking
 from dicomnode.infer.answer import answer
 from dicomnode.infer.bundle.load import find_bundles, load_bundle, verify
 from dicomnode.infer.network.session import Sessions

@@ -1,4 +1,4 @@
-"""The prebuilt OHIF application, fetched once with npm."""
+"""Packages that tests need in a browser, each fetched once with npm."""
 
 from __future__ import annotations
 
@@ -19,32 +19,37 @@ _SECONDS = 300
 
 
 def viewer() -> Path:
-    """Folder of the application's files; the test is skipped where it can be neither found nor fetched."""
+    """Folder of the prebuilt OHIF application; the test is skipped where it can be neither found nor fetched."""
+    return fetched(_NAME, _VERSION) / "dist"
+
+
+def fetched(name: str, version: str) -> Path:
+    """Folder of a package's files; the test is skipped where it can be neither found nor fetched."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dicomnode-tests"
-    target = cache / f"ohif-app-{_VERSION}"
+    target = cache / f"{name.lstrip('@').replace('/', '-')}-{version}"
     if not target.is_dir():
         cache.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=cache) as folder:
-            _fetch(Path(folder))
+            _fetch(Path(folder), name, version)
             # Whoever else has put it there meanwhile put the same there.
             if not target.is_dir():
                 (Path(folder) / "package").rename(target)
-    return target / "dist"
+    return target
 
 
-def _fetch(folder: Path) -> None:
+def _fetch(folder: Path, name: str, version: str) -> None:
     npm = shutil.which("npm")
     if npm is None:
-        pytest.skip("npm, which fetches the OHIF viewer, is not installed; Debian package npm")
+        pytest.skip(f"npm, which fetches {name}, is not installed; Debian package npm")
     try:
         subprocess.run(
-            [npm, "pack", "--silent", f"{_NAME}@{_VERSION}"],
+            [npm, "pack", "--silent", f"{name}@{version}"],
             cwd=folder, capture_output=True, text=True, timeout=_SECONDS, check=True,
         )  # fmt: skip
     except subprocess.CalledProcessError as error:
-        pytest.skip(f"npm cannot fetch {_NAME} {_VERSION}; is there a network? {error.stderr.strip()[-500:]}")
+        pytest.skip(f"npm cannot fetch {name} {version}; is there a network? {error.stderr.strip()[-500:]}")
     except subprocess.TimeoutExpired:
-        pytest.skip(f"npm did not fetch {_NAME} {_VERSION} within {_SECONDS} s; is there a network?")
+        pytest.skip(f"npm did not fetch {name} {version} within {_SECONDS} s; is there a network?")
     (archive,) = folder.glob("*.tgz")
     with tarfile.open(archive) as packed:
         packed.extractall(folder, filter="data")

@@ -17,7 +17,6 @@ from dicomnode.config import Settings
 from dicomnode.config.audit import collector_tls, folder_of
 from dicomnode.domain.clock import utc_now
 from dicomnode.domain.errors import OutOfResources
-from dicomnode.flow.operate import find
 from dicomnode.store.database import Database
 from dicomnode.store.identities import Identities
 
@@ -99,19 +98,22 @@ def forwarding(settings: Settings) -> Iterator[None]:
         thread.join()
 
 
-def tell_act(db: Database, settings: Settings, study: str, what: str) -> None:
-    """Record that whoever runs this command is about to do something to the study whose UID begins so.
+def tell_act(db: Database, settings: Settings, study: str, what: str, who: Participant | None = None) -> None:
+    """Record that `who`, or whoever runs this command, is about to do something to the study whose UID begins so.
 
     Raises
     ------
     DicomNodeError
         There is no such study, or it cannot be recorded and has to be (`OutOfResources`).
     """
+    # Imported here: what it rests on takes longer to import than all else, and who only listens has no need of it.
+    from dicomnode.flow.operate import find
+
     trail = open_trail(settings)
     if trail is not None:
         # To those who have the results, taking them back is a deletion.
-        action = Action.DELETE if what.startswith("retract") else Action.UPDATE
-        trail.record(accessed(this_person(), studied(db, find(db, study)), action, what))
+        action = {"retract": Action.DELETE, "seen": Action.READ}.get(what.split(":")[0], Action.UPDATE)
+        trail.record(accessed(who or this_person(), studied(db, find(db, study)), action, what))
 
 
 def studied(db: Database, study_instance_uid: str) -> Studied:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from dicomnode.config import Settings
 from dicomnode.deliver.association import Timeouts
@@ -14,14 +14,14 @@ from dicomnode.flow.verdict import Check, Verdict
 _PUSH_MODEL = "Storage Commitment Push Model"
 
 
-def committing(settings: Settings) -> Iterator[Check]:
-    """Every peer that results may be sent to, or that answers for another's requests; none that is away."""
+def committing(settings: Settings, peers: Sequence[Peer] | None = None) -> Iterator[Check]:
+    """Those of `peers` (all when None) that get results or answer for another's requests; none that is away."""
     archives = {name for peer in settings.peers for name in peer.committed_by}
     timeouts = Timeouts(
         connect_seconds=settings.deliver.connect_timeout_seconds,
         dimse_seconds=settings.deliver.response_timeout_seconds,
     )
-    for peer in settings.peers:
+    for peer in settings.peers if peers is None else peers:
         if not peer.may_receive and peer.name not in archives:
             continue
         try:

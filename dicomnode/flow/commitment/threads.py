@@ -14,6 +14,7 @@ from dicomnode.domain.network import Peer
 from dicomnode.flow.audited.query import audited_line
 from dicomnode.flow.commitment.answers import Commitment
 from dicomnode.flow.commitment.line import DimseLine
+from dicomnode.flow.commitment.roles import involved
 from dicomnode.flow.commitment.tell import CommitmentReports
 from dicomnode.flow.loop import drive
 from dicomnode.store.database import Database
@@ -25,15 +26,6 @@ _PAUSE_SECONDS = 2.0
 
 #: How long a stopping process waits for a thread; what is cut short is asked or told again.
 _JOIN_SECONDS = 2.0
-
-
-def involved(settings: Settings) -> list[Peer]:
-    """Peers that are asked for what they keep, and peers that ask."""
-    archives = {name for peer in settings.peers for name in peer.committed_by}
-    return [
-        peer for peer in settings.peers
-        if peer.commitment or peer.verify or peer.committed_by or peer.name in archives
-    ]  # fmt: skip
 
 
 class CommitmentThreads:

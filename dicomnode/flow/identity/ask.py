@@ -34,7 +34,7 @@ _NO_QUERIES = "accepts no C-FIND (Study Root), so results go there unasked"
 def is_asked(settings: Settings, peer: Peer) -> bool:
     """Whether a peer is asked at all: not one that has objects under other UIDs."""
     archive = peer.role is PeerRole.ARCHIVE and peer.deidentify is None
-    return archive and peer.identity and settings.deliver.ask_after_seconds > 0
+    return archive and peer.speaks_dimse and peer.identity and settings.deliver.ask_after_seconds > 0
 
 
 def questioner(settings: Settings) -> Question:

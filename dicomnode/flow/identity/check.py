@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from dicomnode.config import Settings
 from dicomnode.deliver.association import Timeouts, conversation
@@ -14,9 +14,9 @@ from dicomnode.query import identity
 from dicomnode.query.talk import missing
 
 
-def asked_archives(settings: Settings) -> Iterator[Check]:
-    """Every archive that results wait for; none that is away, as its own check has told."""
-    for peer in settings.peers:
+def asked_archives(settings: Settings, peers: Sequence[Peer] | None = None) -> Iterator[Check]:
+    """Those of `peers` (all when None) that results wait for; none that is away, as its own check has told."""
+    for peer in settings.peers if peers is None else peers:
         if is_asked(settings, peer):
             yield from _check(settings, peer)
 

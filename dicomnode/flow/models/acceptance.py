@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dicomnode import __version__
-from dicomnode.config import Settings
 from dicomnode.domain.clock import from_text
 from dicomnode.domain.errors import ConfigError, DicomNodeError, Fault
 from dicomnode.domain.model import ModelSpec, ModelStatus
@@ -85,44 +84,6 @@ def _write(db: Database, spec: ModelSpec, by: str, *, cases: int, figures: Seque
     )  # fmt: skip
     with db.transaction():
         Models(db).accept(made)
-
-
-def disable(db: Database, settings: Settings, model: str, reason: str) -> str:
-    """Hold the jobs of a model; in words what was done.
-
-    Raises
-    ------
-    ConfigError
-        If no rule names it and no bundle bears its name, so that it is a slip of the pen.
-    """
-    known = {rule.model for rule in settings.rules} | _folders(settings)
-    if model not in known:
-        remedy = f"no such model; known: {', '.join(sorted(known)) or 'none'}"
-        raise ConfigError([Fault(key="NAME", value=model, remedy=remedy)])
-    with db.transaction():
-        waiting, running = Models(db).disable(model, reason.strip() or "no reason given")
-    ran = f", {running} of which were taken from their workers and leave nothing" if running else ""
-    return f"model {model} is disabled: {waiting + running} jobs are held{ran}; `dicomnode models enable {model}`"
-
-
-def enable(db: Database, model: str) -> str:
-    """Let the jobs of a model run again; in words what was done.
-
-    Raises
-    ------
-    ConfigError
-        If it is not disabled.
-    """
-    with db.transaction():
-        waiting = Models(db).enable(model)
-    if waiting is None:
-        raise ConfigError([Fault(key="NAME", value=model, remedy="it is not disabled")])
-    return f"model {model} is enabled: {waiting} jobs wait for their turn"
-
-
-def _folders(settings: Settings) -> set[str]:
-    folder = settings.models.folder
-    return {path.parent.name for path in folder.glob("*/model.toml")} if folder.is_dir() else set()
 
 
 def _kept(one: Summary) -> Summary:

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 from dicomnode.domain.model import ModelSpec, Task
 
+#: Its name in a bundle.
+CARD = "CARD.md"
+
 #: Marks in a card what its writer could not know; an item under which it stands is not told.
 MISSING = "MISSING"
 
@@ -84,6 +87,14 @@ TRIPOD = (
         say="valid|held.out|external",
     ),
 )  # fmt: skip
+
+
+def card(spec: ModelSpec) -> str:
+    """The card of a bundle, which says what it is for and how well it does; empty if there is none."""
+    try:
+        return (spec.folder / CARD).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def lacking(spec: ModelSpec, text: str) -> Iterator[str]:

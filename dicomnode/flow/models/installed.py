@@ -6,15 +6,17 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dicomnode.domain.errors import ConfigError, ModelError
 from dicomnode.domain.model import ModelSpec
-from dicomnode.flow.models.card import lacking
-from dicomnode.flow.preflight.models import card
+from dicomnode.flow.models.card import card, lacking
 from dicomnode.infer.bundle.load import find_bundles, verify
-from dicomnode.infer.network.session import Sessions
 from dicomnode.store.database import Database
 from dicomnode.store.models import Models
+
+if TYPE_CHECKING:
+    from dicomnode.infer.network.session import Sessions
 
 _DECLARED, _NONE_NEEDED = "as declared", "needs none"
 

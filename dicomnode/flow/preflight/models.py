@@ -9,19 +9,27 @@ from dicomnode.config import Settings
 from dicomnode.domain.errors import DicomNodeError
 from dicomnode.domain.model import ModelSpec
 from dicomnode.flow.evaluate.targets import measurable
-from dicomnode.flow.models.card import MISSING, lacking
+from dicomnode.flow.models.card import CARD, MISSING, card, lacking
 from dicomnode.flow.models.standing import accepted_otherwise, held_for, known_here, not_accepted
+from dicomnode.flow.preflight.warm import warmed
 from dicomnode.flow.verdict import Check, Verdict
 from dicomnode.infer.bundle.load import find_bundles, load_bundle, verify
 from dicomnode.infer.network.session import Sessions
 from dicomnode.route.inputs import unknown_inputs
 
-CARD = "CARD.md"
 _WRITE_CARD = "write in it what the model is for, how it was made, how well it does and where it fails"
 
 
-def models(settings: Settings) -> Iterator[Check]:
-    """Every rule's model is there and has the inputs that the rule names; every bundle's networks load."""
+def models(settings: Settings, *, quick: bool = True, remember: bool = True) -> Iterator[Check]:
+    """Every rule's model is there and has the inputs that the rule names; every bundle's networks load.
+
+    Parameters
+    ----------
+    quick
+        Whether no network is run; otherwise those of the models that rules name run once, on nothing.
+    remember
+        Whether the store is asked what this site has accepted and disabled.
+    """
     bundles, broken = find_bundles(settings.models.folder)
     for rule in settings.rules:
         if rule.model not in bundles and rule.model not in broken:
@@ -34,7 +42,8 @@ def models(settings: Settings) -> Iterator[Check]:
         elif rule.model in bundles and (strange := unknown_inputs(rule, bundles[rule.model])):
             remedy = "[rule.inputs.<name>] takes the names of the tables [input.<name>] in the bundle's model.toml"
             yield Check(subject=f"rule {rule.name}", verdict=Verdict.FAIL, found=strange, remedy=remedy)
-    yield from _accepted(settings, bundles)
+    if remember:
+        yield from _accepted(settings, bundles)
     for name, error in broken.items():
         yield Check(subject=f"model {name}", verdict=Verdict.FAIL, found=str(error), remedy="mend its model.toml")
     sessions = Sessions(threads=settings.work.threads, device=settings.work.device)
@@ -52,6 +61,13 @@ def models(settings: Settings) -> Iterator[Check]:
             continue
         provider = session.get_providers()[0].removesuffix("ExecutionProvider") if session else ""
         runs = f"runs on {provider}" if provider else "needs no network"
+        if not quick and provider and name in {rule.model for rule in settings.rules if rule.enabled}:
+            try:
+                runs = f"{runs}, {warmed(spec, sessions)}"
+            except DicomNodeError as error:
+                remedy = "`dicomnode models verify` compares its files; a smaller tile needs less memory"
+                yield Check(subject=subject, verdict=Verdict.FAIL, found=str(error), remedy=remedy)
+                continue
         yield Check(subject=subject, verdict=Verdict.OK, found=f"{spec.version}, {spec.status}, {runs}")
         if not card(spec):
             yield Check(subject=subject, verdict=Verdict.WARN, found=f"no {CARD}", remedy=_WRITE_CARD)
@@ -105,11 +121,3 @@ def verified(folder: Path, name: str = "") -> Iterator[Check]:
             yield Check(subject=subject, verdict=Verdict.FAIL, found=f"{CARD} lacks {'; '.join(lacks)}", remedy=remedy)
         else:
             yield Check(subject=subject, verdict=Verdict.OK, found="hash and network are as declared, card whole")
-
-
-def card(spec: ModelSpec) -> str:
-    """The card of a bundle, which says what it is for and how well it does; empty if there is none."""
-    try:
-        return (spec.folder / CARD).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError):
-        return ""

@@ -2,32 +2,52 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from contextlib import closing
-
-from pydicom.uid import UID
+from concurrent.futures import ThreadPoolExecutor
 
 from dicomnode.config import Settings
-from dicomnode.deliver import dimse, offers
-from dicomnode.domain.clock import utc_now
-from dicomnode.domain.errors import DicomNodeError
-from dicomnode.domain.network import Acceptance, Peer
+from dicomnode.domain.network import Peer
 from dicomnode.domain.rule import Use
-from dicomnode.flow.inquiry import asker
+from dicomnode.flow.commitment.check import committing
+from dicomnode.flow.identity.check import asked_archives
+from dicomnode.flow.preflight.answers import echoed
+from dicomnode.flow.preflight.kinds import acceptance, kinds
+from dicomnode.flow.preflight.priors import source_of_priors
+from dicomnode.flow.retention.check import asked_for_images
 from dicomnode.flow.verdict import Check, Verdict
-from dicomnode.store.acceptances import Acceptances
-from dicomnode.store.database import Database
+
+#: Peers asked at the same time; each takes a thread and an association.
+_AT_ONCE = 16
 
 
-def peers(settings: Settings) -> Iterator[Check]:
-    """Every peer by C-ECHO, then what it accepts, kind by kind, as it answers now or has answered last."""
-    for peer in settings.peers:
-        yield _echo(settings, peer)
-        yield from _research(settings, peer)
-        if peer.may_receive:
-            known = _acceptance(settings, peer)
-            yield from _kinds(peer, known) if known is not None else ()
+def peers(settings: Settings, *, remember: bool = True) -> Iterator[Check]:
+    """Every peer by C-ECHO, then what it accepts and does; all are asked at the same time, and told in their order.
+
+    One that is away costs its time-out once: of it nothing else is asked.
+
+    Parameters
+    ----------
+    remember
+        Whether the store takes part: what a peer accepts is kept there, and told where it is away now.
+    """
+    if not settings.peers:
+        return
+    with ThreadPoolExecutor(min(_AT_ONCE, len(settings.peers)), thread_name_prefix="check") as pool:
+        for found in pool.map(lambda peer: list(_one(settings, peer, remember)), settings.peers):
+            yield from found
+
+
+def _one(settings: Settings, peer: Peer, remember: bool) -> Iterator[Check]:
+    told, away = echoed(settings, peer)
+    yield told
+    yield from _research(settings, peer)
+    if peer.may_receive:
+        known = acceptance(settings, peer, away, remember)
+        yield from kinds(peer, known) if known is not None else ()
+    if not away and peer.speaks_dimse:
+        for further in (committing, asked_archives, asked_for_images):
+            yield from further(settings, (peer,))
+        yield from source_of_priors(settings, peer)
 
 
 def _research(settings: Settings, peer: Peer) -> Iterator[Check]:
@@ -39,62 +59,4 @@ def _research(settings: Settings, peer: Peer) -> Iterator[Check]:
             verdict=Verdict.WARN,
             found=f"gets no results of {', '.join(rules)}: they are for research, which it does not accept",
             remedy="set accept_research = true in its entry, if its readers may see that",
-        )
-
-
-def _echo(settings: Settings, peer: Peer) -> Check:
-    subject = f"peer {peer.name} ({peer.aet} at {peer.host}:{peer.port})"
-    if not peer.may_receive:
-        return Check(subject=subject, verdict=Verdict.OK, found="modality; not asked, since it is sent nothing")
-    timeouts = dimse.Timeouts(
-        connect_seconds=settings.deliver.connect_timeout_seconds,
-        dimse_seconds=settings.deliver.response_timeout_seconds,
-    )
-    try:
-        seconds = dimse.echo(peer, calling_aet=settings.node.aet, timeouts=timeouts)
-    except DicomNodeError as error:
-        remedy = f"is it running, and does it know {settings.node.aet} with this machine's address?"
-        found = str(error).removeprefix(f"{subject.removeprefix('peer ')}: ")
-        return Check(subject=subject, verdict=Verdict.FAIL, found=found, remedy=remedy)
-    return Check(subject=subject, verdict=Verdict.OK, found=f"answers C-ECHO in {seconds * 1000:.0f} ms")
-
-
-def _acceptance(settings: Settings, peer: Peer) -> Acceptance | None:
-    """What a peer accepts; a node that is set up goes by it from now on, instead of a day after the archive changed."""
-    try:
-        results = asker(settings)(peer)
-    except DicomNodeError:
-        results = None
-    path = settings.store.folder / "node.db"
-    if not os.access(path, os.W_OK):
-        return None if results is None else Acceptance(asked_at=utc_now(), results=results)
-    with closing(Database(path)) as db:
-        if results is not None:
-            with db.transaction():
-                Acceptances(db).remember(peer, results)
-        return Acceptances(db).of(peer)
-
-
-def _kinds(peer: Peer, known: Acceptance) -> Iterator[Check]:
-    asked = f"asked {known.asked_at:%Y-%m-%d %H:%M} UTC"
-    for kind, classes in offers.OFFERS.items():
-        accepted = {
-            sop_class: [UID(one).name for one in syntaxes if known.results.get((sop_class, one)) == 0]
-            for sop_class, syntaxes in classes.items()
-        }
-        lines = [f"{UID(one).name} in {', '.join(names)}" for one, names in accepted.items() if names]
-        subject = f"{peer.name} takes {kind}"
-        if kind in ("seg", "labelmap") and lines:
-            lines = [line.removeprefix(f"{UID(next(iter(classes))).name} in ") for line in lines]
-        if lines:
-            yield Check(subject=subject, verdict=Verdict.OK, found=f"{'; '.join(lines)} ({asked})")
-            continue
-        # Nobody misses what is not sent: only a report has no other form, and a list is an operator's wish.
-        missed = kind in peer.outputs or (kind == "sr" and not peer.outputs)
-        missed |= kind == "rejection" and peer.rejection_notes
-        yield Check(
-            subject=subject,
-            verdict=Verdict.WARN if missed else Verdict.OK,
-            found=f"not accepted ({asked})",
-            remedy=f"have {peer.name} accept {' or '.join(UID(one).name for one in classes)}" if missed else "",
         )

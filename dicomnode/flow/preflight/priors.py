@@ -16,7 +16,14 @@ from dicomnode.query.talk import missing
 
 
 def prior_sources(settings: Settings) -> Iterator[Check]:
-    """Every peer that a rule names as a source of priors, once; and whether the rules can compare at all."""
+    """Whether the rules can compare at all, and every peer that one names as a source of priors, once."""
+    yield from comparing_rules(settings)
+    for peer in settings.peers:
+        yield from source_of_priors(settings, peer)
+
+
+def comparing_rules(settings: Settings) -> Iterator[Check]:
+    """Rules that ask for priors, for which their model has no use."""
     bundles, _broken = find_bundles(settings.models.folder)
     for rule in settings.rules:
         spec = bundles.get(rule.model) if rule.priors else None
@@ -27,11 +34,12 @@ def prior_sources(settings: Settings) -> Iterator[Check]:
                 found=f"priors: {rule.model} finds no lesions, and nothing else is compared",
                 remedy="none are looked for; leave priors out",
             )
-    names = dict.fromkeys(name for rule in settings.rules if rule.priors for name in rule.priors.peers)
-    for name in names:
-        peer = settings.peer(name)
-        if peer is not None:
-            yield _source(settings, peer)
+
+
+def source_of_priors(settings: Settings, peer: Peer) -> Iterator[Check]:
+    """Whether a peer that a rule names as a source of priors can be one."""
+    if any(peer.name in rule.priors.peers for rule in settings.rules if rule.priors):
+        yield _source(settings, peer)
 
 
 def _source(settings: Settings, peer: Peer) -> Check:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from dicomnode.config import Settings
 from dicomnode.deliver.association import Timeouts
 from dicomnode.deliver.commitment import offers
 from dicomnode.domain.errors import DicomNodeError
+from dicomnode.domain.network import Peer
 from dicomnode.flow.verdict import Check, Verdict
 
 
-def asked_for_images(settings: Settings) -> Iterator[Check]:
-    """Every archive of `inputs_confirmed_by`; none that is away, as its own check has told."""
+def asked_for_images(settings: Settings, peers: Sequence[Peer] | None = None) -> Iterator[Check]:
+    """Those of `peers` (all when None) in `inputs_confirmed_by`; none that is away, as its own check has told."""
     timeouts = Timeouts(
         connect_seconds=settings.deliver.connect_timeout_seconds,
         dimse_seconds=settings.deliver.response_timeout_seconds,
     )
-    for peer in settings.peers:
+    for peer in settings.peers if peers is None else peers:
         if peer.name not in settings.retention.inputs_confirmed_by:
             continue
         try:

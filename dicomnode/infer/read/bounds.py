@@ -35,12 +35,25 @@ def dimensions(codestream: bytes) -> tuple[int, int] | None:
         # SIZ (ISO 15444-1 A.5.1): extent and offset of the image on the reference grid.
         right, bottom, left, top = unpack_from(">4L", codestream, 8)
         return bottom - top, right - left
+    at = _start_of_frame(codestream)
+    if at is None:
+        return None
+    rows, columns = unpack_from(">HH", codestream, at + 5)
+    return rows, columns
+
+
+def precision(codestream: bytes) -> int | None:
+    """Bits of a sample that a JPEG or JPEG-LS codestream says it has; None if it is neither."""
+    at = _start_of_frame(codestream)
+    return None if at is None else codestream[at + 4]
+
+
+def _start_of_frame(codestream: bytes) -> int | None:
     at = 2 if codestream.startswith(_SOI) else len(codestream)
     while at + 9 <= len(codestream) and codestream[at] == 0xFF:
         marker = codestream[at + 1]
         if marker in _FRAMES:
-            rows, columns = unpack_from(">HH", codestream, at + 5)
-            return rows, columns
+            return at
         at += 1 if marker == 0xFF else 2 if marker in _ALONE else 2 + unpack_from(">H", codestream, at + 2)[0]
     return None
 

@@ -7,30 +7,20 @@ from contextlib import AbstractContextManager
 from itertools import islice
 from typing import Any
 
-import gdcm
 import numpy as np
 from pydicom import Dataset, dcmread
 from pydicom.encaps import generate_frames
 from pydicom.pixels.utils import iter_pixels
-from pydicom.uid import JPEG2000TransferSyntaxes, JPEGExtended12Bit, JPEGLSTransferSyntaxes
+from pydicom.uid import JPEG2000TransferSyntaxes
 
 from dicomnode.domain.errors import Unsuitable
 from dicomnode.infer.read.bounds import require_codestream
+from dicomnode.infer.read.compressed import is_guarded, values_of
 from dicomnode.infer.read.faults import reading
 from dicomnode.infer.read.frame import Frame
 from dicomnode.infer.read.geometry import SAME_POSITION_MM
 from dicomnode.infer.read.image import Image
 from dicomnode.infer.read.padding import Outside, Values, padding_of
-
-#: pydicom 3.0 gives JPEG Extended to its decoders up to this precision only.
-_BITS_OF_PYDICOM = 8
-
-#: The one decoder of a syntax, where pydicom would try others first or next. On damaged JPEG 2000 GDCM 3.0.24 ends the
-#: process; on damaged JPEG-LS pyjpegls 1.5.1 took 26 s for 1024 pixels.
-_DECODER = {
-    **dict.fromkeys(JPEG2000TransferSyntaxes, "pylibjpeg"),
-    **dict.fromkeys(JPEGLSTransferSyntaxes, "gdcm"),
-}
 
 
 def parsed(image: Image) -> Dataset:
@@ -118,49 +108,42 @@ def _read(file: Any, buffer: memoryview) -> int:
 
 
 def _decoded(image: Image, places: Sequence[int], dataset: Dataset | None) -> Iterator[Values]:
-    syntax = image.dataset.file_meta.TransferSyntaxUID
     source = parsed(image) if dataset is None else dataset
-    _require_size(image, places, source)
-    if syntax == JPEGExtended12Bit and image.bits_stored > _BITS_OF_PYDICOM:
-        yield from _by_gdcm(image, places)
+    guarded, wanted = is_guarded(image), dict[int, bytes]()
+    for place, codestream in _codestreams(image, places, source):
+        # Decoders would take memory for whatever a codestream says.
+        require_codestream(image.subject, codestream, image.rows, image.columns)
+        if guarded:
+            wanted[place] = codestream
+    if guarded:
+        for place in places:
+            if place not in wanted:
+                raise Unsuitable(f"{image.subject}: {len(wanted)} frames of pixel data, needed number {place + 1}")
+            yield values_of(image, wanted[place])
         return
+    # Where pydicom would try GDCM first, too.
+    plugin = "pylibjpeg" if image.dataset.file_meta.TransferSyntaxUID in JPEG2000TransferSyntaxes else ""
     with _decoding(image):
         frames: Iterable[Values] = iter_pixels(
-            source, raw=True, indices=places if image.frames > 1 else None, decoding_plugin=_DECODER.get(syntax, "")
+            source, raw=True, indices=places if image.frames > 1 else None, decoding_plugin=plugin
         )
-        yield from frames
+        # An offset table may list more frames than the header.
+        yield from islice(frames, len(places))
 
 
-def _require_size(image: Image, places: Sequence[int], dataset: Dataset) -> None:
-    """Refuse codestreams of another size than the header's, for which decoders would take memory all the same."""
+def _codestreams(image: Image, places: Sequence[int], dataset: Dataset) -> Iterator[tuple[int, bytes]]:
+    """Those at the places, each with its place; none where frames are not encapsulated."""
     with _decoding(image):
         if not dataset.file_meta.TransferSyntaxUID.is_encapsulated:
             return
         offsets = None
         if "ExtendedOffsetTable" in dataset and "ExtendedOffsetTableLengths" in dataset:
             offsets = (dataset.ExtendedOffsetTable, dataset.ExtendedOffsetTableLengths)
-        wanted = set(places)
         frames = generate_frames(dataset.PixelData, number_of_frames=image.frames, extended_offsets=offsets)
+        wanted = set(places)
         for place, frame in enumerate(islice(frames, max(places) + 1)):
             if place in wanted:
-                require_codestream(image.subject, frame, image.rows, image.columns)
-
-
-def _by_gdcm(image: Image, places: Sequence[int]) -> Iterator[Values]:
-    """What GDCM itself reads from the file where pydicom does not let it try."""
-    reader = gdcm.ImageReader()
-    reader.SetFileName(str(image.path))
-    with _decoding(image):
-        if not reader.Read():
-            raise ValueError("GDCM cannot read the file")
-        found = reader.GetImage()
-        wide = found.GetPixelFormat().GetBitsAllocated() // 8
-        # The binding hands bytes over as text with surrogates.
-        content = found.GetBuffer().encode("utf-8", "surrogateescape")
-        kind = "i" if found.GetPixelFormat().GetPixelRepresentation() else "u"
-        values = np.frombuffer(content, f"<{kind}{wide}").reshape(image.frames, image.rows, image.columns)
-    for place in places:
-        yield values[place]
+                yield place, frame
 
 
 def _decoding(image: Image) -> AbstractContextManager[None]:

@@ -16,8 +16,9 @@ from dicomnode.config import Settings, parse, shipped
 from dicomnode.domain.errors import ConfigError, DicomNodeError, LeaseLost
 from dicomnode.flow.evaluate.run import Evaluation
 from dicomnode.flow.intake import Intake
-from dicomnode.flow.models.acceptance import accept, accept_unmeasured, acceptable, disable, enable, grounds
+from dicomnode.flow.models.acceptance import accept, accept_unmeasured, acceptable, grounds
 from dicomnode.flow.models.installed import described
+from dicomnode.flow.models.switch import disable, enable
 from dicomnode.flow.plan import Planner
 from dicomnode.flow.preflight.models import models
 from dicomnode.flow.settle import Settle

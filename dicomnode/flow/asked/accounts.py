@@ -1,0 +1,126 @@
+"""Who may use the dashboard and the REST interface: people and tokens, made, removed and signed in."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+from dicomnode.audit.event import Event, Participant
+from dicomnode.audit.people import attributes_changed, authenticated, left
+from dicomnode.config import Settings
+from dicomnode.domain.errors import DicomNodeError
+from dicomnode.domain.role import Account, Role
+from dicomnode.flow.audited.trail import open_trail, this_node
+from dicomnode.store.database import Database
+from dicomnode.store.web_people import WebPeople
+from dicomnode.store.web_tokens import WebTokens
+
+#: As of rules, so that a name stands unharmed in addresses, logs and the audit trail.
+NAME = r"[\w.@-]{1,64}"
+
+#: NIST SP 800-63B-4 3.1.1.2 wants 15 characters where nothing else is asked for, and no rules of composition.
+SHORTEST_PASSCODE = 15
+_LONGEST_PASSCODE = 256
+
+
+class Accounts:
+    """People and tokens; `who` makes the changes, which the audit trail is told of."""
+
+    def __init__(self, db: Database, settings: Settings, who: Participant) -> None:
+        self._db, self._settings, self._who = db, settings, who
+
+    def add_person(self, name: str, passcode: str, role: Role, *, sees_names: bool) -> None:
+        """Let a person sign in.
+
+        Raises
+        ------
+        DicomNodeError
+            The name is taken or none, or the passcode is too short.
+        """
+        _require_name(name)
+        if not SHORTEST_PASSCODE <= len(passcode) <= _LONGEST_PASSCODE:
+            raise DicomNodeError(
+                f"passcode: found {len(passcode)} characters, needed {SHORTEST_PASSCODE} to {_LONGEST_PASSCODE};"
+                " several words are good"
+            )
+        self._record(attributes_changed(self._who, f"person {name} may sign in{_allowed(role, sees_names)}"))
+        with self._db.transaction():
+            WebPeople(self._db).add(name, passcode, role, sees_names=sees_names)
+
+    def remove_person(self, name: str) -> None:
+        """Forget a person, whose sessions end at once.
+
+        Raises
+        ------
+        DicomNodeError
+            There is none of that name.
+        """
+        self._record(attributes_changed(self._who, f"person {name} is removed"))
+        with self._db.transaction():
+            removed = WebPeople(self._db).remove(name)
+        if not removed:
+            raise DicomNodeError(f"person {name}: there is none of that name")
+
+    def add_token(self, name: str, role: Role, *, sees_names: bool, days: float = 0) -> str:
+        """Make a token, which is shown this once; it is valid for so many days, 0: until it is revoked.
+
+        Raises
+        ------
+        DicomNodeError
+            The name is taken or none.
+        """
+        _require_name(name)
+        self._record(attributes_changed(self._who, f"token {name} is made{_allowed(role, sees_names)}"))
+        with self._db.transaction():
+            lasts = timedelta(days=days) if days else None
+            return WebTokens(self._db).add(name, role, sees_names=sees_names, lasts=lasts)
+
+    def revoke_token(self, name: str) -> None:
+        """Forget a token, with which nobody gets in any more.
+
+        Raises
+        ------
+        DicomNodeError
+            There is none of that name.
+        """
+        self._record(attributes_changed(self._who, f"token {name} is revoked"))
+        with self._db.transaction():
+            revoked = WebTokens(self._db).revoke(name)
+        if not revoked:
+            raise DicomNodeError(f"token {name}: there is none of that name")
+
+    def sign_in(self, name: str, passcode: str) -> tuple[Account, str] | None:
+        """Begin a session of the person of that name; its secret. None if it is not they.
+
+        Raises
+        ------
+        OutOfResources
+            It cannot be recorded and has to be.
+        """
+        found = WebPeople(self._db).proved(name, passcode)
+        self._record(authenticated(self._who, this_node(self._settings), known=found is not None))
+        if found is None:
+            return None
+        with self._db.transaction():
+            lasts = timedelta(hours=self._settings.web.session_hours)
+            return found, WebPeople(self._db).begin(found.name, lasts)
+
+    def sign_out(self, session: str) -> None:
+        """End a session."""
+        self._record(left(self._who, this_node(self._settings)))
+        with self._db.transaction():
+            WebPeople(self._db).end(session)
+
+    def _record(self, event: Event) -> None:
+        trail = open_trail(self._settings)
+        if trail is not None:
+            trail.record(event)
+
+
+def _require_name(name: str) -> None:
+    if not re.fullmatch(NAME, name, re.ASCII):
+        raise DicomNodeError(f"name: found {name!r}, needed 1 to 64 letters, digits or any of . _ @ -")
+
+
+def _allowed(role: Role, sees_names: bool) -> str:
+    return f" as {role}" + (" who sees patient names" if sees_names else "")

@@ -1,0 +1,137 @@
+"""The rules in words, and what each of them would say to a file or a study."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from dicomnode.config import Settings
+from dicomnode.domain.condition import ASSOCIATION_KEYS
+from dicomnode.domain.header import tag_of
+from dicomnode.domain.rule import Condition, Match, Rule
+from dicomnode.domain.study import Series, Study
+from dicomnode.flow.offline import matches, studies_in
+from dicomnode.route.match import words
+from dicomnode.store.database import Database
+from dicomnode.store.files import Files
+from dicomnode.store.studies import Studies
+
+#: The group of the patient's attributes (PS3.6 section 6), and what else says whose a study is.
+_PATIENT_GROUP = "0010"
+_ALSO = frozenset({"AccessionNumber", "StudyID", "OtherPatientIDsSequence", "ReferencedPatientSequence"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleShown:
+    """A rule of the configuration; conditions in words, those on one input under its name."""
+
+    name: str
+    model: str
+    enabled: bool
+    use: str
+    priority: int
+    outputs: tuple[str, ...]
+    destinations: tuple[str, ...]
+    study: tuple[str, ...]
+    series: tuple[str, ...]
+    inputs: dict[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clause:
+    """One condition held against one series; what was found is left out where it may be about the patient."""
+
+    met: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """One rule held against one series, as `input` of its model where that has several."""
+
+    rule: str
+    model: str
+    study_instance_uid: str
+    series_instance_uid: str
+    series: str
+    modality: str
+    objects: int
+    input: str
+    matched: bool
+    clauses: tuple[Clause, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """What the enabled rules say, and in words which files were left out."""
+
+    tried: tuple[Tried, ...]
+    left_out: tuple[str, ...] = ()
+
+
+def rules_shown(settings: Settings) -> list[RuleShown]:
+    """Every rule, in the order of the configuration."""
+    return [
+        RuleShown(
+            name=rule.name, model=rule.model, enabled=rule.enabled, use=str(rule.use), priority=rule.priority,
+            outputs=rule.outputs, destinations=rule.destinations, study=_in_words(rule.study),
+            series=_in_words(rule.series), inputs={name: _in_words(own) for name, own in rule.inputs.items()},
+        )
+        for rule in settings.rules
+    ]  # fmt: skip
+
+
+def try_file(settings: Settings, path: Path, *, sees_names: bool) -> Trial:
+    """What the rules would say to the study of one file, if it came from nobody in particular."""
+    studies, left_out = studies_in([path])
+    # The name is that of a temporary file.
+    told = tuple(text.replace(path.name, "the file") for text in left_out)
+    return Trial(tried=tuple(one for study in studies for one in _tried(settings, study, sees_names)), left_out=told)
+
+
+def try_study(settings: Settings, db: Database, files: Files, uid: str, *, sees_names: bool) -> Trial | None:
+    """What the rules say now to a study in the store; None if it is unknown."""
+    study = Studies(db, files).load(uid, removed=True)
+    return None if study is None else Trial(tried=tuple(_tried(settings, study, sees_names)))
+
+
+def _tried(settings: Settings, study: Study, sees_names: bool) -> Iterator[Tried]:
+    for series, match in matches(settings, study):
+        yield Tried(
+            rule=match.rule.name,
+            model=match.rule.model,
+            study_instance_uid=study.study_instance_uid,
+            series_instance_uid=series.series_instance_uid,
+            series=series.title,
+            modality=str(series.header.first("Modality", "")),
+            objects=len(series.instances),
+            input=match.input,
+            matched=match.matched,
+            clauses=tuple(_clauses(match, series, sees_names)),
+        )
+
+
+def _clauses(match: Match, series: Series, sees_names: bool) -> Iterator[Clause]:
+    for condition, reason in zip(_conditions(match.rule, match.input), match.reasons, strict=True):
+        hidden = not sees_names and _of_the_patient(condition, series)
+        yield Clause(met=reason.met, text=words(condition) if hidden else reason.text)
+
+
+def _conditions(rule: Rule, fed: str) -> tuple[Condition, ...]:
+    """In the order in which `route.match.match` holds them."""
+    return (*rule.study, *rule.series, *rule.inputs.get(fed, ()))
+
+
+def _of_the_patient(condition: Condition, series: Series) -> bool:
+    if condition.key in ASSOCIATION_KEYS:
+        return False
+    # PN is the value representation of names (PS3.5 6.2), whoever's they are.
+    return any(
+        tag_of(keyword).startswith(_PATIENT_GROUP) or keyword in _ALSO or series.header.vr(keyword) == "PN"
+        for keyword in condition.path
+    )
+
+
+def _in_words(conditions: tuple[Condition, ...]) -> tuple[str, ...]:
+    return tuple(words(condition) for condition in conditions)

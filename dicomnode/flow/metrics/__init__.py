@@ -1,0 +1,1 @@
+"""What is measured of a running node, for whoever watches it."""

@@ -1,0 +1,1 @@
+"""Holds what an archive has against what this node has made of it."""

@@ -1,0 +1,1 @@
+"""What pages show of a study beyond its rows: a picture of what was drawn, the numbers of its reports, and times."""

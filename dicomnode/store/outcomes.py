@@ -1,0 +1,88 @@
+"""What jobs came to in figures, by model and scanner."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dicomnode.domain.clock import from_text
+from dicomnode.domain.header import Header
+from dicomnode.domain.outcome import Ending, Figures, Outcome, Scanner
+from dicomnode.domain.work import Job
+from dicomnode.store.database import Database
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """A model and a scanner whose images it was given."""
+
+    model: str
+    scanner: Scanner
+
+
+class Outcomes:
+    """The rows of outcomes. Methods that write expect to be called inside `Database.transaction`."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def record(self, job: Job, ending: Ending, figures: Figures, blocked_by: Sequence[str] = ()) -> None:
+        """Note what a job came to; a job that is tried again ends again, and its last end counts."""
+        scanner = self._scanner(job)
+        self._db.execute(
+            "INSERT OR REPLACE INTO outcome (job_id, ended_at, model, version, ending, blocked_by, manufacturer,"
+            " scanner, station, findings, volume_ml, urgent) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            job.job_id, self._db.now(), job.model, figures.version, ending.value, ", ".join(blocked_by),
+            scanner.manufacturer, scanner.model, scanner.station, figures.findings, figures.volume_ml,
+            ", ".join(figures.urgent),
+        )  # fmt: skip
+
+    def origins(self, least: int) -> list[Origin]:
+        """Models and scanners with at least so many first runs."""
+        rows = self._db.rows(
+            "SELECT outcome.model, manufacturer, scanner, station FROM outcome JOIN job USING (job_id) WHERE run = 1"
+            " GROUP BY 1, 2, 3, 4 HAVING COUNT(*) >= ? ORDER BY 1, 2, 3, 4",
+            least,
+        )
+        return [
+            Origin(
+                model=row["model"],
+                scanner=Scanner(manufacturer=row["manufacturer"], model=row["scanner"], station=row["station"]),
+            )
+            for row in rows
+        ]
+
+    def latest(self, origin: Origin, most: int) -> list[Outcome]:
+        """The newest first runs of a model on images of a scanner, newest first.
+
+        Not the runs after the first: they would count a study twice.
+        """
+        rows = self._db.rows(
+            "SELECT ended_at, ending, findings, volume_ml FROM outcome JOIN job USING (job_id) WHERE run = 1"
+            " AND outcome.model = ? AND manufacturer = ? AND scanner = ? AND station = ?"
+            " ORDER BY job_id DESC LIMIT ?",
+            origin.model, origin.scanner.manufacturer, origin.scanner.model, origin.scanner.station, most,
+        )  # fmt: skip
+        return [
+            Outcome(
+                ended_at=from_text(row["ended_at"]),
+                ending=Ending(row["ending"]),
+                findings=row["findings"],
+                volume_ml=row["volume_ml"],
+            )
+            for row in rows
+        ]
+
+    def _scanner(self, job: Job) -> Scanner:
+        """The device that the series of the job's first input names."""
+        row = self._db.row(
+            "SELECT header FROM series WHERE study_instance_uid = ? AND series_instance_uid = ?",
+            job.study_instance_uid, job.series_instance_uid,
+        )  # fmt: skip
+        header = Header.of(json.loads(row["header"]) if row else {})
+        manufacturer, model, station = (
+            str(header.first(keyword, "")).strip()
+            for keyword in ("Manufacturer", "ManufacturerModelName", "StationName")
+        )
+        return Scanner(manufacturer=manufacturer, model=model, station=station)

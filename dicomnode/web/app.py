@@ -1,0 +1,56 @@
+"""Puts the application together: what guards every request, and who answers it."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from dicomnode import __version__
+from dicomnode.web import health, metrics
+from dicomnode.web.api import accounts, acts, description, models, peers, results, rules, status, store, studies
+from dicomnode.web.api.forms import PROBLEMS
+from dicomnode.web.desk import Desk
+from dicomnode.web.guard import Guard
+from dicomnode.web.pages.mounted import mount_pages
+from dicomnode.web.problem import handle_problems
+from dicomnode.web.rates import Rate
+
+#: Wrong guesses that one address has at once, and the seconds until it has them again.
+_WRONG, _WRONG_SECONDS = 10, 600.0
+
+#: Of one name, however many addresses guess it (NIST SP 800-63B-4 3.2.2: at most 100). It gets them back sooner than
+#: one address can use them up, which therefore cannot keep a person out.
+_GUESSED, _GUESSED_SECONDS = 100, 3600.0
+
+#: Requests without a valid token from one address: enough for pages that lead to the sign-in.
+_STRANGERS, _STRANGERS_SECONDS = 60, 60.0
+
+#: A page that stays open asks again and again; to the audit trail that is one look.
+_SEEN_SECONDS = 600.0
+
+_ABOUT = """What the dashboard and the verbs of the command do, for programs. Not a medical device.
+
+Send `Authorization: Bearer TOKEN`. `dicomnode web token add NAME --role viewer` makes a token. A *viewer* reads, an
+*operator* also acts, an *administrator* also manages models, people and tokens. Patient names and IDs are there only
+for callers who may see them. Whatever goes wrong is told as `{subject, found, needed}`.
+"""
+
+
+def create_app(desk: Desk) -> FastAPI:
+    """The application of these settings; a client has to call it by a name of `Guard`, "localhost" for one."""
+    app = FastAPI(
+        title="dicomnode", version=__version__, description=_ABOUT, openapi_url=None, docs_url=None, redoc_url=None,
+    )  # fmt: skip
+    app.state.desk = desk
+    app.state.requests = Rate(desk.settings.web.requests_per_minute, 60.0)
+    app.state.strangers = Rate(_STRANGERS, _STRANGERS_SECONDS)
+    app.state.wrong, app.state.guessed = Rate(_WRONG, _WRONG_SECONDS), Rate(_GUESSED, _GUESSED_SECONDS)
+    app.state.seen = Rate(1, _SEEN_SECONDS)
+    handle_problems(app)
+    app.add_middleware(Guard, table=desk.settings.web)
+    for one in (status, studies, acts, results, peers, models, rules, store, accounts):
+        app.include_router(one.router, prefix="/api", responses=PROBLEMS)
+    app.include_router(description.router, prefix="/api")
+    app.include_router(health.router)
+    app.include_router(metrics.router)
+    mount_pages(app)
+    return app

@@ -1,0 +1,1 @@
+"""The dashboard: pages for people, drawn here and read without a script."""

@@ -1,0 +1,36 @@
+"""The peers: how they are set up, how they answered last, and what has passed between them and this node."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from dicomnode.flow.asked.peers import peers_shown
+from dicomnode.flow.shown.words import for_caller
+from dicomnode.web.access import Operator, Viewer
+from dicomnode.web.acting import OperatorActs
+from dicomnode.web.api.forms import PeerName
+from dicomnode.web.desk import OpenStore, SettingsNow
+from dicomnode.web.pages.drawing import back, page
+from dicomnode.web.problem import unknown
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/peers")
+def peers(request: Request, caller: Viewer, opened: OpenStore, settings: SettingsNow) -> Response:
+    """Every peer of the configuration."""
+    return page(request, "peers.html", caller, peers=peers_shown(settings, opened.db))
+
+
+@router.post("/peers/{name}/echo")
+def echo(request: Request, caller: Operator, acts: OperatorActs, settings: SettingsNow, name: PeerName) -> Response:
+    """Ask a peer for C-ECHO now."""
+    peer = settings.peer(name)
+    if peer is None:
+        raise unknown("the peer")
+    answer = acts.echo(peer)
+    if answer.failure:
+        reason = for_caller("delivery", answer.failure, sees_names=caller.sees_names)
+        return back(request, caller, "/peers", f"{name} does not answer: {reason}", "bad")
+    return back(request, caller, "/peers", f"{name} answers C-ECHO in {answer.seconds * 1000:.0f} ms")
