@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: demo test acceptance lint format audit sbom clean fuzz torture peers soak
+.PHONY: demo docs test acceptance lint format audit sbom clean fuzz torture peers soak
 
 demo: .venv/installed
 	$(BIN)/dicomnode demo
@@ -31,6 +31,11 @@ torture: .venv/dev
 soak: N = 1000
 soak: .venv/dev
 	$(BIN)/python -m bench.soak --studies $(N)
+
+# The pages of the reference are made from the code and kept; the site goes to site/.
+docs: .venv/dev
+	$(BIN)/python -m release.reference
+	$(BIN)/mkdocs build --strict --quiet
 
 lint: .venv/dev
 	$(BIN)/ruff check .
@@ -74,4 +79,4 @@ sbom: .venv/installed
 	$(BIN)/python release/sbom.py > sbom.json
 
 clean:
-	rm -rf .venv build dist *.egg-info demo-output* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv build dist site *.egg-info demo-output* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

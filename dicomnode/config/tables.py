@@ -320,9 +320,9 @@ class RuleTable(Section):
     keep_days: KeepTable | None = None
     shadow: bool = False
     shadow_model: str = ""
-    study: dict[str, Any] = {}
-    series: dict[str, Any] = {}
-    inputs: dict[str, dict[str, Any]] = {}
+    study: dict[str, Any] = Field(default_factory=dict)
+    series: dict[str, Any] = Field(default_factory=dict)
+    inputs: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
 
 class Settings(Section):

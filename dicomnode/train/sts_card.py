@@ -107,9 +107,9 @@ Metabolic volume and glycolysis by the methods in brackets; 41 % refers to the m
 ## Limits
 - **Never on whole-body images.** Brain, bladder, kidneys, heart and inflammation take up FDG, too, and training has
 hardly seen them. The gate refuses a PET wider than 340 mm or longer than 420 mm; a crop is made before it is sent.
-- **The gate knows size, axis and voxels, not anatomy**: a PET whose Body Part Examined says head, brain, skull, heart or
-whole body is refused, but where it says nothing a zoomed head or heart passes, and its brightest organ would be called
-a tumour. Name the examinations that are meant in the conditions of the rule.
+- **The gate knows size, axis and voxels, not anatomy**: a PET whose Body Part Examined says head, brain, skull, heart
+or whole body is refused, but where it says nothing a zoomed head or heart passes, and its brightest organ would be
+called a tumour. Name the examinations that are meant in the conditions of the rule.
 - One centre, {len(rows)} patients, one tumour each, adults before treatment, extremities; PET voxels of 3.9 to 5.5 mm.
 - Exactly one tumour per crop was seen in training. Metastases are not what it was made for, nor a crop without tumour:
 how often it marks something there was not measured.

@@ -1,1 +1,1 @@
-"""Pages of the reference in docs/reference, made from the code: configuration, verbs, metrics, API, errors, conformance."""
+"""The pages of docs/reference, made from the code."""

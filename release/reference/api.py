@@ -29,8 +29,8 @@ def api() -> str:
     lines = [
         "# REST interface",
         "",
-        "[Dashboard and REST interface](../api.md) says who gets in and how to ask; `/api/openapi.json` of a running node"
-        " has all of this for programs.",
+        "[Dashboard and REST interface](../api.md) says who gets in and how to ask; `/api/openapi.json` of a running"
+        " node has all of this for programs.",
         "",
         "Whatever goes wrong is answered by `{subject, found, needed}`:",
         "",
@@ -42,17 +42,17 @@ def api() -> str:
         lines += ["", f"## `{method} {path}`", "", " ".join((told.get("summary") or "").split()) + "."]
         if told.get("description"):
             lines += ["", " ".join(told["description"].split())]
-        rows = [
-            f"| `{one['name']}` | {one['in']}{', required' if one.get('required') else ''} | {' '.join(one.get('description', '').split())} |".replace(
-                "\\", "\\\\"
-            )
-            for one in told.get("parameters", ())
-        ]
+        rows = [_row(one) for one in told.get("parameters", ())]
         if rows:
             lines += ["", "| parameter | where | |", "|---|---|---|", *rows]
         if body := _body(told):
             lines += ["", f"Body: {body}."]
     return "\n".join(lines) + "\n"
+
+
+def _row(one: dict[str, Any]) -> str:
+    text = " ".join(one.get("description", "").split()).replace("|", "\\|")
+    return f"| `{one['name']}` | {one['in']}{', required' if one.get('required') else ''} | {text} |"
 
 
 def _body(told: dict[str, Any]) -> str:

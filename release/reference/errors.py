@@ -10,7 +10,7 @@ import dicomnode
 from dicomnode.cli.ending import FAILED, INTERRUPTED, OUR_FAULT, USAGE
 from dicomnode.domain.errors import DicomNodeError, Refused
 from dicomnode.flow.conformance import statuses
-from dicomnode.flow.conformance.form import Table, markdown, Chapter
+from dicomnode.flow.conformance.form import Chapter, Table, markdown
 
 #: What training needs is not installed with the node.
 _NOT_THE_NODE = ("dicomnode.train", "dicomnode.__main__")
@@ -30,15 +30,27 @@ TOLD = {
     "DicomNodeError": ("the base of all", ""),
     "ConfigError": ("exit status 2; with `--json` as `faults`", "mend what each line names; nothing was started"),
     "Refused": ("the sender, as a status; the log as `store_refused`", "by the status, below"),
-    "Unsuitable": ("the reader, as a report “not analysed”; `dicomnode why`", "send a series that meets the model's limits, or narrow the rule"),
-    "ModelError": ("the job fails; `dicomnode why`, notices of `failed`", "`dicomnode models verify`; then `dicomnode retry`"),
+    "Unsuitable": (
+        "the reader, as a report “not analysed”; `dicomnode why`",
+        "send a series within the limits of the model, or narrow the rule",
+    ),
+    "ModelError": (
+        "the job fails: `dicomnode why`, notices of `failed`",
+        "`dicomnode models verify`, then `dicomnode retry STUDY`",
+    ),
     "Outdated": ("`dicomnode why`: the job was cancelled and its study settled anew", "nothing"),
-    "EncodingError": ("the job fails, or one object is left out and the report says so", "report it; `dicomnode retry` after an upgrade"),
+    "EncodingError": (
+        "the job fails, or one object is left out and the report says so",
+        "report it; after an upgrade `dicomnode retry STUDY`",
+    ),
     "LeaseLost": ("the log alone", "nothing: another process has the job"),
-    "DeliveryError": ("`dicomnode why`, `status`", "read the reason; then `dicomnode retry`"),
-    "PeerUnreachable": ("`dicomnode status`: the peer is left alone for a while", "`dicomnode echo PEER`; nothing is lost meanwhile"),
+    "DeliveryError": ("`dicomnode why`, `dicomnode status`", "read the reason, then `dicomnode retry STUDY`"),
+    "PeerUnreachable": (
+        "`dicomnode status`: the peer is left alone for a while",
+        "`dicomnode echo PEER`; nothing is lost meanwhile",
+    ),
     "Malformed": ("the sender by STOW-RS, as 400 or 413", "mend what is sent"),
-}  # fmt: skip
+}
 
 
 def classes() -> list[type[DicomNodeError]]:
@@ -66,9 +78,9 @@ def errors() -> str:
         rows=tuple(_row(one) for one in classes()),
     )  # fmt: skip
     text = (
-        "What goes wrong is told in one sentence that names the subject, what was found and what was needed. With `--json`"
-        " it is an object with `reason`; of a configuration `faults`, each with `key`, `value` and `remedy`; of a wrong"
-        " command line `usage`.",
+        "What goes wrong is told in one sentence that names the subject, what was found and what was needed. With"
+        " `--json` it is an object with `reason`; of a configuration `faults`, each with `key`, `value` and"
+        " `remedy`; of a wrong command line `usage`.",
     )
     network = (
         statuses.storage_scp(), statuses.storage_scu(), statuses.stow_server(), statuses.stow_client(),

@@ -26,8 +26,8 @@ def verbs() -> str:
     lines = [
         "# Verbs",
         "",
-        f"Exit status of every verb: 0 done, {FAILED} failed, {USAGE} wrong usage or configuration, {OUR_FAULT} a fault of"
-        f" dicomnode itself, {INTERRUPTED} interrupted; `check` ends with 3 for warnings alone. `--debug` prints the"
+        f"Exit status of every verb: 0 done, {FAILED} failed, {USAGE} wrong usage or configuration, {OUR_FAULT} a fault"
+        f" of dicomnode itself, {INTERRUPTED} interrupted; `check` ends with 3 for warnings alone. `--debug` prints the"
         " traceback of a fault of dicomnode; it may name a patient. `--help` after any verb prints what stands here.",
     ]
     for path, verb in commands():
@@ -54,7 +54,7 @@ def _row(one: Any) -> str:
     names = (
         ", ".join((*one.opts, *one.secondary_opts))
         if one.opts[0].startswith("-")
-        else (one.metavar or one.human_readable_name)
+        else (one.metavar or one.name.upper())
     )
     default = one.default
     if one.required:

@@ -50,7 +50,10 @@ def told(status: int, **sequences: list[dict[str, Any]]) -> Answered:
         (Answered(status=409, media_type=JSON, content=b"[[["), Verdict.DUPLICATE, None),
         (Answered(status=409, media_type=JSON, content=b'{"00081198": {"Value": 3}}'), Verdict.DUPLICATE, None),
         (Answered(status=204, media_type="", content=b""), Verdict.DUPLICATE, None),
-        *((Answered(status=one, media_type="", content=b""), Verdict.BUSY, None) for one in (401, 403, 404, 408, 429, 503)),
+        *(
+            (Answered(status=one, media_type="", content=b""), Verdict.BUSY, None)
+            for one in (401, 403, 404, 408, 429, 500, 503, 504)
+        ),
         *(
             (Answered(status=one, media_type="", content=b""), Verdict.REFUSED, None)
             for one in (302, 400, 405, 413, 415, 501, 599)

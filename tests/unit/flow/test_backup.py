@@ -15,7 +15,7 @@ from dicomnode.audit.verify import verify as verify_trail
 from dicomnode.domain.clock import utc_now
 from dicomnode.domain.errors import DicomNodeError
 from dicomnode.flow.storing.backup import backup
-from dicomnode.node.run import sweep
+from dicomnode.node.recover import sweep
 from dicomnode.store.database import Database
 from dicomnode.store.files import Files
 from tests.unit.flow.estate import Estate

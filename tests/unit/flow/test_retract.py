@@ -22,7 +22,7 @@ from dicomnode.flow.retract import retract
 from dicomnode.flow.settle import Settle
 from dicomnode.flow.work import Worker
 from dicomnode.infer.network.session import Sessions
-from dicomnode.node.run import sweep
+from dicomnode.node.recover import sweep
 from dicomnode.store.database import Database
 from dicomnode.store.deliveries import Deliveries
 from dicomnode.store.files import Files

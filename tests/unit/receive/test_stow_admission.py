@@ -11,8 +11,8 @@ from dicomnode.receive.stow_admission import admitted
 NOTHING = Shown()
 
 
-def peer(name: str, **entry: str) -> Peer:
-    return Peer(name=name, aet=name, host="10.0.0.5", port=104, **entry)
+def peer(name: str, *, token: str = "", certificate_subject: str = "") -> Peer:
+    return Peer(name=name, aet=name, host="10.0.0.5", port=104, token=token, certificate_subject=certificate_subject)
 
 
 def badge(name: str) -> Shown:

@@ -26,7 +26,8 @@ def planes(stored: int, signed: bool) -> np.ndarray:
     rows, columns = np.mgrid[:32, :40]
     values = (np.sin(columns / 9) * np.cos(rows / 7) + 1) / 2 * (high - low) + low
     values[0, :2] = low, high
-    return values.astype(f"<{'i' if signed else 'u'}{1 if stored <= 8 else 2}")[np.newaxis]
+    wanted = np.dtype(f"<{'i' if signed else 'u'}{1 if stored <= 8 else 2}")
+    return np.asarray(values, dtype=wanted)[np.newaxis]
 
 
 def written(path: Path, values: np.ndarray, stored: int, syntax: int) -> Path:
