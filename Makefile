@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: demo docs test acceptance lint format audit sbom clean fuzz torture peers soak
+.PHONY: demo docs test acceptance lint format audit sbom clean fuzz torture peers soak dist wheelhouse deb units
 
 demo: .venv/installed
 	$(BIN)/dicomnode demo
@@ -77,6 +77,33 @@ peers: .venv/peers/installed
 
 sbom: .venv/installed
 	$(BIN)/python release/sbom.py > sbom.json
+
+# What is handed out, below dist/. It is for the minor version of $(PYTHON), and for a C library as old as this machine's.
+build/venv/ready: constraints.txt
+	test -x build/venv/bin/python || $(PYTHON) -m venv build/venv
+	build/venv/bin/python -m pip install --quiet --constraint constraints.txt numpy "setuptools>=77,<81" wheel
+	touch $@
+
+dist: build/venv/ready
+	build/venv/bin/python release/distributions.py dist
+
+# Every wheel that a node needs, with install.sh, which needs neither network nor compiler.
+wheelhouse: dist
+	build/venv/bin/python release/wheelhouse.py dist/wheelhouse dist/dicomnode_ai-*.whl
+
+# Several REVISIONS make several packages of the same version, each an upgrade of the one before.
+REVISIONS ?= 1
+COMPRESSION ?= zstd
+DEBS ?= dist
+deb: wheelhouse
+	build/venv/bin/python release/deb.py dist/wheelhouse $(DEBS) --compression $(COMPRESSION) $(REVISIONS:%=--revision %)
+
+# What systemd says of the units; the command itself need not be installed here.
+units:
+	rm -rf build/units && mkdir -p build/units
+	for unit in systemd/*; do sed "s,/opt/dicomnode/bin/dicomnode,/bin/true," $$unit > build/units/$${unit#systemd/}; done
+	systemd-analyze verify build/units/*
+	systemd-analyze security --offline=yes --no-pager systemd/*.service
 
 clean:
 	rm -rf .venv build dist site *.egg-info demo-output* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,7 +1,7 @@
-"""Makes the Debian package from the wheelhouse: a virtual environment in /opt/dicomnode, units, account, configuration.
+"""Makes the Debian package from the wheelhouse: a virtual environment in /opt/dicomnode, units, configuration.
 
-Run as `python release/deb.py WHEELHOUSE FOLDER`, by a Python of the minor version that the package is to run on and that
-has pip (`make deb`); needs dpkg-deb, and neither root nor network.
+Run as `python release/deb.py WHEELHOUSE FOLDER`, by a Python of the minor version that the package is to run on, with
+pip (`make deb`); needs dpkg-deb, and neither root nor network.
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
 NEXT_MINOR = f"{sys.version_info.major}.{sys.version_info.minor + 1}"
 
 #: Only this machine reaches a node that nobody has set up yet, so that it may run from the first moment.
-_LOOPBACK = 'host = "127.0.0.1"         # this machine alone, until you write "0.0.0.0" or the address of one interface\n'
+_LOOPBACK = (
+    'host = "127.0.0.1"         # this machine alone, until you write "0.0.0.0" or the address of one interface\n'
+)
 
 _FIRST = (
     "from pathlib import Path; import sys;"
@@ -61,7 +63,8 @@ def configuration(folder: Path) -> str:
     """What `dicomnode init` writes, kept to this machine."""
     with tempfile.TemporaryDirectory() as made:
         path = Path(made) / "dicomnode.toml"
-        subprocess.run([folder / "bin" / "python", "-B", "-c", _FIRST, str(path)], check=True)
+        # -I: what is installed there, and not the source that may be the current folder.
+        subprocess.run([folder / "bin" / "python", "-IB", "-c", _FIRST, str(path)], check=True)
         written = path.read_text(encoding="utf-8").replace(str(folder), str(PREFIX))
     first, port, rest = written.partition("port = 11112\n")
     if not port:
@@ -73,9 +76,7 @@ def move(folder: Path) -> None:
     """Have it belong to `PREFIX` and to Debian's Python instead of where and by whom it was made."""
     scripts = folder / "bin"
     for path in sorted(scripts.iterdir()):
-        if path.name.lower().startswith("activate"):
-            path.unlink()
-        elif path.is_symlink():
+        if path.name.lower().startswith("activate") or path.is_symlink():
             path.unlink()
         else:
             _begin_with(path, f"#!{PREFIX}/bin/python")
@@ -140,16 +141,14 @@ def libc(root: Path) -> str:
     return f"2.{max(found)}"
 
 
-def stage(root: Path, wheelhouse: Path, version: str) -> None:
-    """Lay out all files of the package but its control files."""
+def stage(root: Path, wheelhouse: Path) -> None:
+    """Lay out all files of the package but those that name its version."""
     made = root / PREFIX.relative_to("/")
     made.parent.mkdir(parents=True)
     environment(made, wheelhouse)
     first = configuration(made)
     move(made)
     compile_all(made, root)
-    if named := list(strangers(root, root, ROOT)):
-        raise SystemExit(f"deb: these files name where they were made: {', '.join(map(str, named[:5]))}")
     _put(root / "etc" / "dicomnode" / "dicomnode.toml", first.encode())
     for unit in sorted((ROOT / "systemd").iterdir()):
         _put(root / "usr" / "lib" / "systemd" / "system" / unit.name, unit.read_bytes())
@@ -159,33 +158,43 @@ def stage(root: Path, wheelhouse: Path, version: str) -> None:
     shared = root / "usr" / "share"
     _put(shared / "doc" / "dicomnode" / "copyright", (DEBIAN / "copyright").read_bytes())
     _put(shared / "doc" / "dicomnode" / "changelog.gz", gzip.compress((ROOT / "CHANGELOG.md").read_bytes(), mtime=0))
+    manual = gzip.compress((DEBIAN / "dicomnode.1").read_bytes(), mtime=0)
+    _put(shared / "man" / "man1" / "dicomnode.1.gz", manual)
+    _put(shared / "lintian" / "overrides" / "dicomnode", (DEBIAN / "lintian-overrides").read_bytes())
+    if named := list(strangers(root, root, ROOT)):
+        raise SystemExit(f"deb: these files name where they were made: {', '.join(map(str, named[:5]))}")
+
+
+def control(root: Path, version: str) -> None:
+    """Write what names the version: the change log of the package, and the control files."""
     entry = Template(
         "dicomnode ($version) stable; urgency=medium\n\n  * See changelog.gz.\n\n"
         " -- dicomnode maintainers <maintainers@dicomnode.example>  $date\n"
     ).substitute(version=version, date=format_datetime(_date()))
-    _put(shared / "doc" / "dicomnode" / "changelog.Debian.gz", gzip.compress(entry.encode(), mtime=0))
-    _put(shared / "lintian" / "overrides" / "dicomnode", (DEBIAN / "lintian-overrides").read_bytes())
-
-
-def control(root: Path, version: str) -> None:
-    """Write the control files, which say what belongs to the package and what is done with it."""
+    _put(root / "usr/share/doc/dicomnode/changelog.Debian.gz", gzip.compress(entry.encode(), mtime=0))
+    folder = root / "DEBIAN"
+    shutil.rmtree(folder, ignore_errors=True)
     files = sorted(path for path in root.rglob("*") if path.is_file() and not path.is_symlink())
-    sums = [f"{hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()}  {path.relative_to(root)}\n" for path in files]
+    # Without configuration, of which dpkg keeps books of its own.
+    sums = [f"{_md5(path)}  {path.relative_to(root)}\n" for path in files if path.relative_to(root).parts[0] != "etc"]
     size = sum(-(-path.stat().st_size // 1024) for path in files)
-    architecture = subprocess.run(
-        ["dpkg", "--print-architecture"], capture_output=True, text=True, check=True
-    ).stdout.strip()
+    command = ["dpkg", "--print-architecture"]
+    architecture = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     text = Template((DEBIAN / "control").read_text()).substitute(
         version=version, architecture=architecture, python=MINOR, next_python=NEXT_MINOR, libc=libc(root),
         installed_size=size,
     )  # fmt: skip
-    folder = root / "DEBIAN"
     _put(folder / "control", text.encode())
     _put(folder / "conffiles", b"/etc/dicomnode/dicomnode.toml\n")
     _put(folder / "md5sums", "".join(sums).encode())
     for name in SCRIPTS:
         _put(folder / name, (DEBIAN / name).read_bytes())
         (folder / name).chmod(0o755)
+
+
+def _md5(path: Path) -> str:
+    """What dpkg --verify compares a file with; no protection against anybody."""
+    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
 
 
 def _put(path: Path, content: bytes) -> None:
@@ -203,7 +212,7 @@ def _modes(root: Path) -> None:
     """Readable for everybody, writable for root alone, whatever the umask was."""
     for path in [root, *root.rglob("*")]:
         if not path.is_symlink():
-            path.chmod(0o755 if path.is_dir() or os.access(path, os.X_OK) and path.stat().st_mode & 0o100 else 0o644)
+            path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
 
 
 def main() -> None:
@@ -211,19 +220,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("wheelhouse", type=Path)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--revision", default="1", help="of the package of the same version; a higher one upgrades")
+    parser.add_argument("--revision", action="append", help="of the package of one version, a higher one upgrades; 1")
     parser.add_argument("--compression", default="zstd", help="of dpkg-deb: zstd, xz, none")
     given = parser.parse_args()
+    # Whole, as the paths are in what is installed there.
+    folder = given.folder.resolve()
     (wheel,) = given.wheelhouse.glob("dicomnode_ai-*.whl")
-    version = f"{wheel.name.split('-')[1]}-{given.revision}"
-    with tempfile.TemporaryDirectory(dir=given.folder, prefix="deb-") as made:
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix="deb-") as made:
         root = Path(made) / "root"
-        stage(root, given.wheelhouse, version)
-        _modes(root)
-        control(root, version)
-        _modes(root / "DEBIAN")
-        command = ["dpkg-deb", "--root-owner-group", f"-Z{given.compression}", "--build", str(root), str(given.folder)]
-        subprocess.run(command, check=True)
+        stage(root, given.wheelhouse)
+        for revision in given.revision or ["1"]:
+            control(root, f"{wheel.name.split('-')[1]}-{revision}")
+            _modes(root)
+            command = ["dpkg-deb", "--root-owner-group", f"-Z{given.compression}", "--build"]
+            subprocess.run([*command, str(root), str(folder)], check=True)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ _STUDY = Coded(code="110180", meaning="Study Instance UID")
 _SOP_CLASS = Coded(code="110181", meaning="SOP Class UID")
 _NODE = Coded(code="110182", meaning="Node ID")
 _PATIENT = Coded(code="2", meaning="Patient Number", system="RFC-3881")
-_URI = Coded(code="12", meaning="URI", system="RFC-3881")
+URI = Coded(code="12", meaning="URI", system="RFC-3881")
 
 _APPLICATION = Coded(code="110150", meaning="Application")
 _DESTINATION = Coded(code="110152", meaning="Destination Role ID")
@@ -27,8 +27,8 @@ RESTRICTED_FUNCTION = Coded(code="110132", meaning="Use of Restricted Function")
 RECORDING_STARTED = Coded(code="110134", meaning="Audit Recording Started")
 
 #: ParticipantObjectTypeCode and ParticipantObjectTypeCodeRole (PS3.15 A.5.1).
-_PERSON, _SYSTEM = 1, 2
-_PATIENT_ROLE, _REPORT, _RESOURCE, _SECURITY_RESOURCE = 1, 3, 4, 13
+_PERSON, SYSTEM = 1, 2
+_PATIENT_ROLE, REPORT, _RESOURCE, _SECURITY_RESOURCE = 1, 3, 4, 13
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +72,7 @@ def application(process: Participant, *, started: bool) -> Event:
 
 def log_used(person: Participant, process: Participant, uri: str) -> Event:
     """Audit Log Used: somebody reads the trail (PS3.15 A.5.3.2)."""
-    trail = Subject(id=uri, id_type=_URI, kind=_SYSTEM, role=_SECURITY_RESOURCE, name="Security Audit Log")
+    trail = Subject(id=uri, id_type=URI, kind=SYSTEM, role=_SECURITY_RESOURCE, name="Security Audit Log")
     return Event(
         id=Coded(code="110101", meaning="Audit Log Used"),
         action=Action.READ,
@@ -148,8 +148,8 @@ def query(
     model = Subject(
         id=sop_class_uid,
         id_type=_SOP_CLASS,
-        kind=_SYSTEM,
-        role=_REPORT,
+        kind=SYSTEM,
+        role=REPORT,
         query=keys,
         details={"TransferSyntax": syntax.encode()},
     )
@@ -178,7 +178,7 @@ def alert(
         about = Subject(
             id=performing.address or performing.user_id,
             id_type=_NODE,
-            kind=_SYSTEM,
+            kind=SYSTEM,
             role=_SECURITY_RESOURCE,
             name=performing.user_id,
             details={"Alert Description": description.encode(errors="replace")},
@@ -203,8 +203,8 @@ def _subjects(study: Studied) -> tuple[Subject, ...]:
     images = Subject(
         id=study.study_instance_uid,
         id_type=_STUDY,
-        kind=_SYSTEM,
-        role=_REPORT,
+        kind=SYSTEM,
+        role=REPORT,
         name=study.study_instance_uid,
         accession_number=study.accession_number,
         sop_classes=study.sop_classes,

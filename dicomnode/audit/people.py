@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dicomnode.audit.event import Action, Coded, Event, Outcome, Participant
-from dicomnode.audit.message import alert
+from dicomnode.audit.event import Action, Coded, Event, Outcome, Participant, Subject
+from dicomnode.audit.message import REPORT, SOFTWARE_CONFIGURATION, SYSTEM, URI, alert
 
 _LOGIN = Coded(code="110122", meaning="Login")
 _LOGOUT = Coded(code="110123", meaning="Logout")
@@ -34,6 +34,25 @@ def left(who: Participant, process: Participant) -> Event:
         types=(_LOGOUT,),
         participants=(who, process),
     )
+
+
+def searched(who: Participant, process: Participant, path: str, words: str) -> Event:
+    """Query: somebody asks over the network for a list with patients, whoever is on it (PS3.15 A.5.3.10).
+
+    Parameters
+    ----------
+    path, words
+        Where it was asked, and what was searched for, as it was sent: what was asked is no data set here.
+    """
+    asked = Subject(id=path, id_type=URI, kind=SYSTEM, role=REPORT, query=words.encode())
+    return Event(
+        id=Coded(code="110112", meaning="Query"), action=Action.EXECUTE, participants=(who, process), subjects=(asked,)
+    )
+
+
+def configuration_changed(who: Participant, what: str) -> Event:
+    """Security Alert: what this node does with studies was changed (PS3.15 A.5.3.11)."""
+    return alert(SOFTWARE_CONFIGURATION, who, None, what, Outcome.SUCCESS)
 
 
 def attributes_changed(who: Participant, what: str) -> Event:

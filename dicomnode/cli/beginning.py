@@ -91,7 +91,7 @@ def init(
     certificate: _File = None,
     key: _File = None,
     ca: _File = None,
-    web_port: Annotated[int, typer.Option(help="Port of the dashboard; 0: none.", min=0, max=65535)] = 0,
+    web_port: Annotated[int, typer.Option(help="Port of the dashboard; 0: none.", min=0, max=65535)] = 11180,
 ) -> None:
     """Write a commented configuration, asking for what no option says; a file that is there is never replaced.
 

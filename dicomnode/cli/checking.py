@@ -27,7 +27,7 @@ def check(
     ] = False,
     rule: Annotated[str, typer.Option(help="Rule that the made study goes by; else the first that takes it.")] = "",
     peer: Annotated[str, typer.Option(help="Peer that gets the results; else the first that may have them.")] = "",
-    patience: Annotated[float, typer.Option(help="Seconds until a round trip is given up.", min=1)] = 600,
+    patience: Annotated[float, typer.Option(help="Seconds until a round trip is given up.", min=1, max=3600)] = 600,
 ) -> None:
     """Test all that a call to support would ask for, with remedies; or the whole path with a made study.
 

@@ -132,7 +132,8 @@ def enable(name: str, config_file: ConfigOption = None) -> None:
     """
     from dicomnode.flow.models.switch import enable as act
 
-    _say(act(store(load_settings(config_file))[0], name))
+    settings = load_settings(config_file)
+    _say(act(store(settings)[0], settings, name))
 
 
 def _say(line: str) -> None:

@@ -33,8 +33,9 @@ def list_results(
     from dicomnode.store.affected import affected
 
     db = store(load_settings(config_file))[0]
-    span = {key: moment(text, db.clock(), f"--{key}") for key, text in (("since", since), ("until", until)) if text}
-    found = affected(db, model=model, version=version, scanner=scanner, **span)
+    begin, end = (moment(text, db.clock(), f"--{key}") if text else None
+                  for key, text in (("since", since), ("until", until)))  # fmt: skip
+    found = affected(db, model=model, version=version, scanner=scanner, since=begin, until=end)
     write_json([asdict(one) for one in found]) if as_json else show_affected(found, out)
 
 

@@ -19,7 +19,12 @@ token = verbs("Tokens of programs that use the REST interface.")
 app.add_typer(user, name="user")
 app.add_typer(token, name="token")
 
-RoleOption = Annotated[Role, typer.Option("--role", help="viewer reads, operator also acts, administrator manages.")]
+RoleOption = Annotated[
+    Role,
+    typer.Option(
+        "--role", help="sender (a token) only stores, viewer reads, operator also acts, administrator manages."
+    ),
+]
 NamesOption = Annotated[bool, typer.Option("--names", help="May see who the patients are.")]
 
 

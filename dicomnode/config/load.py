@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dicomnode.config.agree import cross_faults
+from dicomnode.config.agree import cross_faults, port_faults
 from dicomnode.config.alerts import alert_faults, notify_tables
 from dicomnode.config.audit import audit_faults, audit_located
 from dicomnode.config.commitment import commitment_faults
@@ -113,6 +113,7 @@ def parse(document: Mapping[str, Any]) -> Settings:
     )
     notify = notify_tables(document, faults)
     faults += cross_faults(peers, rules, _named(document.get("peer")) - {peer.name for peer in peers})
+    faults += port_faults(tables, peers)
     faults += alert_faults(notify, tables.get("heartbeat"), rules)
     faults += tls_faults(tables.get("tls"), peers)
     faults += audit_faults(tables.get("audit"), tables.get("tls"))

@@ -15,7 +15,7 @@ from dicomnode.deliver.outcome import Verdict
 from dicomnode.deliver.stow_answer import Answered, Judged, judged, wait_seconds
 from dicomnode.deliver.stow_memory import Memory
 from dicomnode.deliver.stow_query import holds, read
-from dicomnode.deliver.stow_session import no_connection, nothing_was_sent, session
+from dicomnode.deliver.stow_session import no_connection, session
 from dicomnode.domain.errors import ConfigError, DeliveryError, NoAssociation, PeerUnreachable
 from dicomnode.domain.network import Peer, Stow
 from dicomnode.domain.work import Receipt
@@ -77,19 +77,27 @@ def send(peer: Peer, files: Sequence[Outgoing], *, timeouts: Timeouts, memory: M
 
 
 class _Body:
-    """A multipart body of one part, read from the disk while it is sent."""
+    """A multipart body of one part, read from the disk while it is sent.
+
+    Attributes
+    ----------
+    begun
+        Whether any of it was asked for: there is a connection then, and the head of the request has gone.
+    """
 
     def __init__(self, path: Path) -> None:
         self.boundary = uuid4().hex
         self._head = f"--{self.boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode()
         self._tail = f"\r\n--{self.boundary}--\r\n".encode()
         self._path = path
+        self.begun = False
         self._length = len(self._head) + path.stat().st_size + len(self._tail)
 
     def __len__(self) -> int:
         return self._length
 
     def __iter__(self) -> Iterator[bytes]:
+        self.begun = True
         yield self._head
         with self._path.open("rb") as file:
             while block := file.read(_BLOCK_BYTES):
@@ -109,9 +117,9 @@ def _posted(web: requests.Session, peer: Peer, stow: Stow, file: Outgoing, timeo
             allow_redirects=False,
             stream=True,
         ) as response:
-            return read(response)
+            return read(response, timeouts)
     except requests.RequestException as error:
-        unreachable = NoAssociation if nothing_was_sent(error) else PeerUnreachable
+        unreachable = PeerUnreachable if body.begun else NoAssociation
         raise unreachable(f"{peer.title}: {no_connection(error, timeouts)}") from error
     except OSError as error:
         raise DeliveryError(f"{file.path.name}: cannot be sent, {error.strerror or 'OSError'}") from error

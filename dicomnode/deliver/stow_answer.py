@@ -92,10 +92,12 @@ def wait_seconds(retry_after: str, now: datetime) -> float:
         return min(float(text[:9]), _LONGEST_WAIT_SECONDS)
     try:
         until = parsedate_to_datetime(text)
-    except ValueError:
+        until = until if until.tzinfo else until.replace(tzinfo=UTC)
+        seconds = (until - now).total_seconds()
+    except (ValueError, OverflowError):
+        # A date in no calendar, or a zone that leads out of it.
         return 0.0
-    until = until if until.tzinfo else until.replace(tzinfo=UTC)
-    return min(max(0.0, (until - now).total_seconds()), _LONGEST_WAIT_SECONDS)
+    return min(max(0.0, seconds), _LONGEST_WAIT_SECONDS)
 
 
 def _of_object(answer: Answered, uid: str, phrase: str) -> Judged:

@@ -9,8 +9,10 @@ import requests
 from pydicom import dcmread
 
 from dicomnode.deliver.association import LONGEST_ANSWER_BYTES, Timeouts
+from dicomnode.deliver.limited import TooSlow, limited
 from dicomnode.deliver.stow_answer import Answered
 from dicomnode.deliver.stow_session import no_connection, session
+from dicomnode.deliver.stow_wire import answering
 from dicomnode.domain.errors import ConfigError, NoAssociation, PeerUnreachable
 from dicomnode.domain.network import Peer, Stow
 
@@ -58,13 +60,24 @@ def holds(web: requests.Session, stow: Stow, path: Path, timeouts: Timeouts) -> 
     return False if answer.status == 204 else None
 
 
-def read(response: requests.Response) -> Answered:
-    """An answer, of which no more is kept than any can need."""
+def read(response: requests.Response, timeouts: Timeouts) -> Answered:
+    """An answer, of which no more is kept than any can need.
+
+    Raises
+    ------
+    requests.ReadTimeout
+        Its body has not come within the time for an answer.
+    """
     content = b""
-    for piece in response.iter_content(_BLOCK_BYTES):
-        content += piece
-        if len(content) > LONGEST_ANSWER_BYTES:
-            break
+    taken = answering(response)
+    try:
+        with limited(timeouts.dimse_seconds, lambda: taken):
+            for piece in response.iter_content(_BLOCK_BYTES):
+                content += piece
+                if len(content) > LONGEST_ANSWER_BYTES:
+                    break
+    except TooSlow as error:
+        raise requests.ReadTimeout(str(error)) from error
     return Answered(
         status=response.status_code,
         media_type=response.headers.get("Content-Type", "").partition(";")[0].strip().lower(),
@@ -82,4 +95,4 @@ def _query(web: requests.Session, address: str, wanted: dict[str, str], timeouts
         allow_redirects=False,
         stream=True,
     ) as response:
-        return read(response)
+        return read(response, timeouts)

@@ -6,11 +6,10 @@ import ssl
 from typing import Any
 
 import requests
-from requests.adapters import HTTPAdapter
-from urllib3.exceptions import NewConnectionError
 
 from dicomnode.deliver.association import Timeouts
 from dicomnode.deliver.dial import NotThePeer
+from dicomnode.deliver.stow_wire import Punctual
 from dicomnode.domain.certificate import Certificate
 from dicomnode.domain.errors import ConfigError, Fault
 from dicomnode.domain.network import Peer, Stow
@@ -33,6 +32,7 @@ def session(peer: Peer, stow: Stow) -> requests.Session:
     # Neither proxies nor passwords (.netrc) that an account happens to have.
     found.trust_env = False
     found.headers["Accept-Encoding"] = "identity"
+    found.mount("http://", Punctual())
     if stow.authorization is not None:
         check_secret(stow.authorization, "stow_authorization")
         found.headers["Authorization"] = _line(stow)
@@ -62,15 +62,7 @@ def no_connection(error: requests.RequestException, timeouts: Timeouts) -> str:
     return "the peer closed the connection or gave no valid answer"
 
 
-def nothing_was_sent(error: requests.RequestException) -> bool:
-    """Whether there was no connection in the first place."""
-    if isinstance(error, requests.ConnectTimeout | requests.exceptions.SSLError):
-        return True
-    reasons = [getattr(one, "reason", None) for one in error.args]
-    return any(isinstance(one, NewConnectionError) for one in reasons)
-
-
-class _Believing(HTTPAdapter):
+class _Believing(Punctual):
     """Uses one context as it is, where requests would add the authorities of browsers."""
 
     def __init__(self, context: ssl.SSLContext) -> None:

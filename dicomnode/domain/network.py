@@ -190,13 +190,20 @@ class Peer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Association:
-    """An association that a peer opened with us, as far as the node cares."""
+    """An association that a peer opened with us, as far as the node cares.
+
+    Attributes
+    ----------
+    guest
+        Whether somebody else opened it in the place of `peer`, who may store one study alone.
+    """
 
     association_id: str
     calling_aet: str
     called_aet: str
     address: str
     peer: str = ""
+    guest: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

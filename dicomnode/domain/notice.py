@@ -53,6 +53,8 @@ class Message:
         The first of them; `counts` has how many there are of each topic.
     attempts
         How often it was tried in vain.
+    refused
+        Whether its receiver answered the last time, and did not take it.
     """
 
     message_id: str
@@ -61,3 +63,4 @@ class Message:
     notices: tuple[Notice, ...]
     counts: dict[Topic, int]
     attempts: int = 0
+    refused: bool = False

@@ -9,6 +9,8 @@ from enum import StrEnum
 class Role(StrEnum):
     """What a caller may do; each may also do what those before it may."""
 
+    #: Stores objects by STOW-RS and nothing else: for the token of a scanner.
+    SENDER = "sender"
     VIEWER = "viewer"
     OPERATOR = "operator"
     ADMINISTRATOR = "administrator"

@@ -21,8 +21,8 @@ WORKER = "DICOMNODE_WORKER"
 #: Set where a child stands by until its predecessor has made way.
 HEIR = "DICOMNODE_HEIR"
 
-#: What a child says: it is at work, it stands by, it has made way.
-UP, STANDS_BY, LEFT = b"+", b".", b"-"
+#: What a child says: it is at work, it stands by, it has made way, it lives.
+UP, STANDS_BY, LEFT, ALIVE = b"+", b".", b"-", b"~"
 
 #: What it is told over its lifeline: make way for your heir, it is your turn.
 MAKE_WAY, YOUR_TURN = b"m", b"t"
@@ -30,12 +30,11 @@ MAKE_WAY, YOUR_TURN = b"m", b"t"
 #: Exit status of a process to which something of the configuration is not available: a port is taken, a file is gone.
 CANNOT_RUN = 2
 
-
 #: How soon a process begins to make way.
 _POLL_SECONDS = 0.05
 
-#: Set when another process shall take this one's place, or it shall stop; and when this one may begin.
-_make_way, _turn = Event(), Event()
+#: Set when this process shall make way for its heir, or stop; when it may begin; and when it has made way.
+_make_way, _turn, _left = Event(), Event(), Event()
 
 
 def say_ready() -> None:
@@ -45,7 +44,18 @@ def say_ready() -> None:
 
 def say_left() -> None:
     """Tell the supervisor that the heir of this process may begin."""
+    _left.set()
     _say(LEFT)
+
+
+def has_left() -> bool:
+    """Whether this process has made way, and does for its role only what it had in hand."""
+    return _left.is_set()
+
+
+def say_alive() -> None:
+    """Give the supervisor, if there is one, a sign of life of this process."""
+    _say(ALIVE)
 
 
 def wait_for_turn() -> None:
@@ -64,6 +74,11 @@ def wait_to_leave(stop: Event) -> None:
     """Return when this process shall make way for its heir, or `stop` is set."""
     while not _make_way.is_set() and not stop.wait(_POLL_SECONDS):
         pass
+
+
+def shall_leave() -> bool:
+    """Whether this process shall make way for its heir, or stop."""
+    return _make_way.is_set()
 
 
 def _say(word: bytes) -> None:

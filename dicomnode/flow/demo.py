@@ -22,6 +22,7 @@ from dicomnode.receive.scp import Listener
 from dicomnode.train.phantoms import thorax
 from dicomnode.train.series import to_datasets
 
+_READY_SECONDS = 60.0
 _RESULT_SECONDS = 300.0
 
 
@@ -100,11 +101,16 @@ def _phantom(folder: Path) -> list[Path]:
 
 def _send(node: Peer, paths: Sequence[Path]) -> int:
     files = [one for path in paths if (one := outgoing(path)) is not None]
-    receipts = list(dimse.send(node, files, calling_aet="DEMOPACS", timeouts=dimse.Timeouts()))
-    refused = [receipt.words for receipt in receipts if not receipt.stored]
-    if refused:
-        raise DicomNodeError(f"{len(refused)} of {len(receipts)} objects were not taken: {refused[0]}")
-    return len(receipts)
+    deadline = time.monotonic() + _READY_SECONDS
+    while True:
+        receipts = list(dimse.send(node, files, calling_aet="DEMOPACS", timeouts=dimse.Timeouts()))
+        refused = [receipt for receipt in receipts if not receipt.stored]
+        if not refused:
+            return len(receipts)
+        # The listener answers "try later" while the store is still being made; what it has taken it knows again.
+        if any(receipt.final for receipt in refused) or time.monotonic() > deadline:
+            raise DicomNodeError(f"{len(refused)} of {len(receipts)} objects were not taken: {refused[0].words}")
+        time.sleep(0.2)
 
 
 def _wait_for_report(pacs: StandInPacs) -> None:

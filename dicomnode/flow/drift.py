@@ -59,7 +59,7 @@ class Drifted:
 def drifts(db: Database, table: Drift, least: int | None = None) -> list[Drifted]:
     """Every model and scanner with at least so many runs (by default: enough to be compared).
 
-    Compared are the first runs of studies: `table.last` newest with `table.before` before them. Shares by Fisher's
+    Compared are studies, each once for a rule: `table.last` newest with `table.before` before them. Shares by Fisher's
     exact test, numbers by the Mann-Whitney U test with ties, both two-sided. A change is told where p is below
     `table.p_value` and the shares differ by `table.share_points`, or the medians (of findings: the means) by
     `table.median_percent`.

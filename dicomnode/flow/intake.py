@@ -91,11 +91,12 @@ class Intake:
             If the disk or the database cannot take it, or too much has come already; no row names it, and a file
             that is there already is swept.
         """
+        strays = stray(self._files.folder, arrival)
         if self._scratch is not None and self._scratch.takes(arrival):
             self._scratch.keep(arrival)
             return
         with self._lock:
-            if self._jobs.is_own(arrival.sop_instance_uid) or stray(self._files.folder, arrival):
+            if self._jobs.is_own(arrival.sop_instance_uid) or strays:
                 # An archive that forwards everything brings our results home; they are here and change nothing.
                 _log.debug("own object came back", sop_instance_uid=arrival.sop_instance_uid)
                 return
@@ -145,6 +146,4 @@ class Intake:
         else:
             standing, detail = Standing.EQUAL, "other bytes, same content"
         self._studies.add(arrival, path, standing)
-        self._db.event(
-            arrival.study_instance_uid, "instance", arrival.sop_instance_uid, "came again", f"{detail}"
-        )  # fmt: skip
+        self._db.event(arrival.study_instance_uid, "instance", arrival.sop_instance_uid, "came again", detail)

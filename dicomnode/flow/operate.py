@@ -78,6 +78,8 @@ def find(db: Database, beginning: str) -> str:
         If there is none, or more than one.
     """
     found = Story(db).studies_like(beginning)
+    if beginning in found:
+        return beginning  # a whole UID may be the beginning of another
     if not found:
         raise DicomNodeError(
             f"no study here begins with {beginning!r}; `dicomnode store list` lists those whose files are here"

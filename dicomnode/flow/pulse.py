@@ -1,4 +1,4 @@
-"""The signs of life of the processes: each touches a file, which others see without asking it or the database."""
+"""The signs of life of the processes: each tells its supervisor, and touches a file of its role, which others see."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
+from dicomnode.flow import child
+
 #: Beside the locks of the roles, which others open and write.
 _SUFFIX = ".alive"
 
@@ -19,6 +21,19 @@ BEAT_SECONDS = 1.0
 
 #: A loop that asks the database may wait for it for 30 s, and says so then.
 _ROUND_SECONDS = 40.0
+
+#: A process that has given signs of life and gives none for so long does nothing any more. Whoever waits for the
+#: database does so for 30 s at most, and then says so.
+_PATIENCE_SECONDS = 60.0
+
+#: C code of radiomics lets no other thread of its process run: 24 s for the shape of one lung (DESIGN 11.4); a whole
+#: body has 20 times its surface.
+_PATIENCE_OF = {"work": 600.0}
+
+
+def patience_seconds(role: str) -> float:
+    """After how long without a sign of life a process of this role counts as one that hangs."""
+    return _PATIENCE_OF.get(role, _PATIENCE_SECONDS)
 
 
 def beat_file(store: Path, role: str) -> Path:
@@ -75,14 +90,17 @@ def said(store: Path, role: str) -> dict[str, Any]:
 def beating(store: Path, role: str, goes_round: Callable[[], bool] = lambda: True) -> Iterator[None]:
     """Give signs of life from a thread meanwhile, as long as `goes_round` says that what matters does.
 
-    A process that is stopped, starved or caught in code that never lets go of the interpreter gives none.
+    A process that is stopped, starved or caught in code that never lets go of the interpreter gives none. One that has
+    made way says so to its supervisor alone: its role is what its heir does.
     """
     over = Event()
 
     def beat() -> None:
         while True:
             if goes_round():
-                note(store, role)
+                child.say_alive()
+                if not child.has_left():
+                    note(store, role)
             if over.wait(BEAT_SECONDS):
                 return
 
@@ -101,6 +119,16 @@ _last_round: list[float] = []
 def again() -> None:
     """The loop of this process has gone round once more."""
     _last_round[:] = [time.monotonic()]
+
+
+@contextmanager
+def unhurried() -> Iterator[None]:
+    """Meanwhile the process has to live and no more: an analysis takes as long as it takes."""
+    _last_round.clear()
+    try:
+        yield
+    finally:
+        again()
 
 
 def goes_round() -> bool:

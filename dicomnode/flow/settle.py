@@ -14,6 +14,7 @@ from dicomnode.complete.policy import Abandon, Complete, Wait, judge
 from dicomnode.config import Settings
 from dicomnode.domain.errors import OutOfResources
 from dicomnode.domain.study import Study
+from dicomnode.flow import pulse
 from dicomnode.flow.book import book
 from dicomnode.flow.evidence import patience, progress, receiving
 from dicomnode.flow.failpoint import failpoint
@@ -39,21 +40,18 @@ class Settle:
     Parameters
     ----------
     same_pixels
-        Decodes two files and compares their pixels; runs outside the listener's process.
+        Decodes two files and compares their pixels, outside the listener's process; None once `stopped`,
+        after which nothing settles: what has come is for whoever takes over.
     """
 
     def __init__(
-        self,
-        db: Database,
-        files: Files,
-        settings: Settings,
-        planner: Planner,
-        same_pixels: Callable[[Path, Path], bool],
-    ) -> None:
+        self, db: Database, files: Files, settings: Settings, planner: Planner,
+        same_pixels: Callable[[Path, Path], bool | None],
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> None:  # fmt: skip
         self._db = db
-        self._studies = Studies(db, files)
-        self._jobs = Jobs(db, files)
-        self._planner = planner
+        self._studies, self._jobs = Studies(db, files), Jobs(db, files)
+        self._planner, self._stopped = planner, stopped
         self._patience = patience(settings.completion)
         self._variants = Variants(db, self._studies, counted_keywords(settings.rules), same_pixels)
         self._failures: Counter[str] = Counter()
@@ -61,6 +59,7 @@ class Settle:
 
     def sweep(self) -> bool:
         """Judge every receiving study once; whether any settled."""
+        pulse.again()
         try:
             variants, studies = self._studies.variants(), receiving(self._db, self._studies)
         except OutOfResources as error:
@@ -83,6 +82,7 @@ class Settle:
         return settled
 
     def _guarded(self, key: str, act: Callable[[], bool]) -> bool:
+        pulse.again()
         try:
             done = act()
         except OutOfResources as error:
@@ -97,7 +97,7 @@ class Settle:
         return done
 
     def _judge(self, received: Received) -> bool:
-        if received.held:
+        if received.held or self._stopped():
             return False
         now = self._db.clock()
         judgement = judge(progress(received), now, self._patience)

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from dicomnode.flow.demo import Returned
-from dicomnode.flow.shown.measured import measurements
+from dicomnode.flow.shown.measured import figures, measurements
 from dicomnode.store.database import Database
 from dicomnode.store.story import Backlog, Story
 
@@ -27,8 +27,8 @@ def show_returned(returned: Returned, out: Console) -> None:
     title = "measurements in the report:"
     numbers = Table("finding", "measurement", "value", "unit", title=title, title_justify="left", box=None)
     for dataset in returned.datasets:
-        for row in measurements(dataset):
-            numbers.add_row(*(escape(text) for text in row))
+        for about, what, value, unit in measurements(dataset):
+            numbers.add_row(*(escape(text) for text in (about, what, figures(value), unit)))
     out.print(numbers)
     uid = str(returned.datasets[0].StudyInstanceUID)
     with closing(Database(returned.configuration.parent / "store" / "node.db")) as db:

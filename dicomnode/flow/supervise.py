@@ -16,10 +16,6 @@ from dicomnode.flow.running import Handed, Running
 
 _log = structlog.get_logger(__name__)
 
-#: A child that dies sooner than this after its start waits longer before the next.
-_STABLE_SECONDS = 10.0
-_FIRST_RESTART_SECONDS = 0.2
-_LONGEST_RESTART_SECONDS = 30.0
 _BEAT_SECONDS = 1.0
 
 
@@ -41,7 +37,7 @@ class Supervisor:
     draining
         Called once before the processes are asked to stop.
     look
-        Called about once a second with the processes, to end what hangs.
+        Called about once a second with all processes, those that make way included, to end what hangs.
     """
 
     command: Callable[[str], Sequence[str]]
@@ -78,7 +74,7 @@ class Supervisor:
                         self.ready()
             if now - last_beat >= _BEAT_SECONDS:
                 self.beat([child.worker for child in self._everybody() if child.process])
-                self.look(self._children)
+                self.look(self._everybody())
                 last_beat = now
             self.stop.wait(0.05)
         return self._drain()
@@ -104,14 +100,16 @@ class Supervisor:
                 self._failed = True
                 self.stop.set()
                 return
-            lived = now - child.started
-            child.deaths = child.deaths + 1 if lived < _STABLE_SECONDS else 1
-            wait = min(_FIRST_RESTART_SECONDS * 2 ** (child.deaths - 1), _LONGEST_RESTART_SECONDS)
-            child.restart_at = now + wait
+            wait = child.put_off(now)
             _log.error("process died", role=child.role, status=code, restart_in_seconds=wait)
             self.orphaned(child.worker, True)
         if now >= child.restart_at:
-            self._start(child, now)
+            try:
+                self._start(child, now)
+            except OSError as error:
+                # The system has no process or memory for it at this moment; the others go on.
+                wait = child.put_off(now)
+                _log.error("process not started", role=child.role, reason=str(error), again_in_seconds=wait)
 
     def _start(self, child: Running, now: float) -> None:
         child.heir = child.heir or self.succession.lingers(child.role)
@@ -123,10 +121,14 @@ class Supervisor:
         living = {child.worker: child.process for child in self._everybody() if child.process is not None}
         for process in living.values():
             process.send_signal(signal.SIGTERM)
-        deadline = time.monotonic() + self.drain_seconds
-        while living and time.monotonic() < deadline:
-            self.beat(list(living))
+        now, last_beat = time.monotonic(), 0.0
+        deadline = now + self.drain_seconds
+        while living and now < deadline:
+            if now - last_beat >= _BEAT_SECONDS:
+                self.beat(list(living))
+                last_beat = now
             time.sleep(0.05)
+            now = time.monotonic()
             living = {worker: process for worker, process in living.items() if process.poll() is None}
         for worker, process in living.items():
             _log.error("process did not drain in time", worker=worker, seconds=self.drain_seconds)

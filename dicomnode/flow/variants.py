@@ -22,11 +22,11 @@ class Variants:
     counted
         Keywords whose change makes a newcomer replace the current object.
     same_pixels
-        Decodes two files and compares their pixels; runs outside the listener's process.
+        Decodes two files and compares their pixels, outside the listener's process; None for not now.
     """
 
     def __init__(
-        self, db: Database, studies: Studies, counted: Sequence[str], same_pixels: Callable[[Path, Path], bool]
+        self, db: Database, studies: Studies, counted: Sequence[str], same_pixels: Callable[[Path, Path], bool | None]
     ) -> None:
         self._db = db
         self._studies = studies
@@ -35,7 +35,10 @@ class Variants:
 
     def weigh(self, variant: Variant) -> bool:
         """Decide what an object with other encoded pixels under a known UID means."""
-        if not self._same_pixels(variant.current.path, variant.newcomer.path):
+        same = self._same_pixels(variant.current.path, variant.newcomer.path)
+        if same is None:
+            return False
+        if not same:
             return self.conflict(variant)
         changed = changes(variant.current.header, variant.newcomer.header, self._counted)
         with self._db.transaction():

@@ -13,6 +13,7 @@ from dicomnode.config import Settings
 from dicomnode.domain.errors import DicomNodeError, EncodingError, LeaseLost, Outdated, OutOfResources, Unsuitable
 from dicomnode.domain.finding import Check
 from dicomnode.domain.work import Job
+from dicomnode.flow import pulse
 from dicomnode.flow.ending import Endings
 from dicomnode.flow.failpoint import failpoint
 from dicomnode.flow.made import Maker
@@ -55,7 +56,8 @@ class Worker:
         log = _log.bind(job=job.job_id, study_instance_uid=job.study_instance_uid, rule=job.rule, attempt=job.attempts)
         log.info("job started")
         try:
-            self._do(job, log)
+            with pulse.unhurried():
+                self._do(job, log)
         except LeaseLost as error:
             log.warning("job lost", reason=str(error))
             with self._db.transaction():

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from threading import Event, Thread
 
@@ -73,16 +74,31 @@ class Recovery:
     def _run(self) -> None:
         Thread(target=self._go_on, daemon=True, name="recovery-notice").start()
         try:
-            with preparing(self._settings.store.folder, self._stop):
+            # The node is told to end before anybody may begin.
+            with self._or_end(), preparing(self._settings.store.folder, self._stop), self._or_end():
                 self._held.set()
                 if not self._stop.is_set():
                     self._put_in_order()
-        except DicomNodeError as error:
-            self._error = error
-            self._stop.set()
         finally:
             self._held.set()
             self._over.set()
+
+    @contextmanager
+    def _or_end(self) -> Iterator[None]:
+        """Stop the node where it fails, for whatever reason: nobody else would renew leases or hand claims back."""
+        try:
+            yield
+        except DicomNodeError as error:
+            self._give_up(error)
+        except OSError as error:
+            self._give_up(DicomNodeError(f"store {self._settings.store.folder}: cannot be put in order ({error})"))
+        except BaseException:
+            self._give_up(DicomNodeError("the store could not be put in order; see the log"))
+            raise
+
+    def _give_up(self, error: DicomNodeError) -> None:
+        self._error = error
+        self._stop.set()
 
     def _put_in_order(self) -> None:
         begun = time.monotonic()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from threading import Event
 
@@ -23,6 +23,7 @@ from dicomnode.flow.reload.succession import Succession
 from dicomnode.flow.running import Handed
 from dicomnode.node.opened import open_store
 from dicomnode.receive.ports import listening
+from dicomnode.store.notices import owed_to_others
 from dicomnode.store.waiting import waiting_by_rule
 
 _log = structlog.get_logger(__name__)
@@ -120,17 +121,20 @@ class InForce:
             trail.record(event)
 
     def _remarks(self, new: Settings) -> list[str]:
-        """What becomes of jobs whose rule is gone."""
-        db, _files = open_store(self.settings)
+        """What becomes of jobs whose rule is gone, and of notices to a `[[notify]]` that is."""
         try:
-            waiting = waiting_by_rule(db)
-        except OutOfResources as error:
+            with closing(open_store(self.settings)[0]) as db:
+                waiting = waiting_by_rule(db)
+                unsent = owed_to_others(db, [table.name for table in new.notify])
+        except DicomNodeError as error:
+            # Such as a database that others hold; the configuration is taken all the same.
             return [f"what waits could not be counted: {error}"]
-        finally:
-            db.close()
         names = {rule.name for rule in new.rules if rule.runs}
-        return [
+        jobs = [
             f"rule {name} no longer runs: {count} waiting job(s) of it end without a result, and their studies say so"
             for name, count in waiting.items()
             if name not in names
         ]
+        notices = [f"notify {name} is gone: {count} notice(s) that were not sent are dropped"
+                   for name, count in unsent.items()]  # fmt: skip
+        return jobs + notices

@@ -31,6 +31,7 @@ from dicomnode.flow.watchdog import Watchdog
 from dicomnode.node.receive import secure
 from dicomnode.node.recover import SWEPT_SECONDS, Recovery, sweep
 from dicomnode.node.reload import InForce
+from dicomnode.node.stow import shown
 from dicomnode.store.deliveries import Deliveries
 from dicomnode.store.files import Files
 from dicomnode.store.jobs import Jobs
@@ -103,13 +104,17 @@ def run(settings: Settings, path: Path, roles: Sequence[str], text: str) -> int:
         return 0
     if "receive" in roles:
         secure(settings)
+        shown(settings)
     stop = Event()
     in_force = InForce(settings, text, path, roles, stop)
     # Set when there is somebody to hear it; a terminal that is closed ends a node that was started there.
     hung_up: list[Callable[[], None]] = []
+    too_early = Event()
 
     def hang_up() -> None:
+        too_early.set()
         for act in hung_up:
+            too_early.clear()
             act()
 
     from_terminal = bool(sys.stdin) and sys.stdin.isatty()
@@ -164,7 +169,7 @@ def run(settings: Settings, path: Path, roles: Sequence[str], text: str) -> int:
         drain_seconds=settings.node.drain_seconds + _MARGIN_SECONDS,
         keep_open=[lock.fileno() for lock in locks],
         ready=notify_systemd.ready,
-        look=Watchdog(settings.store.folder).look,
+        look=Watchdog().look,
         stop=stop,
         handed=in_force.handed,
         draining=in_force.close_ports,
@@ -173,6 +178,8 @@ def run(settings: Settings, path: Path, roles: Sequence[str], text: str) -> int:
     hung_up.append(desk.from_file)
     try:
         with desk.hearing():
+            if too_early.is_set():
+                desk.from_file()
             status = supervisor.run(roles)
         recovery.end()
         return status

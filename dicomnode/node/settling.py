@@ -33,6 +33,7 @@ from dicomnode.infer.read.compare import same_pixels
 from dicomnode.node.audit import record_interrupted
 from dicomnode.node.door import Door, LateDesk
 from dicomnode.node.opened import open_store
+from dicomnode.node.stow import Posts
 from dicomnode.receive.scp import Listener
 from dicomnode.store.database import Database
 from dicomnode.store.files import Files
@@ -62,7 +63,7 @@ def take_in(
     door: Door,
     desk: LateDesk | None,
     tally: Tally,
-    posts: Callable[[], AbstractContextManager[Callable[[], None]]],
+    posts: Callable[[], AbstractContextManager[Posts]],
 ) -> None:
     """Open the store, then the door to it, and settle."""
 
@@ -81,30 +82,38 @@ def take_in(
     if child.is_heir():
         # Callers wait in the queue of the port for a moment, and need not be told to try later.
         listener.start()
+
+    def stopped() -> bool:
+        return stop.is_set() or child.shall_leave()
+
     planner = Planner(settings, OwnPriors(settle_db, files, settings), settle_db)
-    with _pixels() as compare:
-        settle = Settle(settle_db, files, settings, planner, compare)
+    with _pixels(stopped) as compare:
+        settle = Settle(settle_db, files, settings, planner, compare, stopped)
         overdue = Overdue(overdue_db, files, settings)
-        room = MakeRoom(room_db, files, settings, stopped=stop.is_set)
+        room = MakeRoom(room_db, files, settings, stopped=stopped)
         clock = _clock()
         clock.add_job(settle.sweep, "interval", seconds=_SWEEP_SECONDS, id="settle")
         clock.add_job(room.sweep, "interval", seconds=_ROOM_SECONDS, id="room")
         clock.add_job(overdue.sweep, "interval", seconds=_DEADLINE_SECONDS, id="overdue")
         now = datetime.now(UTC)
         clock.add_job(warn_of_expiry, "interval", [settings], days=1, id="expiry", next_run_time=now)
-        clock.add_job(Counting(counting_db, tally).sweep, "interval", seconds=COUNT_SECONDS, id="count")
-        clock.add_job(pulse.again, "interval", seconds=pulse.BEAT_SECONDS, id="pulse")
-        with posts() as leave:
+        counting = Counting(counting_db, tally)
+        clock.add_job(counting.sweep, "interval", seconds=COUNT_SECONDS, id="count")
+        with posts() as stow:
+            # From here on the sweeps themselves say that they go round: a job of its own would, whatever they do.
+            pulse.again()
             clock.start()
             child.say_ready()
             child.wait_to_leave(stop)
             if not stop.is_set():
-                _make_way(clock, listener, leave, db, stop)
+                _make_way(clock, listener, stow, db, stop)
             # Both drain at the same time.
-            leave()
+            stow.leave(settings.node.drain_seconds)
             listener.stop(settings.node.drain_seconds)
         if clock.running:
             clock.shutdown(wait=True)
+        # What was rejected since, also while another process has counted the rest.
+        counting.last()
     for connection in (counting_db, commitment_db, room_db, scratch_db, overdue_db, settle_db, db):
         connection.close()
 
@@ -114,18 +123,18 @@ def _forget_associations(db: Database, files: Files) -> None:
         Studies(db, files).clear_associations()
 
 
-def _make_way(
-    clock: BackgroundScheduler, listener: Listener, leave: Callable[[], None], db: Database, stop: Event
-) -> None:
+def _make_way(clock: BackgroundScheduler, listener: Listener, stow: Posts, db: Database, stop: Event) -> None:
     """Let another process take over, and serve those who are connected to their end, or until `stop` is set."""
-    # Two must not settle by different rules, nor move the log into the database, at the same time.
+    # Two must not settle by different rules, nor move the log into the database, at the same time. What is left of a
+    # sweep is for the heir; callers are served until the comparison under way is over.
     clock.shutdown(wait=True)
-    leave()
+    stow.leave(None)
     listener.hand_on()
     db.checkpoint(False)
     child.say_left()
-    while listener.busy and not stop.wait(_LINGER_SECONDS):
-        pass
+    while (listener.busy or stow.busy) and not stop.wait(_LINGER_SECONDS):
+        # The loop of this process is this one now.
+        pulse.again()
 
 
 def _room(settings: Settings) -> Room:
@@ -143,11 +152,16 @@ def _clock() -> BackgroundScheduler:
 
 
 @contextmanager
-def _pixels() -> Iterator[Callable[[Path, Path], bool]]:
-    """Compare pixels in a process of its own: a codec that crashes must not take the listener along."""
+def _pixels(stopped: Callable[[], bool]) -> Iterator[Callable[[Path, Path], bool | None]]:
+    """Compare pixels in a process of its own, since a codec that crashes must not take the listener along.
+
+    Once `stopped`, comparisons are left for whoever settles next.
+    """
     pool: list[ProcessPoolExecutor] = []
 
-    def compare(first: Path, second: Path) -> bool:
+    def compare(first: Path, second: Path) -> bool | None:
+        if stopped():
+            return None
         if not pool:
             pool.append(ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn")))
         try:

@@ -6,7 +6,7 @@ from contextlib import closing
 from threading import Event
 
 from dicomnode.config import Settings
-from dicomnode.flow import child
+from dicomnode.flow import child, pulse
 from dicomnode.flow.loop import drive
 from dicomnode.flow.metrics.gpu import told_gpus
 from dicomnode.node.opened import open_store
@@ -25,6 +25,14 @@ def work(settings: Settings, stop: Event) -> None:
     sessions.radiomics_processes = settings.work.radiomics_processes
     worker = Worker(db, files, settings, sessions, child.worker_name("work"))
     shadow = Shadow(db, files, settings, stop)
+
+    def step() -> bool:
+        pulse.again()
+        if worker.run_once():
+            return True
+        with pulse.unhurried():
+            return shadow.run_once()
+
     child.say_ready()
     with closing(db), told_gpus(settings.store.folder):
-        drive(lambda: worker.run_once() or shadow.run_once(), db, stop)
+        drive(step, db, stop)

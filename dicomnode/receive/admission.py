@@ -22,9 +22,13 @@ _USUAL_PORT = 104
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admitted:
-    """The association may be opened; `peer` is its name in the configuration or "" for one that is not there."""
+    """The association may be opened; `peer` is its name in the configuration or "" for one that is not there.
+
+    A guest stands in the place of `peer` without having shown what its entry asks for.
+    """
 
     peer: str = ""
+    guest: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +91,7 @@ class Admission:
             text = f"called AE title {called_aet!r} by {calling_aet!r} at {address}: this node answers to {known}"
             return Rejected(text=text, result=result, source=source, reason=reason)
         if host := self.guest(calling_aet, address):
-            return Admitted(peer=host)
+            return Admitted(peer=host, guest=True)
         namesakes = [peer for peer in self.peers if peer.aet == calling_aet]
         lacking = []
         for peer in namesakes:

@@ -58,6 +58,11 @@ class Census:
             self._associated[caller] = peer
             return ""
 
+    def end(self, caller: Caller) -> None:
+        """Forget an association whose connection stays open."""
+        with self._lock:
+            self._associated.pop(caller, None)
+
     def leave(self, caller: Caller) -> None:
         """Forget a connection and its association."""
         with self._lock:

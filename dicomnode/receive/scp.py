@@ -292,8 +292,9 @@ class Listener:
             self._reject(assoc, _LOCAL_LIMIT_EXCEEDED, full=True)
             return
         assoc.admitted = network.Association(
-            association_id=association_id, calling_aet=calling, called_aet=called, address=address, peer=verdict.peer
-        )
+            association_id=association_id, calling_aet=calling, called_aet=called, address=address,
+            peer=verdict.peer, guest=verdict.guest,
+        )  # fmt: skip
         context = context_for(self._commitment, verdict.peer) if self._commitment else None
         if context is not None:
             assoc.acceptor.supported_contexts = [*assoc.acceptor.supported_contexts, context]

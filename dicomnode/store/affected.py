@@ -55,6 +55,7 @@ def affected(
     since: datetime | None = None,
     until: datetime | None = None,
     scanner: str = "",
+    most: int = -1,
 ) -> list[Affected]:
     """The runs that have made results, oldest first.
 
@@ -66,12 +67,13 @@ def affected(
         When the run ended: from, and before.
     scanner
         A part of manufacturer, model or station, in either case; runs without a note are of any.
+    most
+        So many at most; -1 for all.
     """
     rows = db.rows(
         "SELECT job.job_id, study_instance_uid, rule, job.model, COALESCE(version, '') AS version, run,"
         " COALESCE(ended_at, changed_at) AS ended_at, state, retracted,"
-        " trim(COALESCE(manufacturer || ' ' || scanner || ' ' || station, '')) AS scanner,"
-        " (SELECT COUNT(*) FROM flag WHERE flag.study_instance_uid = job.study_instance_uid) AS flags"
+        " trim(COALESCE(manufacturer || ' ' || scanner || ' ' || station, '')) AS scanner"
         " FROM job LEFT JOIN outcome USING (job_id) WHERE EXISTS (SELECT 1 FROM result WHERE job_id = job.job_id)"
         " AND (:model = '' OR job.model = :model)"
         " AND (:version = '' OR version IS NULL OR version IN ('', :version))"
@@ -79,15 +81,20 @@ def affected(
         " AND (:until = '' OR COALESCE(ended_at, changed_at) < :until)"
         " AND (:scanner = '' OR version IS NULL"
         "  OR instr(lower(manufacturer || ' ' || scanner || ' ' || station), lower(:scanner)) > 0)"
-        " ORDER BY ended_at, job.job_id",
+        " ORDER BY COALESCE(ended_at, changed_at), job.job_id LIMIT :most",
         model=model, version=version, scanner=scanner, since=to_text(since) if since else "",
-        until=to_text(until) if until else "",
+        until=to_text(until) if until else "", most=most,
     )  # fmt: skip
     found = []
     for row in map(dict, rows):
         places = _places(db, row.pop("job_id"))
-        found.append(Affected(**row, places=places))
+        found.append(Affected(**row, places=places, flags=_flags(db, row["study_instance_uid"])))
     return found
+
+
+def _flags(db: Database, study_instance_uid: str) -> int:
+    row = db.row("SELECT COUNT(*) FROM flag WHERE study_instance_uid = ?", study_instance_uid)
+    return int(row[0]) if row else 0
 
 
 def _places(db: Database, job_id: int) -> tuple[Place, ...]:

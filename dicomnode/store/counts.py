@@ -30,7 +30,8 @@ class Queue:
     name
         The destination of deliveries; else empty.
     since
-        When the oldest of them came to wait; None where none does.
+        When the oldest of them came to wait, not counting attempts as an end of that; of deliveries also of those that
+        are being tried. None where none does.
     """
 
     kind: str
@@ -120,17 +121,19 @@ class Counts:
         studies = self._db.row(
             "SELECT COUNT(*) AS waiting, MIN(first_arrival_at) AS since FROM study WHERE state = 'receiving'"
         )
-        jobs = self._states("SELECT '' AS name, state, COUNT(*) AS n, MIN(created_at) AS since FROM job"
+        waits = "MIN(CASE waits_since WHEN '' THEN changed_at ELSE waits_since END)"
+        jobs = self._states(f"SELECT '' AS name, state, COUNT(*) AS n, {waits} AS since FROM job"  # noqa: S608 - ours
                             " WHERE state IN ('waiting', 'running', 'failed') GROUP BY state")  # fmt: skip
         deliveries = self._states(
-            "SELECT destination AS name, state, COUNT(*) AS n, MIN(changed_at) AS since FROM delivery"
+            f"SELECT destination AS name, state, COUNT(*) AS n, {waits} AS since FROM delivery"  # noqa: S608 - ours
             " WHERE state IN ('waiting', 'running', 'failed') GROUP BY destination, state"
         )
         since = from_text(studies["since"]) if studies and studies["since"] else None
         coming = int(studies["waiting"]) if studies else 0
         found = [Queue(kind="studies", name="", waiting=coming, running=0, failed=0, since=since)]
-        found += [_queue("jobs", "", jobs.get("", {}))]
-        return found + [_queue("deliveries", name, states) for name, states in sorted(deliveries.items())]
+        found += [_queue("jobs", "", jobs.get("", {}), ("waiting",))]
+        owed = ("waiting", "running")
+        return found + [_queue("deliveries", name, states, owed) for name, states in sorted(deliveries.items())]
 
     def held(self) -> int:
         """Studies that wait for an operator."""
@@ -139,6 +142,19 @@ class Counts:
     def associations(self) -> int:
         """Associations that are open."""
         return self._count("SELECT COUNT(*) FROM association")
+
+    def away(self) -> set[str]:
+        """Peers that are owed something and have not answered, whether they are being tried or left alone."""
+        rows = self._db.rows(
+            "SELECT peer FROM backoff WHERE failures > 0 AND EXISTS"
+            " (SELECT 1 FROM delivery WHERE state IN ('waiting', 'running') AND destination = peer)"
+        )
+        return {row["peer"] for row in rows}
+
+    def messages(self) -> dict[str, datetime]:
+        """By `[[notify]]`, when the oldest message was made that nobody has taken yet."""
+        sql = "SELECT notify, MIN(made_at) AS since FROM message INDEXED BY message_waiting WHERE state = 'waiting'"
+        return {row["notify"]: from_text(row["since"]) for row in self._db.rows(f"{sql} GROUP BY notify")}
 
     def commitments(self, peers: Sequence[str]) -> dict[str, int]:
         """Questions to each of these peers, whether it keeps something, that are not answered."""
@@ -165,14 +181,14 @@ class Counts:
         return int(row[0]) if row else 0
 
 
-def _queue(kind: str, name: str, states: Mapping[str, Row]) -> Queue:
+def _queue(kind: str, name: str, states: Mapping[str, Row], since: Sequence[str]) -> Queue:
     number = {state: int(row["n"]) for state, row in states.items()}
-    waiting = states.get("waiting")
+    begun = [states[state]["since"] for state in since if state in states]
     return Queue(
         kind=kind,
         name=name,
         waiting=number.get("waiting", 0),
         running=number.get("running", 0),
         failed=number.get("failed", 0),
-        since=from_text(waiting["since"]) if waiting else None,
+        since=from_text(min(begun)) if begun else None,
     )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,10 @@ class Database:
         self.path = path
         self.clock = clock
         self.kept_before: Path | None = None
+        # Whoever comes first, a verb at a terminal too: patient data are for this account alone. SQLite gives the log
+        # and its index the mode of the file, and says itself why it cannot be opened.
+        with suppress(OSError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         with mapped_errors():
             self._connection = sqlite3.connect(path, isolation_level=None, timeout=30, check_same_thread=False)
             self._connection.row_factory = sqlite3.Row
@@ -162,8 +167,14 @@ class Database:
             )
             raise ConfigError([Fault(key="store.folder", value=str(self.path), remedy=remedy)])
         if have < len(scripts):
-            with mapped_errors(), alone(self.path):
-                self._bring_up_to_date(scripts)
+            try:
+                with mapped_errors(), alone(self.path):
+                    self._bring_up_to_date(scripts)
+            except OSError as error:
+                full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+                raise (OutOfResources if full else DicomNodeError)(
+                    f"database {self.path}: cannot be brought up to date, {error}; nothing was changed"
+                ) from error
 
     def _bring_up_to_date(self, scripts: Sequence[str]) -> None:
         """Apply what is missing in one transaction: a kill leaves the old schema or the new one, and never half."""

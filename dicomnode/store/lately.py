@@ -62,7 +62,8 @@ class Recent:
         row = self._db.row(
             "SELECT COALESCE(SUM(state = 'done' AND changed_at >= :day), 0) AS day,"
             " COALESCE(SUM(state = 'done' AND changed_at >= :week), 0) AS week,"
-            " COALESCE(SUM(state = 'failed' AND changed_at >= :week), 0) AS failed FROM job WHERE model = :model",
+            " COALESCE(SUM(state = 'failed' AND changed_at >= :week), 0) AS failed FROM job"
+            " WHERE model = :model AND state IN ('done', 'failed') AND changed_at >= :week",
             model=model, day=to_text(now - timedelta(days=1)), week=to_text(now - timedelta(days=7)),
         )  # fmt: skip
         day, week, failed = (row["day"], row["week"], row["failed"]) if row else (0, 0, 0)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import unicodedata
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -37,8 +39,8 @@ _STANDING = """CASE
    THEN 'done'
  ELSE 'nothing to do' END"""
 
-#: Patient's Name and Patient ID of a series as DICOM JSON (PS3.18 F.2) has them.
-_NAME = "json_extract(header, '$.\"00100010\".Value[0].Alphabetic')"
+#: Patient's Name and Patient ID of a series as DICOM JSON (PS3.18 F.2) has them; a name has up to three groups.
+_NAME = "json_extract(header, '$.\"00100010\".Value[0]')"
 _ID = "json_extract(header, '$.\"00100020\".Value[0]')"
 
 
@@ -55,7 +57,8 @@ class Wanted:
     standing
         One of `STANDINGS`.
     patient
-        Part of the name, or how the ID begins.
+        Parts of the name in any order and in whichever of its groups, or how the ID begins; neither case nor
+        accents count.
     """
 
     uid: str = ""
@@ -98,17 +101,16 @@ class Listing:
 
     def studies(self, wanted: Wanted, *, offset: int = 0, limit: int = 50) -> tuple[list[Listed], bool]:
         """The studies searched for, the newest first, and whether there are more."""
+        patients = json.dumps(self._of_patient(wanted.patient)) if wanted.patient else ""
         rows = self._db.rows(
             f"SELECT study_instance_uid AS uid, {_STANDING} AS standing FROM study"  # noqa: S608 - words of ours
             " WHERE (:uid = '' OR substr(study_instance_uid, 1, length(:uid)) = :uid)"
             " AND (:since = '' OR last_arrival_at >= :since) AND (:until = '' OR last_arrival_at < :until)"
-            " AND (:patient = '' OR EXISTS (SELECT 1 FROM series"
-            "  WHERE series.study_instance_uid = study.study_instance_uid"
-            f"  AND (instr(lower({_NAME}), lower(:patient)) > 0 OR instr(lower({_ID}), lower(:patient)) = 1)))"
+            " AND (:patients = '' OR study_instance_uid IN (SELECT value FROM json_each(:patients)))"
             f" AND (:standing = '' OR {_STANDING} = :standing)"
             " ORDER BY last_arrival_at DESC, study_instance_uid LIMIT :limit OFFSET :offset",
             uid=wanted.uid, since=wanted.since, until=wanted.until, standing=wanted.standing,
-            patient=wanted.patient.strip().replace(", ", "^"), limit=limit + 1, offset=offset,
+            patients=patients, limit=limit + 1, offset=offset,
         )  # fmt: skip
         return [self._listed(row["uid"], row["standing"]) for row in rows[:limit]], len(rows) > limit
 
@@ -119,6 +121,20 @@ class Listing:
             study_instance_uid,
         )
         return self._listed(study_instance_uid, row["standing"]) if row else None
+
+    def _of_patient(self, wanted: str) -> list[str]:
+        """Study Instance UIDs of whoever is searched for; SQLite would know the case of ASCII letters alone."""
+        begins, parts = _folded(wanted.strip()), _parts(wanted)
+        found: dict[str, None] = {}
+        for uid, name, patient_id in self._db.rows(
+            f"SELECT study_instance_uid, {_NAME}, {_ID} FROM series ORDER BY rowid"  # noqa: S608 - words of ours
+        ):
+            named = _folded(" ".join(map(str, json.loads(name).values()))) if name else ""
+            if (begins and _folded(str(patient_id or "")).startswith(begins)) or (
+                parts and all(part in named for part in parts)
+            ):
+                found[uid] = None
+        return list(found)
 
     def _listed(self, uid: str, standing: str) -> Listed:
         row = self._db.row("SELECT * FROM study WHERE study_instance_uid = ?", uid)
@@ -150,6 +166,16 @@ class Listing:
             birth_date=_text(first, "PatientBirthDate"),
             sex=_text(first, "PatientSex"),
         )
+
+
+def _parts(name: str) -> list[str]:
+    """What a name that somebody typed consists of; carets stand between the components of a PN (PS3.5 6.2.1)."""
+    return [_folded(part) for part in re.split(r"[\s,^=]+", name) if part]
+
+
+def _folded(text: str) -> str:
+    """A text without case and accents."""
+    return "".join(one for one in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(one))
 
 
 def _text(header: Header, keyword: str) -> str:

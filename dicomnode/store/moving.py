@@ -96,17 +96,25 @@ class Movements:
     def under_way(self, limit: int) -> tuple[list[Moving], int]:
         """What runs, then what is received, then what waits; and how much more there is."""
         rows = self._db.rows(
-            "SELECT * FROM ("
+            "SELECT CASE WHEN state = 'receiving' THEN (SELECT COUNT(*) FROM instance WHERE"
+            "  instance.study_instance_uid = found.study_instance_uid) || what ELSE what END AS what,"
+            " state, study_instance_uid, since FROM (SELECT * FROM ("
             " SELECT 'rule ' || rule || ', model ' || model || ', run ' || run AS what, state, study_instance_uid,"
             "  changed_at AS since FROM job WHERE state IN ('running', 'waiting')"
             " UNION ALL SELECT COUNT(*) || ' results to ' || destination, state, study_instance_uid, MIN(changed_at)"
             "  FROM delivery WHERE state IN ('running', 'waiting') GROUP BY study_instance_uid, destination, state"
-            " UNION ALL SELECT (SELECT COUNT(*) FROM instance WHERE"
-            "  instance.study_instance_uid = study.study_instance_uid) || ' objects from ' || calling_aet, state,"
-            "  study_instance_uid, first_arrival_at FROM study WHERE state = 'receiving')"
-            " ORDER BY CASE state WHEN 'running' THEN 0 WHEN 'receiving' THEN 1 ELSE 2 END, since"
+            " UNION ALL SELECT ' objects from ' || calling_aet, state, study_instance_uid, first_arrival_at FROM study"
+            "  WHERE state = 'receiving')"
+            " ORDER BY CASE state WHEN 'running' THEN 0 WHEN 'receiving' THEN 1 ELSE 2 END, since LIMIT ?) AS found",
+            limit,
         )
-        return [Moving(**dict(row)) for row in rows[:limit]], max(0, len(rows) - limit)
+        counted = self._db.row(
+            "SELECT (SELECT COUNT(*) FROM job WHERE state IN ('running', 'waiting'))"
+            " + (SELECT COUNT(*) FROM (SELECT DISTINCT study_instance_uid, destination, state FROM delivery"
+            "  WHERE state IN ('running', 'waiting')))"
+            " + (SELECT COUNT(*) FROM study WHERE state = 'receiving') AS moves"
+        )
+        return [Moving(**dict(row)) for row in rows], max(0, (int(counted["moves"]) if counted else 0) - limit)
 
     def jobs(self, study_instance_uid: str) -> list[JobRow]:
         """The jobs of a study, the newest first."""

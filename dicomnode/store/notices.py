@@ -95,10 +95,14 @@ class Notices:
             self._db.execute("INSERT INTO condition VALUES (?, ?, ?)", self._notify, subject, self._db.now())
         return new
 
-    def waiting(self) -> Message | None:
-        """The message that is on its way, whether it is due or not."""
-        row = self._db.row("SELECT * FROM message WHERE notify = ? AND state = 'waiting'", self._notify)
-        return None if row is None else self._message(row)
+    def waiting(self) -> list[Message]:
+        """The messages that are on their way, whether they are due or not, those with the fewest attempts first."""
+        rows = self._db.rows(
+            "SELECT * FROM message INDEXED BY message_waiting WHERE notify = ? AND state = 'waiting'"
+            " ORDER BY attempts, made_at",
+            self._notify,
+        )
+        return [self._message(row) for row in rows]
 
     def due_at(self, message: Message) -> datetime:
         """When a message is to be tried."""
@@ -111,10 +115,10 @@ class Notices:
         row = self._db.row("SELECT MAX(made_at) AS at FROM message WHERE notify = ?", self._notify)
         return from_text(row["at"]) if row and row["at"] else None
 
-    def any(self) -> bool:
-        """Whether there are notices without a message."""
-        sql = "SELECT 1 FROM notice WHERE notify = ? AND message_id IS NULL LIMIT 1"
-        return self._db.row(sql, self._notify) is not None
+    def topics(self) -> set[Topic]:
+        """What the notices without a message are about."""
+        sql = "SELECT DISTINCT topic FROM notice WHERE notify = ? AND message_id IS NULL"
+        return {Topic(row["topic"]) for row in self._db.rows(sql, self._notify)}
 
     def gather(self, message_id: str) -> None:
         """Make a message of all notices that have none; old messages are forgotten."""
@@ -134,11 +138,11 @@ class Notices:
         """The receiver has it."""
         self._leave(message, "sent", remark)
 
-    def put_off(self, message: Message, reason: str, until: datetime) -> None:
-        """Try again later."""
+    def put_off(self, message: Message, reason: str, until: datetime, *, refused: bool) -> None:
+        """Try again later; `refused`: the receiver answered, and did not take it."""
         self._db.execute(
-            "UPDATE message SET attempts = attempts + 1, next_try_at = ?, reason = ? WHERE message_id = ?",
-            to_text(until), reason, message.message_id,
+            "UPDATE message SET attempts = attempts + 1, next_try_at = ?, reason = ?, refused = ? WHERE message_id = ?",
+            to_text(until), reason, int(refused), message.message_id,
         )  # fmt: skip
 
     def give_up(self, message: Message, reason: str) -> None:
@@ -177,17 +181,36 @@ class Notices:
             ),
             counts={topic: found[topic] for topic in order if topic in found},
             attempts=row["attempts"],
+            refused=bool(row["refused"]),
         )  # fmt: skip
 
 
 def forget(db: Database, names: Collection[str]) -> int:
-    """Drop all that is owed to a `[[notify]]` that the configuration no longer has; how many notices were not sent."""
+    """Drop all that is owed to a `[[notify]]` that the configuration no longer has; how many notices were not sent.
+
+    The event log says so, in the story of no study.
+    """
+    unsent = owed_to_others(db, names)
+    for name, many in unsent.items():
+        reason = f"{many} notices were not sent, and the configuration has no such [[notify]] any more"
+        db.event("", "notify", name, "given up", reason)
     listed = ", ".join("?" * len(names))
-    strange = f"notify NOT IN ({listed})"
-    unsent = db.execute(f"DELETE FROM notice WHERE {strange} AND message_id IS NULL", *names)  # noqa: S608 - ours
-    for table in ("message", "condition", "notice_mark"):
-        db.execute(f"DELETE FROM {table} WHERE {strange}", *names)  # noqa: S608 - ours
-    return unsent
+    # First what is sent or waits, with which its notices go, then the notices without a message.
+    for table in ("message", "notice", "condition", "notice_mark"):
+        db.execute(f"DELETE FROM {table} WHERE notify NOT IN ({listed})", *names)  # noqa: S608 - ours
+    return sum(unsent.values())
+
+
+def owed_to_others(db: Database, names: Collection[str]) -> dict[str, int]:
+    """How many notices are not sent yet, in a message that waits or in none, by `[[notify]]` that is not named."""
+    listed = ", ".join("?" * len(names))
+    unsent = f"notice.notify NOT IN ({listed}) AND COALESCE(state, 'waiting') = 'waiting'"
+    rows = db.rows(
+        f"SELECT notice.notify, COUNT(*) AS many FROM notice LEFT JOIN message USING (message_id)"  # noqa: S608 - ours
+        f" WHERE {unsent} GROUP BY 1 ORDER BY 1",
+        *names,
+    )
+    return {row["notify"]: int(row["many"]) for row in rows}
 
 
 class Circumstances:
@@ -199,12 +222,17 @@ class Circumstances:
     def ending(self, job_id: int) -> tuple[str, str, str, bool]:
         """How a job ended, which rules of the gate blocked it, what of it is urgent, and whether that is new.
 
-        It is not new where an earlier run of the rule on the study has found the same.
+        It is not new where the rule's last run on the study, in any of its frames of reference, has found the same:
+        what was found, then not found, and is found again is.
         """
         row = self._db.row(
             "SELECT ending, blocked_by, urgent, NOT EXISTS (SELECT 1 FROM job AS old JOIN outcome AS was USING (job_id)"
             "  WHERE old.study_instance_uid = job.study_instance_uid AND old.rule = job.rule"
-            "  AND old.job_id < job.job_id AND was.urgent = outcome.urgent) AS new"
+            "  AND old.job_id < job.job_id AND was.ending = 'done' AND was.urgent = outcome.urgent"
+            "  AND NOT EXISTS (SELECT 1 FROM job AS next JOIN outcome AS found USING (job_id)"
+            "   WHERE next.study_instance_uid = old.study_instance_uid AND next.rule = old.rule"
+            "   AND next.frame_of_reference_uid = old.frame_of_reference_uid AND found.ending = 'done'"
+            "   AND next.job_id > old.job_id AND next.job_id < job.job_id)) AS new"
             " FROM outcome JOIN job USING (job_id) WHERE job_id = ?",
             job_id,
         )

@@ -28,20 +28,26 @@ class Outcomes:
         self._db = db
 
     def record(self, job: Job, ending: Ending, figures: Figures, blocked_by: Sequence[str] = ()) -> None:
-        """Note what a job came to; a job that is tried again ends again, and its last end counts."""
+        """Note what a job came to; a job that is tried again ends again, and its last end counts.
+
+        Of the runs of a rule on a study the last one counts that was not superseded (store/sql/0016_waiting.sql).
+        """
         scanner = self._scanner(job)
         self._db.execute(
-            "INSERT OR REPLACE INTO outcome (job_id, ended_at, model, version, ending, blocked_by, manufacturer,"
-            " scanner, station, findings, volume_ml, urgent) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO outcome (job_id, ended_at, model, version, ending, blocked_by, manufacturer,"
+            " scanner, station, findings, volume_ml, urgent) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET ended_at = excluded.ended_at, version = excluded.version,"
+            " ending = excluded.ending, blocked_by = excluded.blocked_by, findings = excluded.findings,"
+            " volume_ml = excluded.volume_ml, urgent = excluded.urgent",
             job.job_id, self._db.now(), job.model, figures.version, ending.value, ", ".join(blocked_by),
             scanner.manufacturer, scanner.model, scanner.station, figures.findings, figures.volume_ml,
             ", ".join(figures.urgent),
         )  # fmt: skip
 
     def origins(self, least: int) -> list[Origin]:
-        """Models and scanners with at least so many first runs."""
+        """Models and scanners with at least so many studies that were analysed."""
         rows = self._db.rows(
-            "SELECT outcome.model, manufacturer, scanner, station FROM outcome JOIN job USING (job_id) WHERE run = 1"
+            "SELECT model, manufacturer, scanner, station FROM outcome WHERE counts = 1"
             " GROUP BY 1, 2, 3, 4 HAVING COUNT(*) >= ? ORDER BY 1, 2, 3, 4",
             least,
         )
@@ -54,14 +60,14 @@ class Outcomes:
         ]
 
     def latest(self, origin: Origin, most: int) -> list[Outcome]:
-        """The newest first runs of a model on images of a scanner, newest first.
+        """What a model came to on the newest studies of a scanner, newest first; a study is once among them.
 
-        Not the runs after the first: they would count a study twice.
+        It has its place from when it was first analysed, and its figures from the last run that was not superseded.
         """
         rows = self._db.rows(
-            "SELECT ended_at, ending, findings, volume_ml FROM outcome JOIN job USING (job_id) WHERE run = 1"
-            " AND outcome.model = ? AND manufacturer = ? AND scanner = ? AND station = ?"
-            " ORDER BY job_id DESC LIMIT ?",
+            "SELECT ended_at, ending, findings, volume_ml FROM outcome WHERE counts = 1"
+            " AND model = ? AND manufacturer = ? AND scanner = ? AND station = ?"
+            " ORDER BY first_at DESC, job_id DESC LIMIT ?",
             origin.model, origin.scanner.manufacturer, origin.scanner.model, origin.scanner.station, most,
         )  # fmt: skip
         return [

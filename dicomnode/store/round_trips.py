@@ -53,6 +53,9 @@ class Progress:
 
 _GOING_ON = ("waiting", "running")
 
+#: What begins with the root, as a range that an index can answer; ":" follows the digits.
+_MADE = (CHECK_ROOT, f"{CHECK_ROOT}:")
+
 
 class RoundTrips:
     """The rows of made studies. Methods that write expect to be called inside `Database.transaction`."""
@@ -62,7 +65,9 @@ class RoundTrips:
 
     def left(self) -> list[str]:
         """Study Instance UIDs of all that are in the books."""
-        rows = self._db.rows("SELECT study_instance_uid FROM study WHERE study_instance_uid GLOB ? || '*'", CHECK_ROOT)
+        rows = self._db.rows(
+            "SELECT study_instance_uid FROM study WHERE study_instance_uid >= ? AND study_instance_uid < ?", *_MADE
+        )
         return [row[0] for row in rows]
 
     def progress(self, study_instance_uid: str) -> Progress:
@@ -113,9 +118,10 @@ class RoundTrips:
         """
         self._db.execute("DELETE FROM study WHERE study_instance_uid = ?", study_instance_uid)
         self._db.execute(
-            "DELETE FROM event WHERE study_instance_uid GLOB ? || '*' AND event_id < (SELECT MAX(event_id) FROM event)"
+            "DELETE FROM event INDEXED BY event_by_study WHERE study_instance_uid >= ? AND study_instance_uid < ?"
+            " AND event_id < (SELECT MAX(event_id) FROM event)"
             " AND study_instance_uid NOT IN (SELECT study_instance_uid FROM study)",
-            CHECK_ROOT,
+            *_MADE,
         )
 
 

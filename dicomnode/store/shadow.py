@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from dicomnode.domain.uid import CHECK_ROOT
 from dicomnode.store.database import Database
+
+#: Jobs of a rule since a moment that a candidate may yet be tried on; by the index, whatever the planner thinks of it.
+_LEFT = (
+    "SELECT job.job_id, job.changed_at FROM job INDEXED BY job_done_by_rule JOIN study USING (study_instance_uid)"
+    " LEFT JOIN shadow_run AS run ON run.job_id = job.job_id AND run.candidate = :candidate"
+    " WHERE job.rule = :rule AND job.state = 'done' AND job.changed_at >= :since AND job.superseded = 0"
+    " AND study.purged_at = '' AND NOT (study_instance_uid >= :check AND study_instance_uid < :check || ':')"
+    " AND (run.shadow_id IS NULL OR run.state = 'running')"
+)
+_IN_ORDER = "ORDER BY job.changed_at, job.job_id LIMIT 1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +76,8 @@ class Shadows:
 
     def __init__(self, db: Database) -> None:
         self._db = db
+        # Of each trial, until when all that was analysed is compared: what is done is not gone through again.
+        self._compared_until: dict[tuple[str, str], str] = {}
 
     def on_trial(self, pairs: Iterable[tuple[str, str]]) -> None:
         """Rules and their candidates as they are configured now; each counts from the moment it is first named."""
@@ -75,32 +88,46 @@ class Shadows:
         for rule, candidate in sorted(wanted - known):
             self._db.execute("INSERT INTO shadow_trial VALUES (?, ?, ?)", rule, candidate, self._db.now())
 
-    def next(self, most_attempts: int) -> int | None:
-        """Begin the oldest comparison that is owed; None where none is. See `begun`.
+    def owed(self, most_attempts: int) -> tuple[int, str] | None:
+        """Job and candidate of the oldest comparison that is owed; reads only, outside of a transaction.
 
         Of jobs whose objects are here, that count, and that were not made by `dicomnode check`.
         """
-        row = self._db.row(
-            "SELECT job.job_id, trial.candidate FROM shadow_trial AS trial JOIN job ON job.rule = trial.rule"
-            " AND job.state = 'done' AND job.changed_at >= trial.since JOIN study USING (study_instance_uid)"
-            " LEFT JOIN shadow_run AS run ON run.job_id = job.job_id AND run.candidate = trial.candidate"
-            " WHERE job.superseded = 0 AND study.purged_at = '' AND study.state = 'settled'"
-            " AND study.study_instance_uid NOT LIKE ? || '%'"
-            " AND (run.shadow_id IS NULL OR (run.state = 'running' AND run.attempts < ?))"
-            " ORDER BY job.changed_at, job.job_id LIMIT 1",
-            CHECK_ROOT, most_attempts,
-        )  # fmt: skip
-        if row is None:
-            return None
-        self._db.execute(
-            "INSERT INTO shadow_run (job_id, candidate, state, attempts, changed_at) VALUES (?, ?, 'running', 1, ?)"
-            " ON CONFLICT (job_id, candidate) DO UPDATE SET attempts = attempts + 1, changed_at = excluded.changed_at",
-            row["job_id"], row["candidate"], self._db.now(),
-        )  # fmt: skip
-        found = self._db.row(
-            "SELECT shadow_id FROM shadow_run WHERE job_id = ? AND candidate = ?", row["job_id"], row["candidate"]
+        found = []
+        for trial in self._db.rows("SELECT rule, candidate, since FROM shadow_trial"):
+            row = self._oldest(trial["rule"], trial["candidate"], trial["since"], most_attempts)
+            if row is not None:
+                found.append((row["changed_at"], row["job_id"], trial["candidate"]))
+        return min(found)[1:] if found else None
+
+    def _oldest(self, rule: str, candidate: str, since: str, most_attempts: int) -> sqlite3.Row | None:
+        until = self._compared_until.get((rule, candidate), "")
+        # A clock that was set back makes new jobs that seem to be older than what is known of.
+        since = max(since, until if until <= self._db.now() else "")
+        newest = self._db.row(
+            "SELECT MAX(changed_at) FROM job INDEXED BY job_done_by_rule WHERE rule = ? AND state = 'done'", rule
         )
-        return int(found["shadow_id"]) if found else None
+        left = self._db.row(f"{_LEFT} {_IN_ORDER}", rule=rule, candidate=candidate, since=since, check=CHECK_ROOT)
+        if left is None:
+            self._compared_until[rule, candidate] = (newest[0] if newest else None) or ""
+            return None
+        self._compared_until[rule, candidate] = left["changed_at"]
+        return self._db.row(
+            f"{_LEFT} AND study.state = 'settled' AND (run.shadow_id IS NULL OR run.attempts < :most) {_IN_ORDER}",
+            rule=rule, candidate=candidate, since=left["changed_at"], check=CHECK_ROOT, most=most_attempts,
+        )  # fmt: skip
+
+    def begin(self, job_id: int, candidate: str) -> int | None:
+        """Begin a comparison that was owed; None where it is no longer. See `begun`."""
+        begun = self._db.execute(
+            "INSERT INTO shadow_run (job_id, candidate, state, attempts, changed_at)"
+            " SELECT job_id, ?, 'running', 1, ? FROM job JOIN study USING (study_instance_uid) WHERE job_id = ?"
+            " AND job.state = 'done' AND superseded = 0 AND purged_at = '' AND study.state = 'settled'"
+            " ON CONFLICT (job_id, candidate) DO UPDATE SET attempts = attempts + 1, changed_at = excluded.changed_at",
+            candidate, self._db.now(), job_id,
+        )  # fmt: skip
+        found = self._db.row("SELECT shadow_id FROM shadow_run WHERE job_id = ? AND candidate = ?", job_id, candidate)
+        return int(found["shadow_id"]) if begun and found else None
 
     def begun(self, shadow_id: int) -> ShadowRun:
         """A comparison that has begun."""
@@ -136,6 +163,11 @@ class Shadows:
             "UPDATE shadow_run SET state = 'failed', reason = ?, changed_at = ? WHERE shadow_id = ?",
             reason, self._db.now(), shadow_id,
         )  # fmt: skip
+
+    def any_to_give_up(self, most_attempts: int) -> bool:
+        """Whether `given_up` would find anything; reads only."""
+        row = self._db.row("SELECT 1 FROM shadow_run WHERE state = 'running' AND attempts >= ? LIMIT 1", most_attempts)
+        return row is not None
 
     def given_up(self, most_attempts: int) -> int:
         """Fail what has ended its process too often; how many."""

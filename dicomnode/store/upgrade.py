@@ -39,6 +39,7 @@ def alone(path: Path) -> Iterator[None]:
         Another process changes it and is not done in time: try later.
     """
     with path.with_name(LOCK).open("a") as lock:
+        _give_to_owner(path, lock.fileno())
         deadline = time.monotonic() + _WAIT_SECONDS
         while True:
             try:
@@ -70,23 +71,35 @@ def keep_copy(path: Path, schema: int) -> Path:
     DicomNodeError
         The copy is not sound, so neither is the database; nothing has been changed.
     """
-    _require_room(path)
     kept = copy_of(path, schema)
     part = kept.with_name(f"{kept.name}.part")
+    # What a killed process left would take the room that is asked for.
     _remove(part)
+    _require_room(path)
+    try:
+        _copy(path, part)
+        part.rename(kept)
+    except BaseException:
+        _remove(part)
+        raise
+    _sync(path.parent)
+    return kept
+
+
+def _copy(path: Path, part: Path) -> None:
     # Made before SQLite opens it, so that nobody else may read it whatever the umask is.
-    os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    descriptor = os.open(part, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
+    try:
+        _give_to_owner(path, descriptor)
+    finally:
+        os.close(descriptor)
     with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(part)) as copy:
         source.backup(copy)
         found = [row[0] for row in copy.execute("PRAGMA quick_check(3)")]
         copy.execute("PRAGMA journal_mode=DELETE")
     if found != ["ok"]:
-        _remove(part)
         raise DicomNodeError(f"database {path}: damaged ({'; '.join(found)}); restore a backup, nothing was changed")
     _sync(part)
-    part.rename(kept)
-    _sync(path.parent)
-    return kept
 
 
 def copies(path: Path) -> list[Path]:
@@ -115,6 +128,13 @@ def _require_room(path: Path) -> None:
             " changes; make room there and start again"
         )
         raise OutOfResources(text)
+
+
+def _give_to_owner(path: Path, descriptor: int) -> None:
+    """Let the node's account have what root makes beside its database."""
+    if os.geteuid() == 0:
+        owner = path.parent.stat()
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)
 
 
 def _remove(path: Path) -> None:

@@ -42,9 +42,27 @@ class WebPeople:
         """Forget a person and end their sessions; False if there is none of that name."""
         return self._db.execute("DELETE FROM web_person WHERE name = ?", name) == 1
 
+    def change(self, name: str, role: Role, *, sees_names: bool) -> bool:
+        """Give a person other rights, from their next request on; False if there is none of that name."""
+        sql = "UPDATE web_person SET role = ?, sees_names = ? WHERE name = ?"
+        return self._db.execute(sql, role.value, int(sees_names), name) == 1
+
+    def change_passcode(self, name: str, passcode: str, *, session: str) -> None:
+        """Give a person another passcode, and end their sessions but for one."""
+        salt = new_salt()
+        self._db.execute(
+            "UPDATE web_person SET salt = ?, passcode = ? WHERE name = ?",
+            salt, scrypted(passcode.encode(), salt), name,
+        )  # fmt: skip
+        self._db.execute("DELETE FROM web_session WHERE name = ? AND digest <> ?", name, digest(session))
+
     def all(self) -> list[Account]:
         """Everybody, by name."""
         return [account(row) for row in self._db.rows("SELECT *, '' AS expires_at FROM web_person ORDER BY name")]
+
+    def has(self, name: str) -> bool:
+        """Whether somebody has that name."""
+        return self._db.row("SELECT 1 FROM web_person WHERE name = ?", name) is not None
 
     def proved(self, name: str, passcode: str) -> Account | None:
         """The person of that name, if the passcode is theirs; takes as long where nobody has that name."""

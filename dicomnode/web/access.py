@@ -10,19 +10,23 @@ from typing import Annotated
 
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyCookie, HTTPBearer
+from starlette.requests import HTTPConnection
 
 from dicomnode.domain.role import Account, Role
 from dicomnode.store.web_people import WebPeople
 from dicomnode.store.web_tokens import WebTokens
 from dicomnode.web.desk import Opened, OpenStore
 from dicomnode.web.problem import Declined, declined
-from dicomnode.web.rates import Rate
+from dicomnode.web.rates import Rate, place_of
 
 __all__ = [
     "COOKIE", "CSRF_FIELD", "CSRF_HEADER", "Administrator", "Caller", "MaybeCaller", "Operator", "Role", "Viewer",
 ]  # fmt: skip
 
 COOKIE = "dicomnode_session"
+
+#: Over TLS: a browser takes a cookie of such a name from a page over TLS alone (RFC 6265bis 4.1.3.2).
+_SECURE_COOKIE = f"__Host-{COOKIE}"
 
 #: Where a page sends back what it was given against forged requests.
 CSRF_HEADER = "X-CSRF-Token"
@@ -31,8 +35,8 @@ CSRF_FIELD = "csrf_token"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
-#: Bulk traffic has limits of its own.
-_UNCOUNTED = ("/dicomweb", "/metrics")
+#: What is asked for by the clock.
+_UNCOUNTED = ("/metrics",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +63,11 @@ class Caller:
         return bool(self.csrf)
 
 
+def cookie_of(request: HTTPConnection) -> str:
+    """Name of the cookie that holds the session."""
+    return _SECURE_COOKIE if request.url.scheme == "https" else COOKIE
+
+
 def csrf_of(session: str) -> str:
     """What belongs to a session against forged requests; nobody gets from it to the session."""
     return hashlib.sha256(b"csrf:" + session.encode()).hexdigest()
@@ -66,7 +75,7 @@ def csrf_of(session: str) -> str:
 
 async def _form_token(request: Request) -> str:
     """What a form sent against forged requests, "" where something else was sent."""
-    if request.method in _SAFE or COOKIE not in request.cookies or CSRF_HEADER in request.headers:
+    if request.method in _SAFE or cookie_of(request) not in request.cookies or CSRF_HEADER in request.headers:
         return ""
     if not request.headers.get("Content-Type", "").startswith(_FORMS):
         return ""
@@ -78,7 +87,9 @@ FormToken = Annotated[str, Depends(_form_token)]
 
 #: These stand in the description of the interface; what they are worth is looked at below.
 _BEARER = HTTPBearer(auto_error=False, description="A token; `dicomnode web token add NAME` makes one.")
-_SESSION = APIKeyCookie(name=COOKIE, auto_error=False, description="The session of a person.")
+_SESSION = APIKeyCookie(
+    name=COOKIE, auto_error=False, description=f"The session of a person; over TLS it is named {_SECURE_COOKIE}."
+)
 
 
 def _maybe_caller(
@@ -89,9 +100,9 @@ def _maybe_caller(
     _session: Annotated[object, Security(_SESSION)] = None,
 ) -> Caller | None:
     """Who calls, None if nobody is known."""
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if scheme:
-        found = WebTokens(opened.db).bearer(token.strip()) if scheme.lower() == "bearer" else None
+    # What a proxy or a browser adds for itself (Basic) says nothing of the caller here.
+    if (token := _token_of(request)) is not None:
+        found = WebTokens(opened.db).bearer(token)
         caller = _caller(found) if found else None
     else:
         caller = _of_cookie(request, opened, form_token)
@@ -101,8 +112,23 @@ def _maybe_caller(
     return caller
 
 
+def _token_of(request: HTTPConnection) -> str | None:
+    """The bearer token of a request, None if it has none."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
+def known(request: HTTPConnection, opened: Opened) -> bool:
+    """Whether somebody who may see a page has sent this, before its body has come; nothing is taken of any rate."""
+    token, session = _token_of(request), request.cookies.get(cookie_of(request), "")
+    if token is None:
+        return bool(session) and WebPeople(opened.db).of_session(session) is not None
+    found = WebTokens(opened.db).bearer(token)
+    return found is not None and found.role.covers(Role.VIEWER)
+
+
 def _of_cookie(request: Request, opened: Opened, form_token: str) -> Caller | None:
-    session = request.cookies.get(COOKIE, "")
+    session = request.cookies.get(cookie_of(request), "")
     found = WebPeople(opened.db).of_session(session) if session else None
     if found is None:
         return None
@@ -134,7 +160,7 @@ def nobody() -> Declined:
 
 def _having(needed: Role, request: Request, caller: Caller | None) -> Caller:
     if caller is None:
-        address = request.client.host if request.client else ""
+        address = place_of(request.client.host if request.client else "")
         rate: Rate = request.app.state.strangers
         hold_back(rate.take(address))
         raise nobody()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -11,6 +13,7 @@ from dicomnode.audit.people import somebody
 from dicomnode.flow.asked.accounts import Accounts
 from dicomnode.flow.asked.acts import Acts
 from dicomnode.flow.audited.trail import tell_act
+from dicomnode.flow.shown.taken import tell_search
 from dicomnode.web.access import Administrator, Caller, Operator
 from dicomnode.web.desk import Opened, OpenStore, SettingsNow, desk_of
 from dicomnode.web.rates import Rate
@@ -30,9 +33,36 @@ def tell_seen(request: Request, caller: Caller, opened: Opened, study_uid: str) 
         It cannot be recorded and has to be.
     """
     seen: Rate = request.app.state.seen
-    if caller.sees_names and not seen.take(f"{caller.name} {study_uid}"):
+    key = f"{caller.name} {study_uid}"
+    if caller.sees_names and not seen.wait(key):
         who, settings = participant(request, caller.name), desk_of(request).settings
         tell_act(opened.db, settings, study_uid, "seen: shown with the patient's name", who)
+        # Only now: who was refused because it could not be recorded is not let in the next time.
+        seen.take(key)
+
+
+def tell_listed(request: Request, caller: Caller, asked: Mapping[str, object]) -> None:
+    """Record that a caller who may see names asks for several studies at once, each question once in a while.
+
+    Parameters
+    ----------
+    asked
+        What was searched for; what is empty is left out.
+
+    Raises
+    ------
+    OutOfResources
+        It cannot be recorded and has to be.
+    """
+    if not caller.sees_names:
+        return
+    path = request.url.path
+    words = json.dumps({name: value for name, value in asked.items() if value}, default=str)
+    seen: Rate = request.app.state.seen
+    key = f"{caller.name} {path} {words}"
+    if not seen.wait(key):
+        tell_search(desk_of(request).settings, participant(request, caller.name), path, words)
+        seen.take(key)
 
 
 def _acts(request: Request, caller: Caller, opened: OpenStore, settings: SettingsNow) -> Acts:
@@ -48,7 +78,8 @@ def _administrator(request: Request, caller: Administrator, opened: OpenStore, s
 
 
 def _accounts(request: Request, caller: Administrator, opened: OpenStore, settings: SettingsNow) -> Accounts:
-    return Accounts(opened.db, settings, participant(request, caller.name))
+    who = participant(request, caller.name)
+    return Accounts(opened.db, settings, who, grants_names=caller.sees_names)
 
 
 OperatorActs = Annotated[Acts, Depends(_operator)]

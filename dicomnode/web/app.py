@@ -6,20 +6,25 @@ from fastapi import FastAPI
 
 from dicomnode import __version__
 from dicomnode.web import health, metrics
-from dicomnode.web.api import accounts, acts, description, models, peers, results, rules, status, store, studies
+from dicomnode.web.api import accounts, acts, description, found, models, peers, results, rules, status, store, studies
 from dicomnode.web.api.forms import PROBLEMS
 from dicomnode.web.desk import Desk
 from dicomnode.web.guard import Guard
 from dicomnode.web.pages.mounted import mount_pages
+from dicomnode.web.previews import Previews
 from dicomnode.web.problem import handle_problems
 from dicomnode.web.rates import Rate
 
 #: Wrong guesses that one address has at once, and the seconds until it has them again.
 _WRONG, _WRONG_SECONDS = 10, 600.0
 
-#: Of one name, however many addresses guess it (NIST SP 800-63B-4 3.2.2: at most 100). It gets them back sooner than
-#: one address can use them up, which therefore cannot keep a person out.
-_GUESSED, _GUESSED_SECONDS = 100, 3600.0
+#: Of one name, however many addresses guess it: 100 in a row (NIST SP 800-63B-4 3.2.2), and one in a quarter of an hour
+#: after that, since who is locked out for good is locked out by anybody.
+_GUESSED, _GUESSED_SECONDS = 100, 86_400.0
+
+#: Of one name from one address. They come back more slowly than those of the name, so that one address alone cannot use
+#: these up and keep a person out.
+_PAIRED, _PAIRED_SECONDS = 10, 12_000.0
 
 #: Requests without a valid token from one address: enough for pages that lead to the sign-in.
 _STRANGERS, _STRANGERS_SECONDS = 60, 60.0
@@ -30,8 +35,9 @@ _SEEN_SECONDS = 600.0
 _ABOUT = """What the dashboard and the verbs of the command do, for programs. Not a medical device.
 
 Send `Authorization: Bearer TOKEN`. `dicomnode web token add NAME --role viewer` makes a token. A *viewer* reads, an
-*operator* also acts, an *administrator* also manages models, people and tokens. Patient names and IDs are there only
-for callers who may see them. Whatever goes wrong is told as `{subject, found, needed}`.
+*operator* also acts, an *administrator* also manages models, people and tokens; a *sender* may store by DICOMweb and
+has nothing here. Patient names and IDs are there only for callers who may see them. Whatever goes wrong is told as
+`{subject, found, needed}`.
 """
 
 
@@ -43,11 +49,14 @@ def create_app(desk: Desk) -> FastAPI:
     app.state.desk = desk
     app.state.requests = Rate(desk.settings.web.requests_per_minute, 60.0)
     app.state.strangers = Rate(_STRANGERS, _STRANGERS_SECONDS)
-    app.state.wrong, app.state.guessed = Rate(_WRONG, _WRONG_SECONDS), Rate(_GUESSED, _GUESSED_SECONDS)
+    app.state.wrong, app.state.paired = Rate(_WRONG, _WRONG_SECONDS), Rate(_PAIRED, _PAIRED_SECONDS)
+    # Names that nobody has are counted apart: inventing them makes nothing forgotten of those that somebody has.
+    app.state.guessed, app.state.invented = (Rate(_GUESSED, _GUESSED_SECONDS) for _ in range(2))
     app.state.seen = Rate(1, _SEEN_SECONDS)
+    app.state.previews = Previews()
     handle_problems(app)
     app.add_middleware(Guard, table=desk.settings.web)
-    for one in (status, studies, acts, results, peers, models, rules, store, accounts):
+    for one in (status, studies, acts, found, results, peers, models, rules, store, accounts):
         app.include_router(one.router, prefix="/api", responses=PROBLEMS)
     app.include_router(description.router, prefix="/api")
     app.include_router(health.router)

@@ -15,7 +15,7 @@ from dicomnode.domain.clock import Clock, utc_now
 from dicomnode.store.database import Database
 from dicomnode.store.files import Files
 
-#: So many connections are kept for the next requests: opening one looks for migrations, which takes the write lock.
+#: So many connections are kept for the next requests: opening one looks for migrations and sets the connection up.
 _KEPT = 8
 
 
@@ -73,7 +73,7 @@ class Desk:
 
 
 def desk_of(request: Request) -> Desk:
-    """The desk of the application, as it is now: a reload may have put another there."""
+    """The desk of the application."""
     desk: Desk = request.app.state.desk
     return desk
 

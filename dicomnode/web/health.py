@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request, Response
+from contextlib import suppress
+
+from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
 from dicomnode.domain.errors import DicomNodeError
-from dicomnode.flow.metrics.readiness import has_room, listening, prepared, up_to_date
-from dicomnode.web.desk import SettingsNow, desk_of
+from dicomnode.flow.metrics.readiness import has_room, listening, prepared, stored
+from dicomnode.web.desk import SettingsNow
 
 router = APIRouter(tags=["health"])
 
@@ -38,17 +40,16 @@ def healthz() -> Alive:
     "/readyz", operation_id="readyz", summary="Whether the node would take a study",
     responses={503: {"model": Ready, "description": "Something of it does not hold."}},
 )  # fmt: skip
-def readyz(request: Request, response: Response, settings: SettingsNow) -> Ready:
+def readyz(response: Response, settings: SettingsNow) -> Ready:
     """For a load balancer or a monitor; `dicomnode check` says why, to whoever may know."""
     store = schema = disk = False
-    try:
-        if prepared(settings):
-            with desk_of(request).opened() as opened:
-                store, schema = True, up_to_date(opened.db)
+    # What does not hold is told by the field alone.
+    with suppress(DicomNodeError, OSError):
+        # Opening a store brings it up to date, which is not for whoever asks.
+        found = stored(settings) if prepared(settings) else None
+        store, schema = found is not None, found is not None and found.usable
+    with suppress(DicomNodeError, OSError):
         disk = has_room(settings)
-    except (DicomNodeError, OSError):
-        # What does not hold is told by the field alone.
-        pass
     listener = listening(settings)
     ready = store and schema and listener and disk
     response.status_code = 200 if ready else 503

@@ -20,6 +20,8 @@ from dicomnode.web.problem import declined
 
 router = APIRouter(tags=["metrics"])
 
+_OF_PROXIES = frozenset({"forwarded", "via", "x-real-ip"})
+
 
 @router.get(
     "/metrics", operation_id="metrics", summary="What the node counts and measures, as text for Prometheus",
@@ -75,10 +77,20 @@ def _metric(family: Family, samples: Samples) -> Metric:
 
 
 def _from_this_machine(request: Request) -> bool:
-    """Whether the caller itself is here: one whom a proxy here lets through is not."""
-    if request.client is None or "Forwarded" in request.headers or "X-Forwarded-For" in request.headers:
+    """Whether the caller itself is here: one whom a proxy here lets through is not.
+
+    A proxy tells of its caller (RFC 7239, RFC 9110 7.6.3), passes on a Host from elsewhere, or speaks HTTP/1.0, as
+    nginx does unless told otherwise. One that does none of it cannot be told from a program of this machine.
+    """
+    told = any(name in _OF_PROXIES or name.startswith("x-forwarded") for name in request.headers)
+    if request.client is None or told or request.scope.get("http_version") == "1.0":
         return False
+    host = request.url.hostname or ""
+    return _is_loopback(request.client.host) and (host == "localhost" or _is_loopback(host))
+
+
+def _is_loopback(host: str) -> bool:
     try:
-        return ip_address(request.client.host).is_loopback
+        return ip_address(host).is_loopback
     except ValueError:
         return False

@@ -36,7 +36,7 @@ ALWAYS: Final = {
 }
 
 #: Below these paths programs ask; everywhere else people do.
-FOR_PROGRAMS = ("/api", "/dicomweb", "/metrics", "/healthz", "/readyz")
+FOR_PROGRAMS = ("/api", "/metrics", "/healthz", "/readyz")
 
 
 class Problem(BaseModel):

@@ -7,9 +7,25 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from ipaddress import IPv6Address, ip_address, ip_network
 
 #: So many callers are remembered; who comes with ever new names and addresses pushes out only the oldest.
 _REMEMBERED = 10_000
+
+
+#: One customer of a network has so many bits of an IPv6 address for themselves at least (RFC 6177).
+_OWN_BITS = 64
+
+
+def place_of(address: str) -> str:
+    """What counts as one address: of IPv6 the whole network that somebody has for themselves."""
+    try:
+        found = ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(found, IPv6Address):
+        return str(found.ipv4_mapped or ip_network((found, _OWN_BITS), strict=False))
+    return str(found)
 
 
 @dataclass(slots=True)
@@ -44,6 +60,12 @@ class Rate:
         with self._lock:
             left, _now = self._now(who)
             return 0.0 if left >= 1 else (1 - left) * self.seconds / self.at_most
+
+    def give_back(self, who: str) -> None:
+        """Return one that was taken."""
+        with self._lock:
+            left, now = self._now(who)
+            self._put(who, min(self.at_most, left + 1), now)
 
     def forgive(self, who: str) -> None:
         """Fill the bucket."""

@@ -6,6 +6,7 @@ import logging
 import socket
 import ssl
 from dataclasses import replace
+from ipaddress import ip_network
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -13,6 +14,8 @@ from typing import Any
 import structlog
 import uvicorn
 from fastapi import FastAPI
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dicomnode.config.tables import Web
 from dicomnode.domain.errors import ConfigError
@@ -26,6 +29,9 @@ _log = structlog.get_logger(__name__)
 
 #: Connections at once; a browser opens six, and every one beyond is told to come later (503).
 _MOST_CONNECTIONS = 200
+
+#: Whoever looks after the node is told of its state also when everybody else has to come later.
+_ALWAYS = ("/healthz", "/readyz")
 
 #: Pages that are looked at ask every few seconds over the same connection.
 _IDLE_SECONDS = 30
@@ -66,8 +72,8 @@ class Server:
         # What it has to say of strangers is no news, and an address may name a study.
         logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
         self._config = uvicorn.Config(
-            app,
-            http=PatientProtocol,
+            self._crowded(app),
+            http=_protocol(table),
             ws="none",
             lifespan="off",
             log_config=None,
@@ -75,7 +81,6 @@ class Server:
             server_header=False,
             proxy_headers=table.behind_proxy,
             forwarded_allow_ips=list(table.proxy_addresses),
-            limit_concurrency=_MOST_CONNECTIONS,
             timeout_keep_alive=_IDLE_SECONDS,
         )
         self._config.load()
@@ -89,10 +94,27 @@ class Server:
         self._thread.start()
         _log.info("answering", port=self.port, tls=self._secure is not None)
 
+    def _crowded(self, app: ASGIApp) -> ASGIApp:
+        """The application, which asks to come later while there are too many connections."""
+
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] == "http" and self.connections > _MOST_CONNECTIONS and scope["path"] not in _ALWAYS:
+                later = PlainTextResponse("too many connections", 503, {"Retry-After": "10", "Connection": "close"})
+                await later(scope, receive, send)
+            else:
+                await app(scope, receive, send)
+
+        return answer
+
     @property
     def alive(self) -> bool:
         """Whether the thread that answers lives."""
         return self._thread is not None and self._thread.is_alive()
+
+    @property
+    def connections(self) -> int:
+        """How many there are now."""
+        return len(self._server.server_state.connections)
 
     def stop(self, grace_seconds: float) -> None:
         """Take no further request, and let those under way finish within `grace_seconds`."""
@@ -101,6 +123,22 @@ class Server:
         if self._thread is not None:
             self._thread.join()
         self._socket.close()
+
+
+def _protocol(table: Web) -> type[PatientProtocol]:
+    """The protocol, which knows the addresses of the proxy."""
+    proxies = [ip_network(one, strict=False) for one in table.proxy_addresses] if table.behind_proxy else []
+
+    class OfTable(PatientProtocol):
+        @staticmethod
+        def is_proxy(address: str, /) -> bool:
+            try:
+                place = ip_network(address)
+            except ValueError:
+                return False
+            return any(place.overlaps(one) for one in proxies)
+
+    return OfTable
 
 
 def _context(table: Web) -> ssl.SSLContext | None:

@@ -15,7 +15,7 @@ import structlog
 from fastapi import APIRouter, Request, Response
 from starlette.requests import ClientDisconnect
 
-from dicomnode.domain.errors import Refused
+from dicomnode.domain.errors import OutOfResources, Refused
 from dicomnode.domain.network import Association, Peer, Shown, TurnedAway
 from dicomnode.domain.uid import is_uid
 from dicomnode.receive.census import Census
@@ -55,7 +55,7 @@ class Reception:
     called_aet
         The AE title that stands for this node.
     whose
-        Name of a valid token; "" for any other text.
+        Name of a valid token; "" for any other text. Raises `OutOfResources` where that cannot be looked up now.
     on_turned_away
         Told of callers that were not let in, of one that tries again and again once in a while.
     tally
@@ -108,7 +108,7 @@ async def _answered(request: Request, study: str) -> Response:
         try:
             return await _stored(request, reception, peer, study, boundary, kind)
         finally:
-            reception.census.leave(caller)
+            reception.census.end(caller)
     except _Answered as refusal:
         log.warning("request_refused", address=caller[0], status=refusal.status, reason=refusal.reason)
         if refusal.status != 408:
@@ -183,7 +183,13 @@ def _asked(request: Request, study: str) -> tuple[str, str | None]:
 
 def _known(request: Request, reception: Reception, address: str) -> Peer:
     scheme, _, secret = request.headers.get("authorization", "").partition(" ")
-    token = reception.whose(secret.strip()) if scheme.lower() == "bearer" and secret else ""
+    try:
+        token = reception.whose(secret.strip()) if scheme.lower() == "bearer" and secret else ""
+    except OutOfResources as refusal:
+        log.warning("request_refused", address=address, reason=str(refusal))
+        if reception.tally is not None:
+            reception.tally.refused(refusal)
+        raise _Answered(503, "busy; try again later", **{"Retry-After": str(RETRY_AFTER_SECONDS)}) from refusal
     shown: Shown = getattr(request.state, "shown", Shown())
     found = admitted(reception.peers, address, token, shown)
     if isinstance(found, Peer):

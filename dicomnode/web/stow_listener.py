@@ -7,6 +7,7 @@ import logging
 import socket
 import ssl
 from threading import Event, Thread
+from time import monotonic
 from typing import Any
 
 import structlog
@@ -15,16 +16,14 @@ from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from dicomnode.domain.certificate import Certificate
-from dicomnode.domain.errors import ConfigError, Fault
 from dicomnode.domain.network import Shown
 from dicomnode.tls.credentials import Credentials
 from dicomnode.web.stow import Reception, router
+from dicomnode.web.stow_port import listening
 
 log = structlog.get_logger(__name__)
 
 PREFIX = "/dicomweb"
-
-_BACKLOG = 128
 
 #: The server looks every 0.1 s whether it shall end (uvicorn's `main_loop`).
 _LEAVE_SECONDS = 2.0
@@ -75,9 +74,28 @@ class _Protocol(H11Protocol):
 class _Server(uvicorn.Server):
     """Tells when it has given its port back, which is long before the last request has been answered."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, patience_seconds: float) -> None:
         super().__init__(config)
         self.left = Event()
+        self._patience_seconds = patience_seconds
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """As that of uvicorn, which leaves a minute for TLS and prints what the event loop has to say."""
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(_told)
+        await self.lifespan.startup()
+        patience = self._patience_seconds if self.config.ssl is not None else None
+        self.servers = [
+            await loop.create_server(self._protocol, sock=one, ssl=self.config.ssl, ssl_handshake_timeout=patience)
+            for one in sockets or ()
+        ]
+        self.started = True
+
+    def _protocol(self) -> asyncio.Protocol:
+        made: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return made
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for one in (*self.servers, *(sockets or ())):
@@ -114,7 +132,7 @@ class StowListener:
         credentials: Credentials | None = None,
         inherited: int | None = None,
     ) -> None:
-        self._socket = _bound(host, port) if inherited is None else socket.socket(fileno=inherited)
+        self._socket = listening(host, port, inherited, reception.census, reception.tally)
         self.port = int(self._socket.getsockname()[1])
         app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
         app.state.stow = reception
@@ -124,6 +142,8 @@ class StowListener:
         patience = reception.limits.acse_timeout_seconds
         self._config = uvicorn.Config(
             app,
+            # Others take connections without asking the port.
+            loop="asyncio",
             http=type("_Patient", (_Protocol,), {"patience_seconds": patience}),
             ws="none",
             lifespan="off",
@@ -131,14 +151,14 @@ class StowListener:
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            limit_concurrency=reception.census.most_connections,
             timeout_keep_alive=max(1, round(patience)),
             h11_max_incomplete_event_size=_MOST_HEAD_BYTES,
         )
         self._config.load()
         self._config.ssl = _replaced(credentials) if credentials is not None else None
-        self._server = _Server(self._config)
+        self._server = _Server(self._config, patience)
         self._thread: Thread | None = None
+        self._until: float | None = None
 
     def start(self) -> None:
         """Begin to listen."""
@@ -146,31 +166,34 @@ class StowListener:
         self._thread.start()
         log.info("listening", port=self.port, tls=self._config.ssl is not None, address=PREFIX)
 
-    def leave(self, grace_seconds: float) -> None:
-        """Give the port back, and let requests that are under way finish within `grace_seconds`."""
-        self._config.timeout_graceful_shutdown = max(1, int(grace_seconds))
+    def leave(self, grace_seconds: float | None) -> None:
+        """Give the port back, and let requests under way finish, within `grace_seconds` or however long that takes."""
+        self._until = None if grace_seconds is None else monotonic() + grace_seconds
         self._server.should_exit = True
         if self._thread is not None:
             # Another process may want the port at once.
             self._server.left.wait(_LEAVE_SECONDS)
 
+    @property
+    def busy(self) -> bool:
+        """Whether it listens, or anything is under way yet."""
+        return self._thread is not None and self._thread.is_alive()
+
     def stop(self) -> None:
-        """Wait until nothing is under way any more; follows `leave`."""
+        """Wait until nothing is under way any more, and cut what is when the time of `leave` is over."""
         if self._thread is not None:
+            self._thread.join(None if self._until is None else max(0.0, self._until - monotonic()))
+            self._server.force_exit = True
             self._thread.join()
             self._thread = None
             log.info("stopped_listening", ports=[self.port])
         self._socket.close()
 
 
-def _bound(host: str, port: int) -> socket.socket:
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        found = socket.create_server((host, port), family=family, backlog=_BACKLOG)
-    except OSError as error:
-        remedy = f"cannot listen there: {error.strerror or error}; choose a free port and an own address"
-        raise ConfigError([Fault(key="stow.port", value=f"{host}:{port}", remedy=remedy)]) from error
-    return found
+def _told(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log in one line what the event loop would print."""
+    error = context.get("exception")
+    log.error("listener_fault", what=context.get("message", ""), reason=f"{type(error).__name__}" if error else "")
 
 
 def _replaced(credentials: Credentials) -> ssl.SSLContext:

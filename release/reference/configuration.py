@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import EnumType
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
-from pydantic_core import PydanticUndefined
 
 from dicomnode.config.alerts import NotifyTable
 from dicomnode.config.tables import PeerTable, RuleTable, Settings
@@ -57,7 +57,7 @@ def keys(table: str) -> list[Key]:
     found = []
     for name, field in tables()[table].model_fields.items():
         key = field.alias or name
-        default = "" if field.default is PydanticUndefined else _toml(field.default)
+        default = "" if field.is_required() else _toml(field.get_default(call_default_factory=True))
         text = said.get((table, key), CONDITIONS.get(key, "") if table == "rule" else "")
         found.append(Key(name=key, default=default, limits=_limits(field), text=text))
     return found
@@ -131,5 +131,6 @@ def _bounds(field: Any) -> Iterator[str]:
                 yield f"{sign} {bound:g}"
     choices = getattr(field.annotation, "__args__", ())
     yield from (f"`{one}`" for one in choices if isinstance(one, str))
-    if isinstance(field.annotation, type) and hasattr(field.annotation, "__members__"):
-        yield from (f"`{one}`" for one in field.annotation)
+    if isinstance(field.annotation, EnumType):
+        members: list[Any] = list(field.annotation)
+        yield from (f"`{one}`" for one in members)

@@ -102,3 +102,12 @@ def test_the_examples_of_bundles_load(tmp_path: Path) -> None:
         folder.mkdir()
         (folder / "model.toml").write_text(re.sub(r'"<sha256>"', f'"{hashlib.sha256(b"").hexdigest()}"', block))
         assert load_bundle(folder).name
+
+
+def test_the_readme_is_short_and_leads_to_the_documents() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    # A page that is read to its end; what it leaves out is a link away.
+    assert len(readme.splitlines()) <= 280
+    for page in ("index", "quick-start", "safety", "reference/verbs", "reference/configuration", "howto/rule"):
+        assert f"(docs/{page}.md)" in readme
+    assert "Not a medical device" in readme

@@ -183,3 +183,47 @@ def test_an_unusable_answer_leaves_no_file_behind(tmp_path: Path) -> None:
 )
 def test_a_caller_is_known_by_its_address_too(peer: dict[str, Any], address: str, admitted: bool) -> None:
     assert parse({"peer": [{**PEER, **peer}]}).peers[0].calls_from(address) is admitted
+
+
+SECURE = {"certificate": "c", "key": "k", "ca": "a"}
+
+
+@pytest.mark.parametrize(
+    ("document", "keys"),
+    [
+        ({"tls": {"port": 11112, **SECURE}}, ["tls.port"]),
+        ({"stow": {"port": 11112, "tls": False, "host": "127.0.0.1"}}, ["stow.port"]),
+        ({"web": {"port": 11112}}, ["web.port"]),
+        ({"node": {"host": "127.0.0.1"}, "web": {"port": 11112, "host": "localhost"}}, ["web.port"]),
+        ({"web": {"port": 11180}, "stow": {"port": 11180, "tls": False}}, ["web.port"]),
+        (
+            {"tls": {"port": 11112, **SECURE}, "stow": {"port": 11112}, "web": {"port": 11112}},
+            ["tls.port", "stow.port", "web.port"],
+        ),
+    ],
+)
+def test_two_listeners_on_one_port_are_faults_of_the_configuration(document: dict[str, Any], keys: list[str]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(document)
+    assert [fault.key for fault in caught.value.faults] == keys
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"node": {"host": "10.0.0.9"}, "web": {"port": 11112}},
+        {"node": {"port": 0}, "tls": {"port": 0}},
+        {"tls": {"port": 11112, "only": True, **SECURE}},
+    ],
+)
+def test_listeners_that_do_not_meet_may_have_the_same_number(document: dict[str, Any]) -> None:
+    parse(document)
+
+
+def test_a_peer_that_is_the_node_itself_is_a_fault() -> None:
+    peer = {"name": "PACS", "aet": "DICOMNODE", "host": "127.0.0.1", "port": 11112}
+    with pytest.raises(ConfigError) as caught:
+        parse({"peer": [peer]})
+    assert [fault.key for fault in caught.value.faults] == ["peer PACS.port"]
+    for other in ({"aet": "PACS"}, {"port": 104}, {"host": "10.0.0.5"}):
+        parse({"peer": [{**peer, **other}]})

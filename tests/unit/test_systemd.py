@@ -44,6 +44,17 @@ def test_systemd_understands_the_unit(path: Path, tmp_path: Path) -> None:
     assert complaints == []
 
 
+def test_systemd_understands_the_target_with_its_services(tmp_path: Path) -> None:
+    tool = shutil.which("systemd-analyze")
+    if tool is None:
+        pytest.skip("needs systemd-analyze (Debian package systemd)")
+    for path in UNITS:
+        (tmp_path / path.name).write_text(path.read_text().replace("/opt/dicomnode/bin/dicomnode", "/bin/true"))
+    target = str(tmp_path / "dicomnode.target")
+    done = subprocess.run([tool, "verify", target], capture_output=True, text=True, check=False)
+    assert [line for line in done.stderr.splitlines() if "dicomnode" in line] == []
+
+
 @pytest.mark.parametrize("path", SERVICES, ids=lambda path: path.stem)
 def test_a_unit_is_exposed_to_little(path: Path) -> None:
     """At most 2.5 of 10, by systemd's own weights."""

@@ -26,7 +26,11 @@ def conditions(
 ) -> Iterator[tuple[str, Topic, str]]:
     """What of these topics is wrong: what tells it from others, its topic, and what is said of it."""
     if Topic.DISK in topics:
-        yield from _disk(settings, disk(settings.store.folder))
+        try:
+            yield from _disk(settings, disk(settings.store.folder))
+        except OSError as error:
+            words = error.strerror or type(error).__name__
+            yield "disk unknown", Topic.DISK, f"the disk of the store cannot be asked how full it is: {words}"
     if Topic.CERTIFICATE in topics:
         for one in certificates(settings, db.clock()):
             if one.verdict is not Verdict.OK:

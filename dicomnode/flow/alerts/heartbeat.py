@@ -10,16 +10,13 @@ import structlog
 from dicomnode.config import Settings
 from dicomnode.domain.errors import DicomNodeError
 from dicomnode.flow.alerts.request import request
-from dicomnode.flow.pulse import ages_seconds
+from dicomnode.flow.pulse import ages_seconds, patience_seconds
 from dicomnode.store.database import Database
 
 _log = structlog.get_logger(__name__)
 
 #: The processes without which studies do not become results.
 ROLES = ("receive", "work", "deliver")
-
-#: A process that has given no sign of life for so long does not count; each gives one a second.
-_SILENT_SECONDS = 30.0
 
 #: For one request: a watch that is slow is no reason to miss the next beat.
 _TIMEOUT_SECONDS = 10.0
@@ -58,7 +55,7 @@ class Heart:
     def trouble(self) -> str:
         """Why the node is not well, or ""."""
         ages = self._ages(self._settings.store.folder, ROLES)
-        silent = [role for role in ROLES if ages.get(role, _SILENT_SECONDS) >= _SILENT_SECONDS]
+        silent = [role for role in ROLES if role not in ages or ages[role] >= patience_seconds(role)]
         if silent:
             return f"no sign of life of {', '.join(silent)}"
         try:

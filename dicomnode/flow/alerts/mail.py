@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from dicomnode.config.alerts import NotifyTable
+from dicomnode.deliver.limited import limited
 from dicomnode.domain.notice import Message
 from dicomnode.flow.alerts import text
-from dicomnode.flow.alerts.limited import limited
 from dicomnode.tls.credentials import check_secret
 
 #: What a server answers whose words are no reason to be repeated: they may repeat addresses.
@@ -30,14 +30,22 @@ def send(message: Message, table: NotifyTable, node: str) -> str:
         The file of the password cannot be used.
     """
     client: list[smtplib.SMTP] = []
+    taken: list[str] = []
     seconds = table.timeout_seconds
-    with limited(seconds, lambda: client[0].sock if client else None), _connected(table, client) as server:
-        if table.security == "starttls":
-            server.starttls(context=context(table.ca))
-        if table.user:
-            server.login(table.user, secret(table.password_file, f"notify {table.name}.password_file"))
-        refused = server.send_message(written(message, table, node), table.sender, list(table.to))
-    return f"{len(refused)} of {len(table.to)} addresses were refused" if refused else ""
+    try:
+        with limited(seconds, lambda: client[0].sock if client else None), _connected(table, client) as server:
+            if table.security == "starttls":
+                server.starttls(context=context(table.ca))
+            if table.user:
+                server.login(table.user, secret(table.password_file, f"notify {table.name}.password_file"))
+            refused = server.send_message(written(message, table, node), table.sender, list(table.to))
+            taken.append(f"{len(refused)} of {len(table.to)} addresses were refused" if refused else "")
+    except (OSError, ValueError):
+        # Once it has answered 250 to the data the server is responsible for the mail (RFC 5321 4.2.5), however the
+        # conversation ends: sent again it would come twice.
+        if not taken:
+            raise
+    return taken[0]
 
 
 def written(message: Message, table: NotifyTable, node: str) -> EmailMessage:

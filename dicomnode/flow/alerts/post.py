@@ -17,6 +17,7 @@ from dicomnode.domain.work import Backoff
 from dicomnode.flow.alerts import mail, request
 from dicomnode.flow.alerts.calls import notices
 from dicomnode.flow.alerts.conditions import conditions
+from dicomnode.flow.alerts.refusal import goes_beside, is_refusal
 from dicomnode.flow.failpoint import failpoint
 from dicomnode.flow.retention.disk import Disk, disk_of
 from dicomnode.store.database import Database
@@ -62,10 +63,11 @@ class Post:
             self._rows.begin()
 
     def run_once(self) -> bool:
-        """Read events, look at the node, send what is due; whether there may be more to do at once."""
+        """Read events, send what is due, look at the node; whether there may be more to do at once."""
         read = self._read()
-        self._watch()
-        return self._dispatch() or read
+        # First what is known: whatever goes wrong in a look must not stop the telling.
+        sent = self._dispatch()
+        return self._watch() or sent or read
 
     def _read(self) -> bool:
         if not self._rows.behind():
@@ -75,11 +77,12 @@ class Post:
                 self._rows.add(list(notices(event, self._table, self._known)))
         return True
 
-    def _watch(self) -> None:
+    def _watch(self) -> bool:
+        """Look how the node is, if it is time; whether something of that is to be told."""
         now = self._db.clock()
         # A clock that was set back must not make this wait.
         if self._watch_at - _WATCH <= now < self._watch_at:
-            return
+            return False
         self._watch_at = now + _WATCH
         found = {
             subject: Notice(topic=topic, happened_at=now, text=text)
@@ -88,15 +91,18 @@ class Post:
         with self._db.transaction():
             new = self._rows.appeared(found)
             self._rows.add([notice for subject, notice in found.items() if subject in new])
+        return bool(new)
 
     def _dispatch(self) -> bool:
-        message = self._rows.waiting() or self._made()
-        if message is None or self._rows.due_at(message) > self._db.clock():
+        now = self._db.clock()
+        message = next((one for one in self._on_their_way() if self._rows.due_at(one) <= now), None)
+        if message is None:
             return False
         try:
             remark = self._send(message, self._table, self._settings.node.aet)
         except (OSError, ConfigError, ValueError) as error:
-            self._failed(message, mail.in_words(error) if isinstance(error, OSError) else str(error))
+            words = mail.in_words(error) if isinstance(error, OSError) else str(error)
+            self._failed(message, words, refused=is_refusal(error))
             return False
         failpoint("notify.before_commit")
         with self._db.transaction():
@@ -104,25 +110,29 @@ class Post:
         _log.info("told", notify=message.notify, message=message.message_id, notices=sum(message.counts.values()))
         return True
 
-    def _made(self) -> Message | None:
-        """A message of all that is to be told, unless the last one was sent just now."""
+    def _on_their_way(self) -> list[Message]:
+        """The messages that wait, with one of all that is to be told since, unless the last was made just now."""
+        waiting = self._rows.waiting()
+        topics = self._rows.topics()
+        if not topics or not goes_beside(topics, waiting):
+            return waiting
         last, now = self._rows.made_at(), self._db.clock()
         pause = timedelta(seconds=self._table.every_seconds)
-        if not self._rows.any() or (last is not None and timedelta() <= now - last < pause):
-            return None
+        if last is not None and timedelta() <= now - last < pause:
+            return waiting
         with self._db.transaction():
             # Another process of this node may be about to make way, and have been faster.
-            if self._rows.waiting() is None:
+            if len(self._rows.waiting()) == len(waiting):
                 self._rows.gather(uuid.uuid4().hex)
         return self._rows.waiting()
 
-    def _failed(self, message: Message, reason: str) -> None:
+    def _failed(self, message: Message, reason: str, *, refused: bool) -> None:
         now = self._db.clock()
         late = now - message.made_at >= timedelta(hours=self._table.give_up_hours)
         with self._db.transaction():
             if late:
                 self._rows.give_up(message, reason)
             else:
-                self._rows.put_off(message, reason, now + _BACKOFF.delay(message.attempts + 1))
+                self._rows.put_off(message, reason, now + _BACKOFF.delay(message.attempts + 1), refused=refused)
         log = _log.bind(notify=message.notify, message=message.message_id, attempts=message.attempts + 1)
         (log.error if late else log.warning)("message given up" if late else "message not sent", reason=reason)

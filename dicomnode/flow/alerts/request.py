@@ -6,15 +6,19 @@ import http.client
 from collections.abc import Mapping
 
 from dicomnode.config.alerts import NotifyTable, split
+from dicomnode.deliver.limited import limited
 from dicomnode.domain.errors import ConfigError, Fault
 from dicomnode.domain.notice import Message
 from dicomnode.flow.alerts import text
-from dicomnode.flow.alerts.limited import limited
 from dicomnode.flow.alerts.mail import context, secret
 
 
 class NotTaken(OSError):
-    """The receiver answered, and not with a status of success (RFC 9110 15.3)."""
+    """The receiver answered, and not with a status of success (RFC 9110 15.3); `status` is 0 where it had none."""
+
+    def __init__(self, words: str, status: int = 0) -> None:
+        super().__init__(words)
+        self.status = status
 
 
 def send(message: Message, table: NotifyTable, node: str) -> str:
@@ -68,7 +72,7 @@ def request(
     finally:
         connection.close()
     if not 200 <= status < 300:
-        raise NotTaken(f"answered {status} {http.client.responses.get(status, '')}".strip())
+        raise NotTaken(f"answered {status} {http.client.responses.get(status, '')}".strip(), status)
 
 
 def secret_header(table: NotifyTable) -> dict[str, str]:

@@ -24,10 +24,19 @@ _LONGEST_PASSCODE = 256
 
 
 class Accounts:
-    """People and tokens; `who` makes the changes, which the audit trail is told of."""
+    """People and tokens; `who` makes the changes.
 
-    def __init__(self, db: Database, settings: Settings, who: Participant) -> None:
-        self._db, self._settings, self._who = db, settings, who
+    A change and its message in the audit trail belong together: what is refused, or cannot be recorded and has to be,
+    is not done, and what is not done is not told.
+
+    Parameters
+    ----------
+    grants_names
+        Whether `who` may let others see who the patients are: over the network only somebody who sees it.
+    """
+
+    def __init__(self, db: Database, settings: Settings, who: Participant, *, grants_names: bool = True) -> None:
+        self._db, self._settings, self._who, self._grants_names = db, settings, who, grants_names
 
     def add_person(self, name: str, passcode: str, role: Role, *, sees_names: bool) -> None:
         """Let a person sign in.
@@ -35,17 +44,48 @@ class Accounts:
         Raises
         ------
         DicomNodeError
-            The name is taken or none, or the passcode is too short.
+            The name is taken or none, the passcode is too short, the role is one of tokens, or `who` may not grant it.
         """
         _require_name(name)
-        if not SHORTEST_PASSCODE <= len(passcode) <= _LONGEST_PASSCODE:
-            raise DicomNodeError(
-                f"passcode: found {len(passcode)} characters, needed {SHORTEST_PASSCODE} to {_LONGEST_PASSCODE};"
-                " several words are good"
-            )
-        self._record(attributes_changed(self._who, f"person {name} may sign in{_allowed(role, sees_names)}"))
+        self._require_grantable(sees_names)
+        _require_of_people(role)
+        _require_long(passcode)
         with self._db.transaction():
             WebPeople(self._db).add(name, passcode, role, sees_names=sees_names)
+            self._record(attributes_changed(self._who, f"person {name} may sign in{_allowed(role, sees_names)}"))
+
+    def change_person(self, name: str, role: Role, *, sees_names: bool) -> None:
+        """Give a person other rights, from their next request on.
+
+        Raises
+        ------
+        DicomNodeError
+            There is none of that name, the role is one of tokens, or `who` may not grant it.
+        """
+        _require_of_people(role)
+        with self._db.transaction():
+            now = next((one for one in WebPeople(self._db).all() if one.name == name), None)
+            if now is None:
+                raise DicomNodeError(f"person {name}: there is none of that name")
+            self._require_grantable(sees_names and not now.sees_names)
+            WebPeople(self._db).change(name, role, sees_names=sees_names)
+            self._record(attributes_changed(self._who, f"person {name} is changed{_allowed(role, sees_names)}"))
+
+    def change_passcode(self, name: str, old: str, new: str, *, session: str) -> bool:
+        """Give a person another passcode and end their sessions but for this one; False if the old one is wrong.
+
+        Raises
+        ------
+        DicomNodeError
+            The new one is too short.
+        """
+        _require_long(new)
+        if WebPeople(self._db).proved(name, old) is None:
+            return False
+        with self._db.transaction():
+            WebPeople(self._db).change_passcode(name, new, session=session)
+            self._record(attributes_changed(self._who, f"person {name} has another passcode"))
+        return True
 
     def remove_person(self, name: str) -> None:
         """Forget a person, whose sessions end at once.
@@ -55,11 +95,10 @@ class Accounts:
         DicomNodeError
             There is none of that name.
         """
-        self._record(attributes_changed(self._who, f"person {name} is removed"))
         with self._db.transaction():
-            removed = WebPeople(self._db).remove(name)
-        if not removed:
-            raise DicomNodeError(f"person {name}: there is none of that name")
+            if not WebPeople(self._db).remove(name):
+                raise DicomNodeError(f"person {name}: there is none of that name")
+            self._record(attributes_changed(self._who, f"person {name} is removed"))
 
     def add_token(self, name: str, role: Role, *, sees_names: bool, days: float = 0) -> str:
         """Make a token, which is shown this once; it is valid for so many days, 0: until it is revoked.
@@ -67,13 +106,15 @@ class Accounts:
         Raises
         ------
         DicomNodeError
-            The name is taken or none.
+            The name is taken or none, or `who` may not grant this.
         """
         _require_name(name)
-        self._record(attributes_changed(self._who, f"token {name} is made{_allowed(role, sees_names)}"))
+        self._require_grantable(sees_names)
         with self._db.transaction():
             lasts = timedelta(days=days) if days else None
-            return WebTokens(self._db).add(name, role, sees_names=sees_names, lasts=lasts)
+            token = WebTokens(self._db).add(name, role, sees_names=sees_names, lasts=lasts)
+            self._record(attributes_changed(self._who, f"token {name} is made{_allowed(role, sees_names)}"))
+        return token
 
     def revoke_token(self, name: str) -> None:
         """Forget a token, with which nobody gets in any more.
@@ -83,11 +124,10 @@ class Accounts:
         DicomNodeError
             There is none of that name.
         """
-        self._record(attributes_changed(self._who, f"token {name} is revoked"))
         with self._db.transaction():
-            revoked = WebTokens(self._db).revoke(name)
-        if not revoked:
-            raise DicomNodeError(f"token {name}: there is none of that name")
+            if not WebTokens(self._db).revoke(name):
+                raise DicomNodeError(f"token {name}: there is none of that name")
+            self._record(attributes_changed(self._who, f"token {name} is revoked"))
 
     def sign_in(self, name: str, passcode: str) -> tuple[Account, str] | None:
         """Begin a session of the person of that name; its secret. None if it is not they.
@@ -111,6 +151,12 @@ class Accounts:
         with self._db.transaction():
             WebPeople(self._db).end(session)
 
+    def _require_grantable(self, sees_names: bool) -> None:
+        if sees_names and not self._grants_names:
+            raise DicomNodeError(
+                "patient names: found a caller who may not see them, needed one who may, or the terminal of the node"
+            )
+
     def _record(self, event: Event) -> None:
         trail = open_trail(self._settings)
         if trail is not None:
@@ -120,6 +166,19 @@ class Accounts:
 def _require_name(name: str) -> None:
     if not re.fullmatch(NAME, name, re.ASCII):
         raise DicomNodeError(f"name: found {name!r}, needed 1 to 64 letters, digits or any of . _ @ -")
+
+
+def _require_of_people(role: Role) -> None:
+    if role is Role.SENDER:
+        raise DicomNodeError(f"role: found {role}, which is for tokens, needed one that may see a page")
+
+
+def _require_long(passcode: str) -> None:
+    if not SHORTEST_PASSCODE <= len(passcode) <= _LONGEST_PASSCODE:
+        raise DicomNodeError(
+            f"passcode: found {len(passcode)} characters, needed {SHORTEST_PASSCODE} to {_LONGEST_PASSCODE};"
+            " several words are good"
+        )
 
 
 def _allowed(role: Role, sees_names: bool) -> str:

@@ -78,11 +78,11 @@ class Acts:
         """Hold the jobs of a model at once."""
         if not reason.strip():
             raise DicomNodeError("reason: found none, needed one for those whose studies wait")
-        return switch.disable(self._db, self._settings, model, f"{reason.strip()} ({self._who.user_id})")
+        return switch.disable(self._db, self._settings, model, f"{reason.strip()} ({self._who.user_id})", self._who)
 
     def enable(self, model: str) -> str:
         """Let the jobs of a disabled model run again."""
-        return switch.enable(self._db, model)
+        return switch.enable(self._db, self._settings, model, self._who)
 
     def echo(self, peer: Peer) -> Echo:
         """Ask a peer for C-ECHO now, and write down how it answered."""

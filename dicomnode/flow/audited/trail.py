@@ -12,6 +12,7 @@ from threading import Event, Thread
 from dicomnode.audit.event import Action, Outcome, Participant, Source
 from dicomnode.audit.file import Trail
 from dicomnode.audit.message import Studied, accessed, application, this_person, this_process
+from dicomnode.audit.people import configuration_changed
 from dicomnode.audit.syslog import Collector, Forwarder
 from dicomnode.config import Settings
 from dicomnode.config.audit import collector_tls, folder_of
@@ -114,6 +115,19 @@ def tell_act(db: Database, settings: Settings, study: str, what: str, who: Parti
         # To those who have the results, taking them back is a deletion.
         action = {"retract": Action.DELETE, "seen": Action.READ}.get(what.split(":")[0], Action.UPDATE)
         trail.record(accessed(who or this_person(), studied(db, find(db, study)), action, what))
+
+
+def tell_changed(settings: Settings, what: str, who: Participant | None = None) -> None:
+    """Record that `who`, or whoever runs this command, changes what this node does with studies.
+
+    Raises
+    ------
+    OutOfResources
+        It cannot be recorded and has to be.
+    """
+    trail = open_trail(settings)
+    if trail is not None:
+        trail.record(configuration_changed(who or this_person(), what))
 
 
 def studied(db: Database, study_instance_uid: str) -> Studied:

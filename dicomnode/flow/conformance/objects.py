@@ -6,12 +6,14 @@ from collections.abc import Iterator, Mapping
 from types import ModuleType
 from typing import Any
 
+from pydicom.datadict import dictionary_description, dictionary_VR, tag_for_keyword
+
 from dicomnode.deliver.offers import OFFERS
 from dicomnode.flow.conformance.form import Table
 from dicomnode.measure import codes, ibsi
 from dicomnode.receive.contexts import name_of
 from dicomnode.report import contributions, response
-from dicomnode.report.provenance import ROLES
+from dicomnode.report.provenance import MANUFACTURER, MODEL_NAME, ROLES
 
 #: Role of a result → the information object definition of PS3.3 that it is, and its template in PS3.16.
 DEFINED_BY: Mapping[str, tuple[str, str]] = {
@@ -27,6 +29,24 @@ DEFINED_BY: Mapping[str, tuple[str, str]] = {
     "notice": ("Secondary Capture Image (A.8.1)", ""),
     "withdrawn": ("Enhanced SR (A.35.2)", ""),
     "rejection": ("Key Object Selection Document (A.35.4)", "TID 2010"),
+}
+
+#: Keyword → value and source, of what every created object holds alike.
+_EVERYWHERE: Mapping[str, tuple[str, str]] = {
+    "SpecificCharacterSet": ("ISO_IR 192", "fixed"),
+    "SOPInstanceUID": ("2.25 and a UUID derived from images, rule, model and run", "derived"),
+    "SeriesInstanceUID": ("the same, with the role", "derived"),
+    "StudyInstanceUID": ("that of the images", "copied"),
+    "PatientName": ("with ID, birth date, sex and the study: those of the images", "copied"),
+    "SeriesNumber": ("9000 + 10 n + offset, n from the name of the rule", "derived"),
+    "SeriesDescription": ("what it is, title and version of the model", "derived"),
+    "SeriesDate": ("with times of content and creation, where there are such: when the analysis began", "clock"),
+    "Manufacturer": (MANUFACTURER, "fixed"),
+    "ManufacturerModelName": (MODEL_NAME, "fixed"),
+    "SoftwareVersions": ("version of the node; name and version of the model", "fixed"),
+    "DeviceSerialNumber": ("AE title of the node", "configuration"),
+    "StationName": ("AE title of the node", "configuration"),
+    "ContributingEquipmentSequence": ("the model, with a Device UID of its weights; the scanner", "derived"),
 }
 
 #: Templates of PS3.16 that reports use, with the names that they have there.
@@ -56,6 +76,21 @@ def created() -> Table:
     )
     columns = ("role", "series description", "offset of the series number", "information object", "root template")
     return Table(title="Created objects", columns=columns, rows=rows)
+
+
+def attributes() -> Table:
+    """What every created object holds alike."""
+    rows = tuple(
+        (dictionary_description(keyword), _tag(keyword), dictionary_VR(keyword), value, source)
+        for keyword, (value, source) in _EVERYWHERE.items()
+    )
+    columns = ("attribute", "tag", "VR", "value", "source")
+    return Table(title="Attributes of every created object", columns=columns, rows=rows)
+
+
+def _tag(keyword: str) -> str:
+    tag = tag_for_keyword(keyword) or 0
+    return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
 
 
 def offered() -> Table:

@@ -133,6 +133,7 @@ def _contents() -> Chapter:
         ),
         tables=(
             objects.created(),
+            objects.attributes(),
             objects.offered(),
             objects.templates(),
             objects.written_codes(),

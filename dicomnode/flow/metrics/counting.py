@@ -28,3 +28,10 @@ class Counting:
             self._fold.run()
         except OutOfResources as error:
             _log.error("counting put off", reason=str(error))
+
+    def last(self) -> None:
+        """Write down what was rejected; the rest is counted by whoever comes next."""
+        try:
+            self._tally.write(self._db)
+        except OutOfResources as error:
+            _log.error("rejections of the last moments not counted", reason=str(error))

@@ -53,9 +53,12 @@ FAMILIES = (
     *_of(
         "queue",
         ("jobs", "gauge", ("state",), "Jobs that wait, run or have failed."),
-        ("jobs_oldest_seconds", "gauge", (), "For how long the oldest waiting job has waited; 0 for none."),
+        ("jobs_oldest_seconds", "gauge", (), "For how long the oldest waiting job has waited, since it was "
+         "made or an operator had it tried again; 0 for none."),
         ("job_waiting_seconds", "histogram", (), "From the settling of a study until its job was started."),
         ("retries_total", "counter", ("kind",), "Jobs and deliveries that were put back to be tried again."),
+        ("messages_oldest_seconds", "gauge", ("notify",), "For how long the oldest message of a [[notify]] was not "
+         "taken; 0 for none."),
         ("heartbeat_age_seconds", "gauge", ("process",), "Since a process of the node last gave a sign of life."),
     ),
     *_of(
@@ -70,13 +73,15 @@ FAMILIES = (
     *_of(
         "delivery",
         ("deliveries", "gauge", ("destination", "state"), "Deliveries that wait, run or have failed."),
-        ("deliveries_oldest_seconds", "gauge", ("destination",), "Since the oldest waiting one began to wait; or 0."),
+        ("deliveries_oldest_seconds", "gauge", ("destination",), "For how long the oldest that is not delivered has "
+         "been owed, however often it was tried; 0 for none."),
         ("deliveries_total", "counter", ("destination", "outcome"), "Deliveries that ended: done, failed, cancelled, "
          "or lost by an archive that had them."),
         ("delivery_seconds", "histogram", ("destination",), "From the making of a result until its acknowledgement."),
         ("commitments_outstanding", "gauge", ("peer",), "Confirmations of storage that this node waits for."),
         ("pledges_outstanding", "gauge", ("peer",), "Confirmations of storage that this node owes."),
-        ("peer_backing_off", "gauge", ("peer",), "1 while a peer that did not answer is left alone."),
+        ("peer_backing_off", "gauge", ("peer",), "1 from the first call that a peer does not answer until it "
+         "answers or is owed nothing."),
     ),
     *_of(
         "machine",

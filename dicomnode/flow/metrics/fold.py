@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections import Counter
 from datetime import datetime
 from itertools import takewhile
@@ -15,6 +16,9 @@ from dicomnode.store.database import Database
 
 #: So many events are counted in one transaction: a few milliseconds in which nobody else writes.
 _SLICE = 200
+
+#: Between two of a backlog: longer than those who wait sleep between two looks (100 ms, SQLite's busy handler).
+_PAUSE_SECONDS = 0.12
 
 #: Arrow of a job or delivery → how it ended.
 _JOB_ARROWS = {"finished": "done", "failed": "failed", "cancelled": "cancelled"}
@@ -48,6 +52,9 @@ class Fold:
         total = 0
         while count := self._slice():
             total += count
+            if count == _SLICE:
+                # SQLite queues nobody: who waits for the lock looks for it now and then, and has to find it free.
+                time.sleep(_PAUSE_SECONDS)
         return total
 
     def _slice(self) -> int:

@@ -20,8 +20,11 @@ _SUCCESS = 0
 #: As often as Prometheus asks by default.
 _TELL_SECONDS = 15.0
 
-#: C code of radiomics lets no other thread of the process run for half a minute.
-_STALE_SECONDS = 120.0
+#: What is older than four tellings is how the GPU was, not how it is.
+_STALE_SECONDS = 4 * _TELL_SECONDS
+
+#: Beside the signs of life, which go on when the driver does not.
+_ROLE = "gpus"
 
 
 class _Memory(ctypes.Structure):
@@ -52,20 +55,22 @@ class Gpu:
 
 
 @cache
-def _nvml() -> ctypes.CDLL | None:
-    """The library, begun; it stays for as long as the process does."""
-    try:
-        library = ctypes.CDLL(_LIBRARY)
-    except OSError:
-        return None
-    return library if library.nvmlInit_v2() == _SUCCESS else None
+def _nvml() -> ctypes.CDLL:
+    """The library, begun; it stays for as long as the process does. Raises `OSError`, and is tried again then."""
+    library = ctypes.CDLL(_LIBRARY)
+    if library.nvmlInit_v2() != _SUCCESS:
+        raise OSError(f"{_LIBRARY}: does not begin, needed a driver that runs")
+    return library
 
 
 def gpus() -> Iterator[Gpu]:
     """Every GPU that can be asked."""
-    library = _nvml()
+    try:
+        library = _nvml()
+    except OSError:
+        return
     count = ctypes.c_uint()
-    if library is None or library.nvmlDeviceGetCount_v2(ctypes.byref(count)) != _SUCCESS:
+    if library.nvmlDeviceGetCount_v2(ctypes.byref(count)) != _SUCCESS:
         return
     for index in range(count.value):
         device, memory, use = ctypes.c_void_p(), _Memory(), _Utilisation()
@@ -86,8 +91,11 @@ def told_gpus(store: Path) -> Iterator[None]:
     over = Event()
 
     def tell() -> None:
-        while found := [one.as_json() for one in gpus()]:
-            pulse.say(store, "work", {"gpus": found})
+        while True:
+            found = [one.as_json() for one in gpus()]
+            # Also that there is none any more; a machine that never had one writes nothing.
+            if found or pulse.said(store, _ROLE).get("gpus"):
+                pulse.say(store, _ROLE, {"gpus": found})
             if over.wait(_TELL_SECONDS):
                 return
 
@@ -100,6 +108,6 @@ def told_gpus(store: Path) -> Iterator[None]:
 
 
 def gpus_told(store: Path) -> list[Gpu]:
-    """What `told_gpus` has told lately; nothing of a process that has ended."""
-    age = pulse.ages_seconds(store, ("work",)).get("work", _STALE_SECONDS)
-    return [Gpu.of(one) for one in pulse.said(store, "work").get("gpus", ())] if age < _STALE_SECONDS else []
+    """What `told_gpus` has told lately; nothing of a process that has ended, or waits for a driver that hangs."""
+    age = pulse.ages_seconds(store, (_ROLE,)).get(_ROLE, _STALE_SECONDS)
+    return [Gpu.of(one) for one in pulse.said(store, _ROLE).get("gpus", ())] if age < _STALE_SECONDS else []

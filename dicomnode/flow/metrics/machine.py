@@ -13,6 +13,7 @@ from dicomnode.audit.head import Lost, noted_head, read_lost
 from dicomnode.audit.syslog import read_position
 from dicomnode.config import Settings
 from dicomnode.config.audit import folder_of
+from dicomnode.config.certificates import certificate_files
 from dicomnode.flow.metrics.gpu import gpus_told
 from dicomnode.flow.pulse import ages_seconds
 from dicomnode.flow.retention.disk import disk_of
@@ -56,19 +57,13 @@ def machine(counts: Counts, db: Database, settings: Settings) -> Iterator[Sample
 
 
 def _certificates(settings: Settings, now: datetime) -> Iterator[Sample]:
-    tls, audit = settings.tls, settings.audit
-    named = (
-        ("tls.certificate", tls.certificate), ("tls.ca", tls.ca), ("web.certificate", settings.web.certificate),
-        ("audit.syslog_certificate", audit.syslog_certificate), ("audit.syslog_ca", audit.syslog_ca),
-    )  # fmt: skip
-    for key, name in named:
-        if name:
-            try:
-                ends = _first_end(name, Path(name).stat().st_mtime_ns)
-            except OSError:
-                # A file that cannot be read secures nothing: that is as good as expired, and `check` says why.
-                ends = None
-            yield "dicomnode_certificate_expiry_seconds", (key,), (ends - now).total_seconds() if ends else 0.0
+    for key, path in certificate_files(settings):
+        try:
+            ends = _first_end(str(path), path.stat().st_mtime_ns)
+        except OSError:
+            # A file that cannot be read secures nothing: that is as good as expired, and `check` says why.
+            ends = None
+        yield "dicomnode_certificate_expiry_seconds", (key,), (ends - now).total_seconds() if ends else 0.0
 
 
 @lru_cache(maxsize=32)

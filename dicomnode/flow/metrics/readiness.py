@@ -6,13 +6,9 @@ import socket
 
 from dicomnode.config import Settings
 from dicomnode.flow.prepared import being_prepared
-from dicomnode.flow.pulse import ages_seconds
+from dicomnode.flow.pulse import ages_seconds, patience_seconds
 from dicomnode.flow.retention.disk import disk_of
-from dicomnode.store.counts import Counts
-from dicomnode.store.database import Database, migrations
-
-#: A process that has given no sign of life for so long does not count; each gives one a second.
-_SILENT_SECONDS = 30.0
+from dicomnode.store.inspection import Inspection, inspect
 
 #: The port is on this machine, where a connection takes microseconds.
 _CONNECT_SECONDS = 1.0
@@ -29,9 +25,9 @@ def prepared(settings: Settings) -> bool:
         return False
 
 
-def up_to_date(db: Database) -> bool:
-    """Whether the store has the schema that this version knows."""
-    return Counts(db).schema() == len(migrations())
+def stored(settings: Settings) -> Inspection | None:
+    """The store as it is, which is left so; None where there is none."""
+    return inspect(settings.store.folder / "node.db", thoroughly=False)
 
 
 def listening(settings: Settings) -> bool:
@@ -43,7 +39,8 @@ def listening(settings: Settings) -> bool:
         except OSError:
             return False
         return True
-    return ages_seconds(settings.store.folder, ("receive",)).get("receive", _SILENT_SECONDS) < _SILENT_SECONDS
+    patience = patience_seconds("receive")
+    return ages_seconds(settings.store.folder, ("receive",)).get("receive", patience) < patience
 
 
 def has_room(settings: Settings) -> bool:

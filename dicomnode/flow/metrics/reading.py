@@ -44,7 +44,8 @@ def read(db: Database, settings: Settings) -> list[tuple[Family, Samples]]:
     for name, labels, value in (
         *_counted(counters, settings),
         *_queues(counts, db),
-        *_peers(counts, db, settings),
+        *_peers(counts, settings),
+        *_messages(counts, db, settings),
         *machine(counts, db, settings),
     ):
         found[name].append((labels, value))
@@ -108,12 +109,19 @@ def _queues(counts: Counts, db: Database) -> Iterator[Sample]:
     yield "dicomnode_associations_open", (), counts.associations()
 
 
-def _peers(counts: Counts, db: Database, settings: Settings) -> Iterator[Sample]:
+def _messages(counts: Counts, db: Database, settings: Settings) -> Iterator[Sample]:
+    now, since = db.clock(), counts.messages()
+    for table in settings.notify:
+        age = max(0.0, (now - since[table.name]).total_seconds()) if table.name in since else 0.0
+        yield "dicomnode_messages_oldest_seconds", (table.name,), age
+
+
+def _peers(counts: Counts, settings: Settings) -> Iterator[Sample]:
     names = [peer.name for peer in settings.peers]
     for peer, number in counts.commitments(names).items():
         yield "dicomnode_commitments_outstanding", (peer,), number
     for peer, number in counts.pledges(names).items():
         yield "dicomnode_pledges_outstanding", (peer,), number
-    away = {row["peer"] for row in db.rows("SELECT peer FROM backoff WHERE next_try_at > ?", db.now())}
+    away = counts.away()
     for name in names:
         yield "dicomnode_peer_backing_off", (name,), float(name in away)

@@ -63,5 +63,6 @@ class Tally:
                 Counts(db).add({(_FAMILY, (reason,)): number for reason, number in found.items()})
         except BaseException:
             with self._lock:
-                self._found += found
+                # Not +=, which drops the zeros that let each reason be seen before it happens.
+                self._found.update(found)
             raise

@@ -71,9 +71,15 @@ def installed(
     return [described(spec, db, sessions) for spec in bundles.values()], broken
 
 
-def described(spec: ModelSpec, db: Database | None, sessions: Sessions | None = None) -> Installed:
-    """One bundle."""
-    files = _files(spec)
+def described(spec: ModelSpec, db: Database | None, sessions: Sessions | None = None, *, files: str = "") -> Installed:
+    """One bundle.
+
+    Parameters
+    ----------
+    files
+        What to say of its files; "" hashes them, which takes seconds for each GiB.
+    """
+    files = files or _files(spec)
     device, warm = _loaded(spec, sessions) if sessions and files == _DECLARED else ("", "")
     text = card(spec)
     lacks = len(list(lacking(spec, text))) if text else 0

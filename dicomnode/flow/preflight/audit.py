@@ -9,7 +9,10 @@ from contextlib import closing
 from dicomnode.audit.syslog import Collector
 from dicomnode.config import Settings
 from dicomnode.config.audit import collector_tls, folder_of
+from dicomnode.domain.clock import utc_now
 from dicomnode.domain.errors import ConfigError
+from dicomnode.flow.preflight.named import failed, faults
+from dicomnode.flow.preflight.tls import certificates
 from dicomnode.flow.verdict import Check, Verdict
 from dicomnode.tls.connection import reason_of
 
@@ -35,7 +38,12 @@ def audit_trail(settings: Settings, *, quick: bool = False) -> Iterator[Check]:
         yield Check(subject=subject, verdict=Verdict.WARN, found=found, remedy=remedy)
     else:
         yield Check(subject=subject, verdict=Verdict.OK, found="can be written")
-    if table.syslog_host and not quick:
+    wrong = faults(settings, "audit")
+    for fault in wrong:
+        yield failed(f"audit collector {table.syslog_host}:{table.syslog_port}", fault)
+    if table.syslog_host and not wrong:
+        yield from certificates(settings, utc_now(), ("audit",))
+    if table.syslog_host and not quick and not wrong:
         yield _collector(settings)
 
 

@@ -15,7 +15,7 @@ from dicomnode.flow.preflight.ports import ports
 from dicomnode.flow.preflight.priors import comparing_rules
 from dicomnode.flow.preflight.software import software
 from dicomnode.flow.preflight.storage import database, store_folder
-from dicomnode.flow.preflight.stow import tokens
+from dicomnode.flow.preflight.stow import tokens, web_services
 from dicomnode.flow.preflight.tls import secure_transport
 from dicomnode.flow.verdict import Check, Verdict
 
@@ -47,6 +47,7 @@ def check(settings: Settings, *, quick: bool = False) -> Iterator[Check]:
     yield from ports(settings)
     yield from tokens(settings) if remember else ()
     yield from secure_transport(settings)
+    yield from web_services(settings)
     yield from pseudonyms(settings)
     yield from alerts(settings)
     if not quick:

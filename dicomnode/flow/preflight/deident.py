@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dicomnode.config import Settings
-from dicomnode.deident.secret import read_secret
-from dicomnode.domain.errors import ConfigError
+from dicomnode.flow.preflight.named import failed, faults
 from dicomnode.flow.verdict import Check, Verdict
 
 
@@ -16,10 +15,8 @@ def pseudonyms(settings: Settings) -> Iterator[Check]:
     if not asking:
         return
     subject = f"de-identification for {', '.join(asking)}"
-    try:
-        read_secret(settings.deidentify.secret_file)
-    except ConfigError as error:
-        fault = error.faults[0]
-        yield Check(subject=subject, verdict=Verdict.FAIL, found=f"{fault.key} = {fault.value!r}", remedy=fault.remedy)
-    else:
+    wrong = faults(settings, "deidentify")
+    for fault in wrong:
+        yield failed(subject, fault)
+    if not wrong:
         yield Check(subject=subject, verdict=Verdict.OK, found="secret found, for the node alone")

@@ -39,7 +39,11 @@ def models(settings: Settings, *, quick: bool = True, remember: bool = True) -> 
                 found=f"model {rule.model} is not in {settings.models.folder}",
                 remedy=f"known: {', '.join(bundles) or 'none'}; or set models.folder",
             )
-        elif rule.model in bundles and (strange := unknown_inputs(rule, bundles[rule.model])):
+        if rule.shadow_model and rule.shadow_model not in bundles and rule.shadow_model not in broken:
+            remedy = f"known: {', '.join(bundles) or 'none'}; or take shadow_model out of the rule"
+            found = f"shadow_model {rule.shadow_model} is not in {settings.models.folder}"
+            yield Check(subject=f"rule {rule.name}", verdict=Verdict.FAIL, found=found, remedy=remedy)
+        if rule.model in bundles and (strange := unknown_inputs(rule, bundles[rule.model])):
             remedy = "[rule.inputs.<name>] takes the names of the tables [input.<name>] in the bundle's model.toml"
             yield Check(subject=f"rule {rule.name}", verdict=Verdict.FAIL, found=strange, remedy=remedy)
     if remember:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from pathlib import Path
 
 from dicomnode.config import Settings
 from dicomnode.domain.clock import utc_now
+from dicomnode.flow.preflight.named import failed, faults
+from dicomnode.flow.preflight.tls import certificates
 from dicomnode.flow.round_trip.entrance import runs
 from dicomnode.flow.verdict import Check, Verdict
-from dicomnode.tls.expiry import WARN_DAYS, validities
 
 
 def ports(settings: Settings) -> Iterator[Check]:
@@ -43,20 +43,15 @@ def _port(settings: Settings, host: str, number: int, what: str, role: str, key:
                 remedy = "ports below 1024 need the capability CAP_NET_BIND_SERVICE; choose one above"
             return Check(subject=subject, verdict=Verdict.FAIL, found=error.strerror or str(error), remedy=remedy)
     if runs(settings, role):
-        found, remedy = "free, although the node runs", "it was started with another port: dicomnode reload, or restart"
+        found = "free, although the node runs"
+        remedy = "it was started with another port, which no reload changes: systemctl restart dicomnode.target"
         return Check(subject=subject, verdict=Verdict.WARN, found=found, remedy=remedy)
     return Check(subject=subject, verdict=Verdict.OK, found="free; no node is running")
 
 
 def _dashboard(settings: Settings) -> Iterator[Check]:
     web = settings.web
-    if web.certificate:
-        try:
-            days = min(one.days_left(utc_now()) for one in validities(Path(web.certificate)))
-        except (OSError, ValueError) as error:
-            remedy = "a PEM file with the dashboard's certificate"
-            yield Check(subject="web.certificate", verdict=Verdict.FAIL, found=str(error), remedy=remedy)
-            return
-        verdict = Verdict.FAIL if days < 0 else Verdict.WARN if days < WARN_DAYS else Verdict.OK
-        remedy = "" if verdict is Verdict.OK else f"replace {web.certificate}"
-        yield Check(subject="web.certificate", verdict=verdict, found=f"{days} days left", remedy=remedy)
+    for fault in (wrong := faults(settings, "web")):
+        yield failed(f"TLS: dashboard port {web.port}", fault)
+    if not wrong:
+        yield from certificates(settings, utc_now(), ("web",))

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
-from pathlib import Path
 
 import structlog
 
 from dicomnode.config import Settings
-from dicomnode.config.secure import as_tls
+from dicomnode.config.certificates import certificate_files
 from dicomnode.domain.clock import utc_now
-from dicomnode.domain.errors import ConfigError
+from dicomnode.flow.preflight.named import failed, faults
 from dicomnode.flow.verdict import Check, Verdict
-from dicomnode.receive.users import Users
-from dicomnode.tls.credentials import Credentials
 from dicomnode.tls.expiry import WARN_DAYS, validities
 from dicomnode.tls.profile import PROFILES
 
@@ -25,21 +22,15 @@ def secure_transport(settings: Settings) -> Iterator[Check]:
     """Whether TLS can be spoken, then every certificate that it rests on; nothing where no TLS is configured."""
     table = settings.tls
     called = [peer.name for peer in settings.peers if peer.tls is not None]
-    if not table.port and not called:
+    posted = settings.stow.port if settings.stow.tls else 0
+    if not table.port and not called and not posted:
         return
-    places = [f"port {table.port}"] if table.port else []
+    places = [f"{word} {port}" for word, port in (("port", table.port), ("STOW-RS port", posted)) if port]
     subject = " and ".join([*places, *([f"calls to {', '.join(called)}"] if called else [])])
-    try:
-        if table.port:
-            Credentials(as_tls(table), server=True, required=table.require_client_certificate)
-        if called:
-            Credentials(as_tls(table), server=False)
-        if table.users:
-            Users(Path(table.users))
-    except ConfigError as error:
-        for fault in error.faults:
-            found = f"{fault.key} = {fault.value!r}"
-            yield Check(subject=f"TLS: {subject}", verdict=Verdict.FAIL, found=found, remedy=fault.remedy)
+    wrong = faults(settings, "tls")
+    for fault in wrong:
+        yield failed(f"TLS: {subject}", fault)
+    if wrong:
         return
     yield Check(subject=f"TLS: {subject}", verdict=Verdict.OK, found=PROFILES[table.profile].title)
     if table.port and not table.require_client_certificate:
@@ -49,19 +40,25 @@ def secure_transport(settings: Settings) -> Iterator[Check]:
             found="need no certificate, so that an AE title and an address are all that tells who calls",
             remedy="set require_client_certificate = true and name the authorities in ca",
         )
-    yield from certificates(settings, utc_now())
+    yield from certificates(settings, utc_now(), ("tls",))
 
 
-def certificates(settings: Settings, now: datetime) -> Iterator[Check]:
-    """Every certificate of ours and of the authorities that we believe, and how long it is valid."""
-    for key, name in (("certificate", settings.tls.certificate), ("ca", settings.tls.ca)):
-        if not name:
+def certificates(settings: Settings, now: datetime, parts: Sequence[str] = ("tls", "web", "audit")) -> Iterator[Check]:
+    """Every certificate of ours and of the authorities that we believe, and how long it is valid.
+
+    Parameters
+    ----------
+    parts
+        Tables of the configuration that are looked at.
+    """
+    for key, path in certificate_files(settings):
+        if key.split(".")[0] not in parts:
             continue
         try:
-            found = validities(Path(name))
+            found = validities(path)
         except OSError as error:
             remedy = "a PEM file with certificates"
-            yield Check(subject=f"tls.{key}", verdict=Verdict.FAIL, found=error.strerror or str(error), remedy=remedy)
+            yield Check(subject=key, verdict=Verdict.FAIL, found=error.strerror or str(error), remedy=remedy)
             continue
         for one in found:
             days = one.days_left(now)
@@ -69,8 +66,9 @@ def certificates(settings: Settings, now: datetime) -> Iterator[Check]:
             told = f"valid until {one.ends:%Y-%m-%d}" if one.ends > now else f"expired on {one.ends:%Y-%m-%d}"
             if one.begins > now:
                 verdict, told = Verdict.FAIL, f"not valid before {one.begins:%Y-%m-%d %H:%M} UTC"
-            remedy = "" if verdict is Verdict.OK else f"replace {name}; the node reads it at the next association"
-            yield Check(subject=f"tls.{key} {one.subject}", verdict=verdict, found=told, remedy=remedy)
+            then = "restart the web process" if key == "web.certificate" else "the node reads it at the next connection"
+            remedy = "" if verdict is Verdict.OK else f"replace {path}; {then}"
+            yield Check(subject=f"{key} {one.subject}", verdict=verdict, found=told, remedy=remedy)
 
 
 def warn_of_expiry(settings: Settings) -> None:

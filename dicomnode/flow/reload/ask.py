@@ -49,7 +49,8 @@ def reload(folder: Path, roles: Sequence[str], text: str, path: Path) -> Taken:
             lines.append(line)
             answers.append(answer)
         if not lines:
-            raise DicomNodeError(f"no node runs on the store {folder}; it takes its configuration when it starts")
+            remedy = "it takes its configuration when it starts; if store.folder was changed, restart the node"
+            raise DicomNodeError(f"no node runs on the store {folder}: {remedy}")
         faults = [fault for answer in answers for fault in answer["faults"]]
         if faults:
             raise ConfigError([Fault(**fault) for fault in {str(one): one for one in faults}.values()])

@@ -17,6 +17,9 @@ from dicomnode.domain.rule import Condition, Operator
 #: Lists of the configuration whose entries have names.
 _NAMED = {"peers": "peer", "rules": "rule", "notify": "notify"}
 
+#: Of these the first that suits is taken: of peers for a caller, of rules for a round trip.
+_ORDERED = ("peer", "rule")
+
 #: What is told of an entry that is new.
 _TOLD = ("model", "outputs", "destinations", "aet", "host", "port", "on", "shadow", "shadow_model")
 
@@ -25,8 +28,9 @@ _SECRET = ("secret", "password", "passcode", "token", "authorization", "header_f
 _HIDDEN = "changed; not shown"
 
 #: Bound or locked when the node starts, by its supervisor, which stays.
-_FIXED = ("store.folder", "node.host", "node.port", "tls.port", "tls.only", "web.host", "web.port", "stow.host")
-_FIXED_PORTS = ("stow.port",)
+_FIXED = (
+    "store.folder", "node.host", "node.port", "tls.port", "tls.only", "web.host", "web.port", "stow.host", "stow.port",
+)  # fmt: skip
 
 
 def changes(old: Settings, new: Settings) -> list[str]:
@@ -46,7 +50,7 @@ def needs_restart(old: Settings, new: Settings) -> list[Fault]:
             remedy=f"cannot change while the node runs (it is {_text(before)}); put it back, or restart the node",
         )
         for key, before, after in _tables(old, new)
-        if key in (*_FIXED, *_FIXED_PORTS) and before != after
+        if key in _FIXED and before != after
     ]
 
 
@@ -63,6 +67,9 @@ def _tables(old: Settings, new: Settings) -> Iterator[tuple[str, Any, Any]]:
 
 def _entries(word: str, old: Any, new: Any) -> Iterator[str]:
     before, after = {one.name: one for one in old}, {one.name: one for one in new}
+    was, now = [name for name in before if name in after], [name for name in after if name in before]
+    if word in _ORDERED and was != now:
+        yield f"order of {word}s: {_text(was)} → {_text(now)}"
     for name in before:
         if name not in after:
             yield f"{word} {name}: removed"

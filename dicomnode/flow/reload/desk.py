@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from threading import Event, Lock, Thread
-from typing import Any
 
 import structlog
 
@@ -27,6 +26,9 @@ _log = structlog.get_logger(__name__)
 
 #: Whoever has asked says within this whether it shall be taken.
 _ANSWER_SECONDS = 60.0
+
+#: Whoever has just been answered may ask again at once.
+_MOMENT_SECONDS = 1.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -82,15 +84,17 @@ class Desk:
 
     def _serve(self, connection: socket.socket) -> None:
         with heard(connection, _ANSWER_SECONDS) as line:
-            if not self._one.acquire(blocking=False):
-                self._said(line, {"busy": "another reload is under way; try again when it is done"})
-                return
+            mine = self._one.acquire(timeout=_MOMENT_SECONDS)
             try:
-                self._dialogue(line)
+                if mine:
+                    self._dialogue(line)
+                else:
+                    line.say({"busy": "another reload is under way; try again when it is done"})
             except DicomNodeError as error:
                 _log.warning("reload not finished", reason=str(error))
             finally:
-                self._one.release()
+                if mine:
+                    self._one.release()
 
     def _dialogue(self, line: Line) -> None:
         asked = line.hear()
@@ -131,7 +135,10 @@ class Desk:
         return new, changes(self.settings, new), faults or unusable(text, self.path)
 
     def _take(self, text: str, new: Settings, told: Sequence[str], who: str) -> str:
-        refused = self.exchange(Text(text))
+        try:
+            refused = self.exchange(Text(text))
+        except OSError as error:
+            refused = f"the system has no room for it: {error.strerror}"
         if refused:
             _log.error("configuration not taken", reason=refused)
             return refused
@@ -140,10 +147,3 @@ class Desk:
             _log.info("configuration changed", change=change, by=who)
         self.taken(new, told, who)
         return ""
-
-    @staticmethod
-    def _said(line: Line, what: dict[str, Any]) -> None:
-        try:
-            line.say(what)
-        except DicomNodeError as error:
-            _log.warning("reload not answered", reason=str(error))

@@ -92,12 +92,10 @@ def opened(folder: Path, role: str) -> socket.socket:
     """A socket that listens for a role, whose lock is held: what lies there is of one that was killed."""
     (folder / f"{role}.sock").unlink(missing_ok=True)
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    before = os.umask(0o177)
-    try:
-        with _address(folder, role) as address:
-            listening.bind(address)
-    finally:
-        os.umask(before)
+    # What is bound gets the mode of the socket (Linux), never more than this; the umask is that of all threads.
+    os.fchmod(listening.fileno(), 0o600)
+    with _address(folder, role) as address:
+        listening.bind(address)
     listening.listen()
     return listening
 

@@ -17,18 +17,20 @@ _JUDGE_SECONDS = 300.0
 
 def unusable(text: str, path: Path) -> list[Fault]:
     """What is wrong with models and files that the text of the configuration `path` names."""
-    held = Text(text)
-    handed = held.handed({})
     command = [sys.executable, "-m", "dicomnode", "reload", "--config", str(path), "--judge"]
+    held: Text | None = None
     try:
+        held = Text(text)
+        handed = held.handed({})
         done = subprocess.run(
             command, env={**os.environ, **handed.environment}, pass_fds=handed.descriptors, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, timeout=_JUDGE_SECONDS, check=False,
         )  # fmt: skip
         found = json.loads(done.stdout)
         return [Fault(key=one["key"], value=one["value"], remedy=one["remedy"]) for one in found["faults"]]
-    except (ValueError, KeyError, TypeError, subprocess.TimeoutExpired) as error:
+    except (OSError, ValueError, KeyError, TypeError, subprocess.TimeoutExpired) as error:
         remedy = f"its models and files could not be judged ({type(error).__name__}); see the log"
         return [Fault(key="--config", value=str(path), remedy=remedy)]
     finally:
-        held.close()
+        if held is not None:
+            held.close()

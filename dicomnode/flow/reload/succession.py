@@ -22,14 +22,14 @@ _log = structlog.get_logger(__name__)
 #: A process imports and reads its configuration within seconds, within this also on a machine that is busy.
 _STAND_BY_SECONDS = 60.0
 
-#: The listener makes way as soon as its sweep is over, which may wait a minute for a comparison of pixels.
+#: The listener makes way as soon as one comparison of pixels is over, which may take a minute (`node.settling`).
 _MAKE_WAY_SECONDS = 75.0
 
 #: It goes on with the associations that it has while its heir takes the new ones; the others end first.
 _MAKES_WAY = "receive"
 
-#: What these have in hand is finished, however long it takes: an association of a scanner, or an analysis.
-_UNHURRIED = ("receive", "work")
+#: It finishes its analysis, however long that takes; where it does nothing any more the watchdog ends it.
+_UNHURRIED = "work"
 
 
 class Succession:
@@ -39,9 +39,8 @@ class Succession:
         self, start: Callable[[Running, float], None], orphaned: Callable[[str, bool], None], drain_seconds: float
     ) -> None:
         self._start, self._orphaned, self._drain_seconds = start, orphaned, drain_seconds
-        self._lock = Lock()
+        self._lock, self._began = Lock(), 0.0
         self._wish: Wish | None = None
-        self._began = 0.0
         self._heirs: list[Running] = []
         self._leaving: list[Running] = []
         self._turned: dict[str, datetime] = {}
@@ -75,7 +74,7 @@ class Succession:
         """Do what is to be done at this moment; `children` are exchanged in place."""
         if self._wish is not None:
             self._prepare(self._wish, children, now)
-        for one in list(self._leaving):
+        for one in tuple(self._leaving):
             self._see_off(one, now)
         for child in children:
             if child.heir and child.alive and not self.occupied(child.role):
@@ -87,8 +86,12 @@ class Succession:
         if not self._heirs:
             self._began = now
             self._heirs = [Running(role=child.role, handed=wish.handed, heir=True) for child in children]
-            for heir in self._heirs:
-                self._start(heir, now)
+            try:
+                for heir in self._heirs:
+                    self._start(heir, now)
+            except OSError as error:
+                self._call_off(wish, f"the processes could not be started ({error.strerror or error})")
+                return
         for heir in self._heirs:
             heir.listen()
         dead = next((heir for heir in self._heirs if not heir.alive), None)
@@ -106,14 +109,13 @@ class Succession:
             if child.process is None:
                 continue
             child.leaving = now
-            if child.heir or child.role != _MAKES_WAY:
-                child.process.send_signal(signal.SIGTERM)
-            else:
+            if child.role == _MAKES_WAY and not child.heir:
                 child.tell(MAKE_WAY)
+            else:
+                child.process.send_signal(signal.SIGTERM)
             self._leaving.append(child)
-        children[:] = self._heirs
+        children[:], self._heirs = self._heirs, []
         self._turned.clear()
-        self._heirs = []
         for child in children:
             # One that falters now is started again, as any other that has run.
             child.has_run = True
@@ -128,8 +130,8 @@ class Succession:
             self._orphaned(one.worker, code != 0)
             return
         most = _MAKE_WAY_SECONDS if one.role == _MAKES_WAY else self._drain_seconds
-        waited = one.left or (one.role in _UNHURRIED and one.role != _MAKES_WAY)
-        if not waited and now - one.leaving > most and one.process is not None:
+        overdue = now - one.leaving > most and not one.left and one.role != _UNHURRIED
+        if overdue and one.process is not None:
             _log.error("former process did not make way in time", role=one.role, worker=one.worker, seconds=most)
             one.process.kill()
 
@@ -140,10 +142,9 @@ class Succession:
                 heir.process.wait()
                 heir.forget()
         self._heirs = []
-        wish.refused = why
-        self._end(wish)
+        self._end(wish, why)
 
-    def _end(self, wish: Wish) -> None:
+    def _end(self, wish: Wish, refused: str = "") -> None:
         with self._lock:
-            self._wish = None
+            self._wish, wish.refused = None, refused
         wish.done.set()

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from dicomnode.config import Settings
 from dicomnode.domain.clock import from_text, to_text, utc_now
-from dicomnode.domain.errors import DicomNodeError
+from dicomnode.domain.errors import DicomNodeError, NotAuthorised
 from dicomnode.domain.rule import Rule
 from dicomnode.domain.study import Arrival
 from dicomnode.domain.uid import check_study_uid, is_check
@@ -114,10 +114,19 @@ def rules_for(settings: Settings, study_instance_uid: str) -> tuple[Rule, ...]:
 
 
 def stray(store: Path, arrival: Arrival) -> bool:
-    """Whether an object of a made study comes from elsewhere: an archive that forwards everything has it still."""
-    if not is_check(arrival.study_instance_uid):
+    """Whether an object of a made study comes from elsewhere: an archive that forwards everything has it still.
+
+    Raises
+    ------
+    NotAuthorised
+        A guest sends what is not of the study of its ticket: it was let in for that alone.
+    """
+    guest = arrival.association.guest
+    if not (guest or is_check(arrival.study_instance_uid)):
         return False
     ticket = valid(store)
+    if guest and (ticket is None or ticket.study_instance_uid != arrival.study_instance_uid):
+        raise NotAuthorised(f"study {arrival.study_instance_uid}: not the one that this caller was let in for")
     return ticket is None or ticket.calling_aet != arrival.association.calling_aet
 
 

@@ -67,12 +67,19 @@ class Shadow:
     def _next(self) -> ShadowRun | None:
         if self._noted and not self._rules:
             return None
-        with self._db.transaction():
-            if not self._noted:
+        if not self._noted:
+            with self._db.transaction():
                 self._shadows.on_trial((name, rule.shadow_model) for name, rule in self._rules.items())
-                self._noted = True
-            self._shadows.given_up(_MOST_ATTEMPTS)
-            shadow_id = self._shadows.next(_MOST_ATTEMPTS)
+            self._noted = True
+        # Asked whenever there is nothing else to do: the lock that arrivals wait for is taken where something is due.
+        if self._shadows.any_to_give_up(_MOST_ATTEMPTS):
+            with self._db.transaction():
+                self._shadows.given_up(_MOST_ATTEMPTS)
+        owed = self._shadows.owed(_MOST_ATTEMPTS)
+        if owed is None:
+            return None
+        with self._db.transaction():
+            shadow_id = self._shadows.begin(*owed)
             return None if shadow_id is None else self._shadows.begun(shadow_id)
 
     def _answer(self, run: ShadowRun) -> Answer | None:

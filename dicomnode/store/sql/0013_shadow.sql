@@ -26,6 +26,9 @@ CREATE TABLE shadow_run (
     UNIQUE (job_id, candidate)
 ) STRICT;
 
+-- Asked for whenever a worker has nothing else to do.
+CREATE INDEX shadow_running ON shadow_run (attempts) WHERE state = 'running';
+
 CREATE TABLE shadow_difference (
     shadow_id       INTEGER NOT NULL REFERENCES shadow_run ON DELETE CASCADE,
     position        INTEGER NOT NULL,

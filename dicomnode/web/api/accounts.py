@@ -15,6 +15,7 @@ from dicomnode.web.access import Administrator, Viewer
 from dicomnode.web.acting import AdministratorAccounts
 from dicomnode.web.api.forms import AccountName, Done
 from dicomnode.web.desk import OpenStore
+from dicomnode.web.passcode import change_passcode
 from dicomnode.web.problem import unknown
 from dicomnode.web.sessions import sign_in, sign_out
 
@@ -50,6 +51,23 @@ class NewPerson(BaseModel):
     )  # fmt: skip
     role: Role = Role.VIEWER
     sees_names: bool = Field(default=False, description="Whether they may see who the patients are.")
+
+
+class Rights(BaseModel):
+    """What a person may do from now on."""
+
+    role: Role
+    sees_names: bool = Field(description="Whether they may see who the patients are.")
+
+
+class NewPasscode(BaseModel):
+    """Another passcode for whoever is signed in."""
+
+    old: Passcode
+    new: str = Field(
+        min_length=SHORTEST_PASSCODE, max_length=256, json_schema_extra={"format": "password"},
+        description="Only its hash is kept.",
+    )  # fmt: skip
 
 
 class NewToken(BaseModel):
@@ -99,6 +117,21 @@ def add_person(person: NewPerson, accounts: AdministratorAccounts) -> Done:
     """A name that a person or a token has is refused."""
     accounts.add_person(person.name, person.passcode, person.role, sees_names=person.sees_names)
     return Done(done=f"{person.name} may sign in as {person.role}")
+
+
+@router.put("/people/{name}", operation_id="change_person", summary="Change what a person may do")
+def change_person(name: AccountName, rights: Rights, accounts: AdministratorAccounts, opened: OpenStore) -> Done:
+    """From their next request on; their passcode and sessions stay."""
+    if all(one.name != name for one in WebPeople(opened.db).all()):
+        raise unknown(f"person {name}")
+    accounts.change_person(name, rights.role, sees_names=rights.sees_names)
+    return Done(done=f"{name} is {rights.role} from now on")
+
+
+@router.put("/passcode", operation_id="change_passcode", summary="Change my passcode")
+def change_my_passcode(request: Request, caller: Viewer, opened: OpenStore, passcode: NewPasscode) -> Done:
+    """For people who are signed in; their other sessions end."""
+    return Done(done=change_passcode(request, opened, caller, passcode.old, passcode.new))
 
 
 @router.delete("/people/{name}", operation_id="remove_person", summary="Remove a person")

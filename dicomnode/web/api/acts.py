@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Depends, Path
 from pydantic import BaseModel, Field
 
 from dicomnode.report.rejection import TITLES
@@ -23,59 +23,75 @@ assert set(TITLES) == set(Code.__args__)  # type: ignore[attr-defined]
 DeliveryId = Annotated[int, Path(ge=1, le=2**63 - 1, description="As `get_study` names it.")]
 
 
+def _whole(study_uid: StudyUid, opened: OpenStore) -> str:
+    """The verbs take the beginning of a UID; over the network only the whole will do."""
+    if Listing(opened.db).study(study_uid) is None:
+        raise unknown(f"study {study_uid}")
+    return study_uid
+
+
+#: A study that is in the books, by its whole UID.
+WholeStudy = Annotated[str, Depends(_whole)]
+
+#: What somebody says in words: lines of them, and nothing that a terminal or another system could take for more.
+PLAIN = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$"
+
+
 class Rerun(BaseModel):
     """How to analyse again."""
 
     of_what_is_here: str = Field(
-        default="", max_length=500, description="Why objects that were removed do not come back; the result says so."
+        default="",
+        max_length=500,
+        pattern=PLAIN,
+        description="Why objects that were removed do not come back; the result says so.",
     )
 
 
 class Retraction(BaseModel):
     """Why results are taken back."""
 
-    reason: str = Field(min_length=1, max_length=500, description="In words for those who have read the results.")
+    reason: str = Field(
+        min_length=1, max_length=500, pattern=PLAIN, description="In words for those who have read the results."
+    )
     code: Code = Field(default="quality", description="The kind of reason, in code.")
 
 
 class Complaint(BaseModel):
     """What a reader says of results."""
 
-    reason: str = Field(min_length=1, max_length=500, description="What is wrong, in words that name no patient.")
+    reason: str = Field(
+        min_length=1, max_length=500, pattern=PLAIN, description="What is wrong, in words that name no patient."
+    )
 
 
 @router.post("/studies/{study_uid}/retry", operation_id="retry_study", summary="Try again what failed")
-def retry_study(study_uid: StudyUid, acts: OperatorActs, opened: OpenStore) -> Done:
+def retry_study(acts: OperatorActs, study_uid: WholeStudy) -> Done:
     """Failed jobs run again, failed deliveries go out again, a hold ends."""
-    _require(opened, study_uid)
     return Done(done=acts.retry(study_uid))
 
 
 @router.post("/studies/{study_uid}/rerun", operation_id="rerun_study", summary="Analyse again")
-def rerun_study(study_uid: StudyUid, acts: OperatorActs, opened: OpenStore, how: Rerun | None = None) -> Done:
+def rerun_study(acts: OperatorActs, study_uid: WholeStudy, how: Rerun | None = None) -> Done:
     """A new analysis under new UIDs, with the rules and models as they are now."""
-    _require(opened, study_uid)
     return Done(done=acts.rerun(study_uid, how.of_what_is_here if how else ""))
 
 
 @router.post("/studies/{study_uid}/cancel", operation_id="cancel_study", summary="Drop what waits")
-def cancel_study(study_uid: StudyUid, acts: OperatorActs, opened: OpenStore) -> Done:
+def cancel_study(acts: OperatorActs, study_uid: WholeStudy) -> Done:
     """Waiting jobs and deliveries are cancelled."""
-    _require(opened, study_uid)
     return Done(done=acts.cancel(study_uid))
 
 
 @router.post("/studies/{study_uid}/retract", operation_id="retract_study", summary="Take back what was sent")
-def retract_study(study_uid: StudyUid, acts: OperatorActs, opened: OpenStore, why: Retraction) -> Done:
+def retract_study(acts: OperatorActs, study_uid: WholeStudy, why: Retraction) -> Done:
     """Every result is taken back where it was sent, and what was not sent is cancelled."""
-    _require(opened, study_uid)
     return Done(done=acts.retract(study_uid, why.reason, why.code))
 
 
 @router.post("/studies/{study_uid}/flag", operation_id="flag_study", summary="Say that a result is wrong")
-def flag_study(study_uid: StudyUid, acts: OperatorActs, opened: OpenStore, what: Complaint) -> Done:
+def flag_study(acts: OperatorActs, study_uid: WholeStudy, what: Complaint) -> Done:
     """It stands in the story of the study, and counts against the model."""
-    _require(opened, study_uid)
     return Done(done=acts.flag(study_uid, what.reason))
 
 
@@ -83,9 +99,3 @@ def flag_study(study_uid: StudyUid, acts: OperatorActs, opened: OpenStore, what:
 def resend_delivery(delivery_id: DeliveryId, acts: OperatorActs) -> Done:
     """The same bytes go to the same destination once more."""
     return Done(done=acts.resend(delivery_id))
-
-
-def _require(opened: OpenStore, study_uid: str) -> None:
-    # The verbs take the beginning of a UID; from a program only the whole will do.
-    if Listing(opened.db).study(study_uid) is None:
-        raise unknown(f"study {study_uid}")

@@ -10,6 +10,7 @@ from dicomnode.flow.models.card import card
 from dicomnode.infer.bundle.load import load_bundle
 from dicomnode.web.access import Viewer
 from dicomnode.web.acting import AdministratorActs
+from dicomnode.web.api.acts import PLAIN
 from dicomnode.web.api.forms import Done, ModelName
 from dicomnode.web.desk import OpenStore, SettingsNow
 from dicomnode.web.problem import unknown
@@ -34,7 +35,9 @@ class ModelInFull(BaseModel):
 class Why(BaseModel):
     """Why a model is held."""
 
-    reason: str = Field(min_length=1, max_length=500, description="It stands in the story of every study that waits.")
+    reason: str = Field(
+        min_length=1, max_length=500, pattern=PLAIN, description="It stands in the story of every study that waits."
+    )
 
 
 @router.get("/models", operation_id="list_models", summary="Models", response_model_exclude_none=True)

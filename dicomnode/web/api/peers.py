@@ -5,9 +5,9 @@ from __future__ import annotations
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from dicomnode.flow.asked.peers import PeerShown, peers_shown
+from dicomnode.flow.asked.peers import PeerShown, echo_shown, peers_shown
 from dicomnode.store.echoes import Echo
-from dicomnode.web.access import Viewer
+from dicomnode.web.access import Operator, Viewer
 from dicomnode.web.acting import OperatorActs
 from dicomnode.web.api.forms import PeerName
 from dicomnode.web.desk import OpenStore, SettingsNow
@@ -25,13 +25,13 @@ class Peers(BaseModel):
 @router.get("/peers", operation_id="list_peers", summary="Peers", response_model_exclude_none=True)
 def list_peers(caller: Viewer, opened: OpenStore, settings: SettingsNow) -> Peers:
     """Their settings, what came from them and went there, and how they answered last."""
-    return Peers(peers=peers_shown(settings, opened.db))
+    return Peers(peers=peers_shown(settings, opened.db, sees_names=caller.sees_names))
 
 
 @router.post("/peers/{name}/echo", operation_id="echo_peer", summary="Ask a peer for C-ECHO")
-def echo_peer(name: PeerName, acts: OperatorActs, settings: SettingsNow) -> Echo:
+def echo_peer(name: PeerName, caller: Operator, acts: OperatorActs, settings: SettingsNow) -> Echo:
     """Whether it answers now; `failure` says why not."""
     peer = settings.peer(name)
     if peer is None:
         raise unknown(f"peer {name}")
-    return acts.echo(peer)
+    return echo_shown(acts.echo(peer), sees_names=caller.sees_names)

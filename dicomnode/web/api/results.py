@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 from pydantic import AwareDatetime, BaseModel, Field
 
 from dicomnode.flow.drift import Drifted, drifts
+from dicomnode.flow.shown.words import explained
 from dicomnode.store.affected import Affected, affected
 from dicomnode.web.access import Viewer
 from dicomnode.web.api.forms import within
@@ -45,8 +47,12 @@ def list_results(
     limit: Annotated[int, Query(ge=1, le=_MOST)] = 1000,
 ) -> Results:
     """Which studies have results of a model, and where these went."""
-    found = affected(opened.db, model=model, version=version, scanner=scanner, since=within(since), until=within(until))
-    return Results(results=found[:limit], more=len(found) > limit)
+    found = affected(
+        opened.db, model=model, version=version, scanner=scanner, since=within(since), until=within(until),
+        most=limit + 1,
+    )  # fmt: skip
+    told = [replace(one, retracted=explained(one.retracted, sees_names=caller.sees_names)) for one in found[:limit]]
+    return Results(results=told, more=len(found) > limit)
 
 
 @router.get("/drift", operation_id="get_drift", summary="Whether a model drifts")

@@ -6,11 +6,12 @@ import tempfile
 from pathlib import Path
 from shutil import copyfileobj
 
-from fastapi import APIRouter, UploadFile
+from fastapi import APIRouter, Request, UploadFile
 from pydantic import BaseModel
 
 from dicomnode.flow.asked.rules import RuleShown, Trial, rules_shown, try_file, try_study
 from dicomnode.web.access import Viewer
+from dicomnode.web.acting import tell_seen
 from dicomnode.web.api.forms import StudyUid
 from dicomnode.web.desk import OpenStore, SettingsNow
 from dicomnode.web.problem import unknown
@@ -40,9 +41,12 @@ def test_file(caller: Viewer, settings: SettingsNow, file: UploadFile) -> Trial:
 
 
 @router.get("/studies/{study_uid}/rules", operation_id="test_study", summary="Which rule matches a study")
-def test_study(study_uid: StudyUid, caller: Viewer, opened: OpenStore, settings: SettingsNow) -> Trial:
+def test_study(
+    request: Request, study_uid: StudyUid, caller: Viewer, opened: OpenStore, settings: SettingsNow
+) -> Trial:
     """Rule by rule and series by series, as the rules are now."""
     tried = try_study(settings, opened.db, opened.files, study_uid, sees_names=caller.sees_names)
     if tried is None:
         raise unknown(f"study {study_uid}")
+    tell_seen(request, caller, opened, study_uid)
     return tried

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from dicomnode import __version__
 from dicomnode.domain.role import Role
-from dicomnode.flow.shown.words import for_caller
+from dicomnode.flow.shown.words import for_caller, written
 from dicomnode.store.story import Story
 from dicomnode.web.access import Viewer
 from dicomnode.web.desk import OpenStore, SettingsNow
@@ -83,7 +83,14 @@ def get_status(caller: Viewer, opened: OpenStore, settings: SettingsNow) -> Stat
         for one in backlog["failed"]
     ]
     held = [{"what": "hold", **one} for one in backlog["held"]]
-    told = {**backlog, "failed": failed, "held": held}
+    alone = [
+        {**one, "reason": for_caller("delivery", one["reason"], sees_names=caller.sees_names)}
+        for one in backlog["backing_off"]
+    ]
+    flagged = [
+        {**one, "reason": written(one["reason"], sees_names=caller.sees_names)} for one in backlog["flagged"]
+    ]  # fmt: skip
+    told = {**backlog, "failed": failed, "held": held, "backing_off": alone, "flagged": flagged}
     return Status.model_validate({"node": settings.node.aet, "version": __version__, "now": opened.db.now(), **told})
 
 

@@ -11,12 +11,12 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from dicomnode.domain.clock import to_text
 from dicomnode.flow.shown.times import Stage, journey, stages
-from dicomnode.flow.shown.words import for_caller
+from dicomnode.flow.shown.words import explained, for_caller, of_story
 from dicomnode.store.listed import STANDINGS, Listed, Listing, Wanted
 from dicomnode.store.moving import DeliveryRow, JobRow, Movements, ResultRow
 from dicomnode.store.story import Line, Story
 from dicomnode.web.access import Caller, Viewer
-from dicomnode.web.acting import tell_seen
+from dicomnode.web.acting import tell_listed, tell_seen
 from dicomnode.web.api.forms import StudyUid, within
 from dicomnode.web.desk import Opened, OpenStore
 from dicomnode.web.problem import declined, unknown
@@ -185,6 +185,7 @@ class StudyShown(BaseModel):
     "/studies", operation_id="list_studies", summary="Studies, the newest first", response_model_exclude_none=True
 )
 def list_studies(
+    request: Request,
     caller: Viewer,
     opened: OpenStore,
     uid: Uid = "",
@@ -196,16 +197,16 @@ def list_studies(
 ) -> Studies:
     """Searched for by UID, time and standing; by patient with `search_studies`, since no address shall hold a name."""
     wanted = Wanted(uid=uid, since=_text(since), until=_text(until), standing=standing or "")
-    return _found(opened, caller, wanted, offset, limit)
+    return _found(request, opened, caller, wanted, offset, limit)
 
 
 @router.post("/search", operation_id="search_studies", summary="Studies of a patient", response_model_exclude_none=True)
-def search_studies(caller: Viewer, opened: OpenStore, search: Search) -> Studies:
+def search_studies(request: Request, caller: Viewer, opened: OpenStore, search: Search) -> Studies:
     """Searched for by patient, for callers who may see names."""
     if not caller.sees_names:
         raise declined(403, "the caller", "may not see who the patients are", "an account that may")
     wanted = Wanted(uid=search.uid, patient=search.patient, standing=search.standing or "")
-    return _found(opened, caller, wanted, search.offset, search.limit)
+    return _found(request, opened, caller, wanted, search.offset, search.limit)
 
 
 @router.get("/studies/{study_uid}", operation_id="get_study", summary="One study", response_model_exclude_none=True)
@@ -220,14 +221,17 @@ def get_study(request: Request, study_uid: StudyUid, caller: Viewer, opened: Ope
     return StudyShown(
         study=_row(found, caller),
         series=[SeriesShown.model_validate(one) for one in rows.series(study_uid)],
-        jobs=[_job(one, lines, results, deliveries) for one in rows.jobs(study_uid)],
+        jobs=[_job(one, lines, results, deliveries, caller) for one in rows.jobs(study_uid)],
         results=[ResultShown.model_validate(one) for one in results],
         deliveries=[_delivery(one, caller) for one in deliveries],
         story=[_event(one, caller) for one in lines],
     )
 
 
-def _found(opened: Opened, caller: Caller, wanted: Wanted, offset: int, limit: int) -> Studies:
+def _found(
+    request: Request, opened: Opened, caller: Caller, wanted: Wanted, offset: int, limit: int
+) -> Studies:  # fmt: skip
+    tell_listed(request, caller, {**asdict(wanted), "offset": offset, "limit": limit})
     found, more = Listing(opened.db).studies(wanted, offset=offset, limit=limit)
     return Studies(studies=[_row(one, caller) for one in found], more=more)
 
@@ -238,13 +242,14 @@ def _row(one: Listed, caller: Caller) -> StudyRow:
 
 
 def _job(
-    job: JobRow, lines: list[Line], results: list[ResultRow], deliveries: list[DeliveryRow]
+    job: JobRow, lines: list[Line], results: list[ResultRow], deliveries: list[DeliveryRow], caller: Caller
 ) -> JobShown:  # fmt: skip
     own = {one.result_id for one in results if one.job_id == job.job_id and not one.occasion}
     sent = [one for one in deliveries if one.result_id in own]
     ended = max((one.changed_at for one in sent), default="") if all(one.state == "done" for one in sent) else ""
     shown = JobShown.model_validate(job)
     told = {
+        "retracted": explained(job.retracted, sees_names=caller.sees_names),
         "stages": _timed(stages(job.reason) if job.state == "done" else []),
         "journey": _timed(journey(lines, job.job_id, job.rule, ended)),
     }
@@ -262,7 +267,7 @@ def _delivery(one: DeliveryRow, caller: Caller) -> DeliveryShown:
 
 def _event(line: Line, caller: Caller) -> Event:
     return Event.model_validate(
-        {**asdict(line), "detail": for_caller(line.entity, line.detail, sees_names=caller.sees_names)}
+        {**asdict(line), "detail": of_story(line.entity, line.arrow, line.detail, sees_names=caller.sees_names)}
     )
 
 

@@ -13,7 +13,7 @@ from dicomnode.web.pages.drawing import page
 router = APIRouter(include_in_schema=False)
 
 #: Studies that are named.
-_SHOWN = 50
+_SHOWN = 25
 
 
 @router.get("/disk")

@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from dicomnode import __version__
 from dicomnode.domain.role import Role
+from dicomnode.flow.shown.measured import figures
 from dicomnode.web.access import Caller
 from dicomnode.web.desk import desk_of
 from dicomnode.web.pages import filters
@@ -57,7 +58,7 @@ def templates() -> Environment:
     )  # fmt: skip
     made.filters |= {
         "local": filters.local, "size": filters.size, "lasting": filters.lasting, "cut_uid": filters.cut_uid,
-        "day": filters.day, "person": filters.person, "words": filters.words,
+        "day": filters.day, "person": filters.person, "words": filters.words, "figures": figures,
     }  # fmt: skip
     return made
 
@@ -131,6 +132,9 @@ def problem_page(request: Request, status: int, problem: Problem) -> Response:
         after = f"?next={request.url.path}" if request.method == "GET" and request.url.path != "/" else ""
         return RedirectResponse(f"/sign-in{after}", status_code=303)
     sentence = f"{problem.subject}: {problem.found}; needed {problem.needed}."
+    if status in (429, 500, 503):
+        # What is needed then is something to do, or where to look.
+        sentence = f"{problem.subject}: {problem.found}; {problem.needed}."
     if status in (404, 409):
         sentence = f"{problem.subject}: {problem.found}." if status == 404 else f"{problem.found}."
     heading = _HEADINGS.get(status, "Something went wrong")

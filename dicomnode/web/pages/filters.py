@@ -30,7 +30,15 @@ def local(at: str | datetime | None) -> Markup | str:
 def words(text: str) -> Markup:
     """A line of a story, with the times in it as `local` writes them."""
     parts = _MOMENT.split(text)
-    return Markup("").join(local(part) if number % 2 else part for number, part in enumerate(parts))
+    return Markup("").join(_moment(part) if number % 2 else part for number, part in enumerate(parts))
+
+
+def _moment(text: str) -> Markup | str:
+    """A time; what only looks like one, as anybody may have written it, stays as it is."""
+    try:
+        return local(text)
+    except (ValueError, OverflowError):
+        return text
 
 
 def zone() -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from dicomnode.flow.shown.words import for_caller
+from dicomnode.flow.shown.words import of_story
 from dicomnode.store.lately import Recent
 from dicomnode.web.access import Viewer
 from dicomnode.web.desk import OpenStore
@@ -32,7 +32,7 @@ def log(
     """The newest warnings, or every line of the history."""
     rows = Recent(opened.db).events(before=before, limit=_LINES, warnings=not every)
     # To whoever reads along, a log names nobody, whatever else they may see.
-    lines = [(row, for_caller(row.entity, row.detail, sees_names=False)) for row in rows]
+    lines = [(row, of_story(row.entity, row.arrow, row.detail, sees_names=False)) for row in rows]
     return page(
         request, "log.html", caller, lines=lines, every=every, before=before,
         older=rows[-1].event_id if len(rows) == _LINES else 0,

@@ -8,11 +8,12 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
 
 from dicomnode.domain.errors import ConfigError
-from dicomnode.flow.asked.models import model_shown, models_shown
+from dicomnode.flow.asked.models import CHECKING, model_shown, models_shown
 from dicomnode.flow.models.card import card
 from dicomnode.infer.bundle.load import load_bundle
 from dicomnode.web.access import Administrator, Viewer
 from dicomnode.web.acting import AdministratorActs
+from dicomnode.web.api.acts import PLAIN
 from dicomnode.web.api.forms import ModelName
 from dicomnode.web.desk import OpenStore, SettingsNow
 from dicomnode.web.pages.drawing import back, page
@@ -24,7 +25,7 @@ router = APIRouter(include_in_schema=False)
 @router.get("/models")
 def models(request: Request, caller: Viewer, opened: OpenStore, settings: SettingsNow) -> Response:
     """Every bundle."""
-    return page(request, "models.html", caller, models=models_shown(settings, opened.db))
+    return page(request, "models.html", caller, models=models_shown(settings, opened.db), checking=CHECKING)
 
 
 @router.get("/models/{name}")
@@ -37,7 +38,8 @@ def model(request: Request, caller: Viewer, opened: OpenStore, settings: Setting
         spec = load_bundle(settings.models.folder / name) if not shown.broken else None
     except ConfigError:
         spec = None
-    return page(request, "model.html", caller, one=shown, card=card(spec) if spec else "", spec=spec)
+    text = card(spec) if spec else ""
+    return page(request, "model.html", caller, one=shown, card=text, spec=spec, checking=CHECKING)
 
 
 @router.post("/models/{name}/disable")
@@ -46,7 +48,7 @@ def disable(
     caller: Administrator,
     acts: AdministratorActs,
     name: ModelName,
-    reason: Annotated[str, Form(max_length=500)] = "",
+    reason: Annotated[str, Form(max_length=500, pattern=PLAIN)] = "",
 ) -> Response:
     """Hold the jobs of a model."""
     return back(request, caller, f"/models/{name}", acts.disable(name, reason), "warn")

@@ -8,11 +8,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from dicomnode.flow.shown.words import for_caller
+from dicomnode.flow.shown.words import for_caller, written
 from dicomnode.store.listed import Listing, Wanted
 from dicomnode.store.moving import Movements
 from dicomnode.store.story import Backlog, Story
 from dicomnode.web.access import Caller, Viewer
+from dicomnode.web.acting import tell_listed
 from dicomnode.web.desk import Opened, OpenStore
 from dicomnode.web.pages.drawing import Live, live_part, page, renewed
 
@@ -44,6 +45,7 @@ class Eye:
 @router.get("/")
 def overview(request: Request, caller: Viewer, opened: OpenStore) -> Response:
     """All of the page."""
+    tell_listed(request, caller, {})
     spoken = _spoken(Story(opened.db).backlog())
     return page(request, "overview.html", caller, live=_live(request, opened, caller), spoken=spoken)
 
@@ -51,6 +53,7 @@ def overview(request: Request, caller: Viewer, opened: OpenStore) -> Response:
 @router.get("/live")
 def live(request: Request, caller: Viewer, opened: OpenStore, seen: Seen = "") -> Response:
     """What changes on it."""
+    tell_listed(request, caller, {})
     return renewed(request, "overview_live.html", caller, _live(request, opened, caller), seen)
 
 
@@ -98,7 +101,8 @@ def _eye(backlog: Backlog, caller: Caller) -> list[Eye]:
             word="left alone",
             what=one["peer"],
             path="/peers",
-            reason=f"until {one['next_try_at'][:19]}Z: {one['reason']}",
+            reason=f"until {one['next_try_at'][:19]}Z: "
+            + for_caller("delivery", one["reason"], sees_names=caller.sees_names),
         )
         for one in backlog.backing_off
     ]
@@ -108,8 +112,12 @@ def _eye(backlog: Backlog, caller: Caller) -> list[Eye]:
         for one in backlog.disabled
     ]  # fmt: skip
     found += [
-        Eye(word="flagged", what=f"by {one['by']}", study=one["study"], reason=one["reason"]) for one in backlog.flagged
-    ]
+        Eye(
+            word="flagged", what=f"by {one['by']}", study=one["study"],
+            reason=written(one["reason"], sees_names=caller.sees_names),
+        )
+        for one in backlog.flagged
+    ]  # fmt: skip
     found += [
         Eye(word="warn", what=f"message {one['notify']}", path="/log", reason=f"{one['state']}: {one['reason']}")
         for one in backlog.untold

@@ -5,8 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from dicomnode.flow.asked.peers import peers_shown
-from dicomnode.flow.shown.words import for_caller
+from dicomnode.flow.asked.peers import echo_shown, peers_shown
 from dicomnode.web.access import Operator, Viewer
 from dicomnode.web.acting import OperatorActs
 from dicomnode.web.api.forms import PeerName
@@ -20,7 +19,7 @@ router = APIRouter(include_in_schema=False)
 @router.get("/peers")
 def peers(request: Request, caller: Viewer, opened: OpenStore, settings: SettingsNow) -> Response:
     """Every peer of the configuration."""
-    return page(request, "peers.html", caller, peers=peers_shown(settings, opened.db))
+    return page(request, "peers.html", caller, peers=peers_shown(settings, opened.db, sees_names=caller.sees_names))
 
 
 @router.post("/peers/{name}/echo")
@@ -29,8 +28,7 @@ def echo(request: Request, caller: Operator, acts: OperatorActs, settings: Setti
     peer = settings.peer(name)
     if peer is None:
         raise unknown("the peer")
-    answer = acts.echo(peer)
+    answer = echo_shown(acts.echo(peer), sees_names=caller.sees_names)
     if answer.failure:
-        reason = for_caller("delivery", answer.failure, sees_names=caller.sees_names)
-        return back(request, caller, "/peers", f"{name} does not answer: {reason}", "bad")
+        return back(request, caller, "/peers", f"{name} does not answer: {answer.failure}", "bad")
     return back(request, caller, "/peers", f"{name} answers C-ECHO in {answer.seconds * 1000:.0f} ms")

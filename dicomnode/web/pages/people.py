@@ -43,6 +43,20 @@ def add_person(
     return back(request, caller, "/people", f"{name} may sign in as {role}")
 
 
+@router.post("/people/{name}/change")
+def change_person(
+    request: Request,
+    caller: Administrator,
+    accounts: AdministratorAccounts,
+    name: AccountName,
+    role: Annotated[Role, Form()],
+    sees_names: Annotated[bool, Form()] = False,
+) -> Response:
+    """Give a person other rights."""
+    accounts.change_person(name, role, sees_names=sees_names)
+    return back(request, caller, "/people", f"{name} is {role} from now on")
+
+
 @router.post("/people/{name}/remove")
 def remove_person(
     request: Request, caller: Administrator, accounts: AdministratorAccounts, name: AccountName

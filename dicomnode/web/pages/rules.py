@@ -12,6 +12,7 @@ from fastapi.responses import Response
 from dicomnode.flow.asked.rules import Trial, rules_shown, try_file, try_study
 from dicomnode.flow.operate import find
 from dicomnode.web.access import Viewer
+from dicomnode.web.acting import tell_seen
 from dicomnode.web.desk import OpenStore, SettingsNow
 from dicomnode.web.pages.drawing import page
 from dicomnode.web.problem import declined, unknown
@@ -44,6 +45,7 @@ def tried(
         found = try_study(settings, opened.db, opened.files, uid, sees_names=caller.sees_names)
         if found is None:
             raise unknown(f"study {uid}")
+        tell_seen(request, caller, opened, uid)
         trial, about = found, f"study {uid}"
     else:
         raise declined(422, "the form", "neither a file nor a study", "one of the two")

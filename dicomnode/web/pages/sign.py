@@ -8,9 +8,11 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
-from dicomnode.web.access import MaybeCaller
+from dicomnode.flow.asked.accounts import SHORTEST_PASSCODE
+from dicomnode.web.access import MaybeCaller, Viewer
 from dicomnode.web.desk import OpenStore
-from dicomnode.web.pages.drawing import page
+from dicomnode.web.pages.drawing import back, page
+from dicomnode.web.passcode import change_passcode
 from dicomnode.web.problem import Declined
 from dicomnode.web.sessions import sign_in, sign_out
 
@@ -39,11 +41,31 @@ def begin(
     try:
         sign_in(request, led, opened, name, passcode)
     except Declined as error:
+        if error.status == 403:
+            raise
         told = "Name or passcode is wrong." if error.status == 401 else f"Too many tries: {error.problem.needed}."
         asked = page(request, "sign_in.html", None, status=error.status, problem=told, next=_ours(after))
         asked.headers.update(error.headers)
         return asked
     return led
+
+
+@router.get("/passcode")
+def ask_passcode(request: Request, caller: Viewer) -> Response:
+    """Another passcode for whoever is signed in."""
+    return page(request, "passcode.html", caller, shortest=SHORTEST_PASSCODE)
+
+
+@router.post("/passcode")
+def new_passcode(
+    request: Request,
+    caller: Viewer,
+    opened: OpenStore,
+    old: Annotated[str, Form(max_length=256)] = "",
+    new: Annotated[str, Form(max_length=256)] = "",
+) -> Response:
+    """Change it."""
+    return back(request, caller, "/", change_passcode(request, opened, caller, old, new))
 
 
 @router.post("/sign-out")

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import accumulate, groupby
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
-from fastapi.responses import FileResponse, RedirectResponse, Response
+from fastapi.responses import RedirectResponse, Response
 from pydicom.uid import UID
 
-from dicomnode.domain.errors import DicomNodeError, Unsuitable
+from dicomnode.domain.errors import DicomNodeError
 from dicomnode.flow.operate import find
-from dicomnode.flow.shown.measured import numbers
-from dicomnode.flow.shown.taken import tell_taken
+from dicomnode.flow.shown.measured import Number, numbers_of
 from dicomnode.flow.shown.times import Stage, journey, stages
-from dicomnode.flow.shown.words import for_caller
+from dicomnode.flow.shown.words import explained, for_caller, of_story
 from dicomnode.store.files import Files
 from dicomnode.store.listed import Listed, Listing
 from dicomnode.store.moving import DeliveryRow, JobRow, Movements, ResultRow
 from dicomnode.store.story import Line, Story
 from dicomnode.web.access import Caller, Viewer
-from dicomnode.web.acting import participant, tell_seen
+from dicomnode.web.acting import tell_seen
 from dicomnode.web.desk import Opened, OpenStore, SettingsNow
 from dicomnode.web.pages.drawing import live_part, page, renewed
 from dicomnode.web.pages.overview import Seen
 from dicomnode.web.problem import declined, unknown
+from dicomnode.web.taken import taken
 
 router = APIRouter(include_in_schema=False)
 
@@ -75,37 +76,25 @@ def study(request: Request, caller: Viewer, opened: OpenStore, settings: Setting
     tell_seen(request, caller, opened, uid)
     shown = _shown(opened, caller, one)
     live = live_part(request, "study_live_inside.html", caller, **shown)
-    return page(request, "study.html", caller, live=live, **shown)
+    return page(request, "study.html", caller, live=live, renewing=False, **shown)
 
 
 @router.get("/studies/{uid}/live")
 def study_live(request: Request, caller: Viewer, opened: OpenStore, uid: StudyUid, seen: Seen = "") -> Response:
     """What of the page changes while something is under way."""
-    shown = _shown(opened, caller, _listed(opened, uid))
+    one = _listed(opened, uid)
+    tell_seen(request, caller, opened, uid)
+    shown = _shown(opened, caller, one)
     live = live_part(request, "study_live_inside.html", caller, **shown)
-    return renewed(request, "study_live.html", caller, live, seen, one=shown["one"], moves=shown["moves"])
+    return renewed(
+        request, "study_live.html", caller, live, seen, one=shown["one"], moves=shown["moves"], renewing=True
+    )
 
 
 @router.get("/studies/{uid}/results/{sop_instance_uid}")
-def result(
-    request: Request,
-    caller: Viewer,
-    opened: OpenStore,
-    settings: SettingsNow,
-    uid: StudyUid,
-    sop_instance_uid: StudyUid,
-) -> Response:
-    """A result as a file; it names the patient, so that the audit trail is told."""
-    if not caller.sees_names:
-        raise declined(403, "the caller", "may not see who the patients are", "an account that may")
-    rows = Movements(opened.db).results(uid)
-    found = next((one for one in rows if one.sop_instance_uid == sop_instance_uid and one.here), None)
-    if found is None:
-        raise unknown("the result")
-    tell_taken(opened.db, settings, uid, found.role, participant(request, caller.name))
-    return FileResponse(
-        opened.files.path(found.path), media_type="application/dicom", filename=f"{found.role}-{sop_instance_uid}.dcm"
-    )
+def result(request: Request, caller: Viewer, opened: OpenStore, uid: StudyUid, sop_instance_uid: StudyUid) -> Response:
+    """A result as a file."""
+    return taken(request, caller, opened, uid, sop_instance_uid)
 
 
 def _found(opened: Opened, uid: str) -> str:
@@ -127,9 +116,10 @@ def _listed(opened: Opened, uid: str) -> Listed:
 def _shown(opened: Opened, caller: Caller, one: Listed) -> dict[str, Any]:
     uid, rows = one.study_instance_uid, Movements(opened.db)
     lines, results, deliveries = Story(opened.db).why(uid), rows.results(uid), rows.deliveries(uid)
+    jobs = [replace(job, retracted=explained(job.retracted, sees_names=caller.sees_names)) for job in rows.jobs(uid)]
     analyses = [
         _analysis(opened.files, job, [row for row in results if row.job_id == job.job_id], lines, deliveries)
-        for job in rows.jobs(uid)
+        for job in jobs
     ]
     kinds = {row.result_id: UID(row.sop_class_uid).name for row in results}
     return {
@@ -138,7 +128,9 @@ def _shown(opened: Opened, caller: Caller, one: Listed) -> dict[str, Any]:
         "analyses": analyses,
         "deliveries": [(row, kinds.get(row.result_id, ""), _told(row, caller)) for row in deliveries],
         "results": [(row, kinds[row.result_id]) for row in results if row.here],
-        "story": [(line, for_caller(line.entity, line.detail, sees_names=caller.sees_names)) for line in lines],
+        "story": [
+            (line, of_story(line.entity, line.arrow, line.detail, sees_names=caller.sees_names)) for line in lines
+        ],
         "moves": one.standing in ("receiving", "waiting", "running"),
         "failed": one.standing == "failed",
         "sent": any(row.state == "done" for row in deliveries),
@@ -157,7 +149,7 @@ def _analysis(
     mine = {row.result_id for row in results}
     sent = [row for row in deliveries if row.result_id in mine]
     done_at = max((row.changed_at for row in sent), default="") if all(row.state == "done" for row in sent) else ""
-    found, why = _numbers(files, job, results)
+    found, why = numbers_of(files, job, results)
     pictures = {
         row.kind: row for row in reversed(results)
         if row.kind in _MASKS and row.here and not row.occasion and files.path(row.path).is_file()
@@ -174,20 +166,7 @@ def _analysis(
     )
 
 
-def _numbers(files: Files, job: JobRow, results: list[ResultRow]) -> tuple[list[tuple[str, str, str, str]], str]:
-    """What the job's report measured, or why that is not shown."""
-    if job.superseded or job.retracted:
-        return [], ""
-    report = next((row for row in results if row.kind == "sr" and not row.occasion), None)
-    if report is None:
-        return [], ""
-    try:
-        return list(numbers(files.path(report.path))), ""
-    except Unsuitable as error:
-        return [], str(error)
-
-
-def _grouped(rows: list[tuple[str, str, str, str]]) -> list[tuple[str, list[tuple[str, str, str]]]]:
+def _grouped(rows: Sequence[Number]) -> list[tuple[str, list[tuple[str, str, str]]]]:
     """Neighbours about the same thing together."""
     return [(about, [row[1:] for row in group]) for about, group in groupby(rows, key=lambda row: row[0])]
 

@@ -91,7 +91,7 @@ def test_check_asks_the_collector(tmp_path: Path) -> None:
     collector = CollectorStandIn(tmp_path / "ca").start()
     table = {"syslog_host": "localhost", "syslog_port": collector.port, "syslog_ca": str(collector.ca)}
     settings = parse({"store": {"folder": str(tmp_path)}, "audit": table})
-    assert [one.verdict for one in audit_trail(settings)] == [Verdict.OK, Verdict.OK]
+    assert [one.verdict for one in audit_trail(settings)] == [Verdict.OK] * 3, "folder, certificate, collector"
     collector.stop()
     found = list(audit_trail(settings))[-1]
     assert found.verdict is Verdict.FAIL and "refused" in found.found

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from dicomnode.cli import app
 from dicomnode.config import load, shipped
+from dicomnode.domain.errors import ConfigError
 
 
 def init(path: Path, *arguments: str, answers: str = "") -> tuple[int, str]:
@@ -29,7 +30,7 @@ def path(tmp_path: Path) -> Path:
 
 def test_a_wrong_answer_is_asked_for_again_with_the_remedy(path: Path) -> None:
     answers = "FAR TOO LONG A TITLE\nNODE1\n99999\n11113\n\n10.0.0.5\n\n/data\nlung\nlung-ct, sts-petct\n"
-    status, told = init(path, "--web-port", "11180", answers=answers)
+    status, told = init(path, answers=answers)
     assert status == 0
     assert "1 to 16 characters" in told and "a port from 1 to 65535" in told and "there are body-ct, lung-ct" in told
     settings = load(path)
@@ -62,6 +63,26 @@ def test_a_wrong_option_is_refused_and_nothing_is_written(path: Path, given: tup
     status, told = init(path, *GIVEN, *given)
     assert status == 2 and words in told
     assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (("--web-port", "11113"), "node.port is the same"),
+        (("--pacs-aet", "NODE1", "--pacs-host", "127.0.0.1", "--pacs-port", "11113"), "this is the node itself"),
+    ],
+)
+def test_answers_that_cannot_both_be_true_are_refused_and_nothing_is_written(
+    path: Path, given: tuple[str, ...], words: str
+) -> None:
+    done = CliRunner().invoke(app, ["init", str(path), *GIVEN, *given])
+    assert isinstance(done.exception, ConfigError) and words in str(done.exception)
+    assert not path.exists()
+
+
+def test_the_dashboard_can_be_left_out(path: Path) -> None:
+    assert init(path, *GIVEN, "--web-port", "0")[0] == 0
+    assert load(path).web.port == 0
 
 
 def test_a_file_that_is_there_is_kept_and_no_question_is_asked(tmp_path: Path) -> None:

@@ -41,6 +41,15 @@ def test_the_first_administrator_is_made_at_the_terminal_and_the_passcode_is_not
     assert "none" in run(configuration, "user", "list").stdout
 
 
+def test_a_token_of_a_scanner_may_store_and_nothing_else(configuration: Path) -> None:
+    token = run(configuration, "token", "add", "ct1", "--role", "sender").stdout.strip()
+    with closing(Database(configuration.parent / "store" / "node.db")) as db:
+        found = WebTokens(db).bearer(token)
+    assert found is not None and found.role is Role.SENDER and not Role.SENDER.covers(Role.VIEWER)
+    refused = run(configuration, "user", "add", "ct2", "--role", "sender", typed=f"{PASSCODE}\n{PASSCODE}\n")
+    assert refused.exit_code != 0 and "for tokens" in str(refused.exception)
+
+
 def test_a_token_stands_alone_on_its_line_and_is_good_until_it_is_revoked(configuration: Path) -> None:
     token = run(configuration, "token", "add", "prometheus", "--days", "30").stdout.strip()
     with closing(Database(configuration.parent / "store" / "node.db")) as db:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import select
+import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
@@ -13,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from dicomnode.deliver.association import Timeouts
 from dicomnode.deliver.dimse import Outgoing
@@ -27,6 +31,7 @@ from tests.unit.receive.posted import instance
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 TIMEOUTS = Timeouts(connect_seconds=5, dimse_seconds=1)
+HASTY = Timeouts(connect_seconds=5, dimse_seconds=0.4)
 
 
 @dataclass
@@ -132,8 +137,8 @@ def peer(archive: Archive, scheme: str = "http", **stow: Any) -> Peer:
     return Peer(name="PACS", aet="PACS", host="127.0.0.1", port=0, stow=Stow(url=url, **stow), **more)
 
 
-def sent(to: Peer, files: list[Outgoing], memory: Memory | None = None) -> list[Receipt]:
-    return list(send(to, files, calling_aet="NODE", timeouts=TIMEOUTS, memory=memory))
+def sent(to: Peer, files: list[Outgoing], memory: Memory | None = None, timeouts: Timeouts = TIMEOUTS) -> list[Receipt]:
+    return list(send(to, files, calling_aet="NODE", timeouts=timeouts, memory=memory))
 
 
 def failed(reason: int, uid: str = "1.2.3.4.1") -> bytes:
@@ -229,6 +234,83 @@ def test_a_peer_that_does_not_answer_may_have_it(opened: Open, outgoing: list[Ou
     with pytest.raises(PeerUnreachable, match="no answer within 1 s") as raised:
         sent(peer(opened(silent=True)), outgoing)
     assert not isinstance(raised.value, NoAssociation)
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [
+        b"",
+        b"HTTP/1.1 200 OK\r\nX: ",
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/dicom+json\r\nContent-Length: 1000000\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/dicom+json\r\nConnection: close\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+    ],
+    ids=["status", "head", "body", "open end", "chunks"],
+)
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "TLS"])
+def test_an_answer_that_is_dribbled_is_not_waited_for(
+    outgoing: list[Outgoing], tmp_path: Path, begin: bytes, secure: bool
+) -> None:
+    authority = Authority(tmp_path / "ca")
+    here = authority.issue("pacs")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(here.certificate, here.key)
+    over = threading.Event()
+
+    def dribble(port: socket.socket) -> None:
+        connection, _address = port.accept()
+        with contextlib.suppress(OSError), connection:
+            talking = context.wrap_socket(connection, server_side=True) if secure else connection
+            with talking:
+                while len(talking.recv(1 << 20)) and not over.is_set():
+                    # All of the body has come when it is time to answer.
+                    if select.select([talking], [], [], 0.2)[0]:
+                        continue
+                    break
+                talking.sendall(begin)
+                while not over.wait(0.05):
+                    talking.sendall(b"1")
+
+    with socket.create_server(("127.0.0.1", 0)) as port:
+        thread = threading.Thread(target=dribble, args=(port,), daemon=True)
+        thread.start()
+        archive = Archive(port=port.getsockname()[1])
+        tls = {"tls": Tls(certificate=here.certificate, key=here.key, ca=authority.certificate)} if secure else {}
+        with pytest.raises(PeerUnreachable, match=r"no answer within 0\.4 s") as raised:
+            sent(peer(archive, "https" if secure else "http", **tls), outgoing[:1], timeouts=HASTY)
+        over.set()
+        thread.join(20)
+    assert not isinstance(raised.value, NoAssociation), "the object may be there"
+
+
+def test_a_connection_that_ends_in_the_middle_of_tls_leaves_it_in_doubt(
+    outgoing: list[Outgoing], tmp_path: Path
+) -> None:
+    authority = Authority(tmp_path / "ca")
+    here = authority.issue("pacs")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(here.certificate, here.key)
+
+    def take(port: socket.socket) -> None:
+        connection, _address = port.accept()
+        with context.wrap_socket(connection, server_side=True) as talking:
+            talking.recv(65536)
+            # What is no record of TLS: the other side gives up with an SSLError.
+            with socket.socket(fileno=talking.detach()) as bare, contextlib.suppress(ConnectionResetError):
+                bare.sendall(b"x" * 100)
+                while bare.recv(1 << 20):
+                    pass
+
+    with socket.create_server(("127.0.0.1", 0)) as port:
+        thread = threading.Thread(target=take, args=(port,), daemon=True)
+        thread.start()
+        tls = Tls(certificate=here.certificate, key=here.key, ca=authority.certificate)
+        to = peer(Archive(port=port.getsockname()[1]), "https", tls=tls)
+        with pytest.raises(PeerUnreachable) as raised:
+            sent(to, outgoing[:1], timeouts=Timeouts(connect_seconds=5, dimse_seconds=5))
+        thread.join(20)
+    assert not isinstance(raised.value, NoAssociation), "the object may be there"
+    assert isinstance(raised.value.__cause__, requests.exceptions.SSLError)
 
 
 def test_a_file_that_is_not_the_object_is_not_sent(opened: Open, outgoing: list[Outgoing]) -> None:

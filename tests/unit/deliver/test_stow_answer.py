@@ -95,6 +95,10 @@ def test_entities_are_not_resolved() -> None:
         ("Sat, 21 Nov 2099 07:01:00 GMT", 3600),
         ("soon", 0),
         ("-5", 0),
+        ("Sat, 01 Jan 99999999999999999999 00:00:00 GMT", 0),
+        ("Sat, 01 Jan 2022 00:00:00 +99999999999999999", 0),
+        ("Fri, 31 Dec 9999 23:59:59 -2359", 3600),
+        ("x, y", 0),
     ],
 )
 def test_a_peer_may_say_how_long_to_leave_it_alone(field: str, seconds: float) -> None:

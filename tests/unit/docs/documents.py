@@ -34,6 +34,6 @@ def command_lines(page: Path) -> Iterator[str]:
     """Every line of a block that calls the command, continued lines joined."""
     for block in blocks(page, "", "sh", "console", "bash"):
         for line in block.replace("\\\n", " ").splitlines():
-            plain = re.sub(r"^\s*(\d+\. )?(\$ )?", "", line)
+            plain = re.sub(r"^\s*(\$ )?", "", line)
             if re.match(r"(\S*/)?dicomnode ", plain):
                 yield plain

@@ -1,4 +1,4 @@
-"""Examples in the documents are what the program understands: configurations, command lines, JSON, links and figures."""
+"""Examples in the documents are what the program understands: configurations, command lines, JSON, links."""
 
 from __future__ import annotations
 
@@ -44,7 +44,9 @@ def completed(fragment: Mapping[str, Any]) -> dict[str, Any]:
     names = {one["name"] for one in rules}
     told = {name for one in fragment.get("notify", ()) for name in one.get("rules", ())}
     rules += [{**RULE, "name": name} for name in sorted(told - names)]
-    if any(one.get("tls") or one.get("certificate_subject") for one in peers.values()) or made.get("stow"):
+    if made.get("stow") or any(
+        one.get(key) for key in ("tls", "certificate_subject", "stow") for one in peers.values()
+    ):
         made["tls"] = {**SECURE, **made.get("tls", {})}
     return {**made, "peer": list(peers.values()), "rule": rules}
 
@@ -78,7 +80,7 @@ def test_every_block_of_json_can_be_read(page: Path) -> None:
 def understood(line: str, *, whole: bool) -> None:
     """Hold one line against the command; `whole` asks for every argument and option that is required."""
     words = shlex.split(line, comments=True)[1:]
-    ends = [at for at, word in enumerate(words) if word in (">", "|", "&&", ";", "2>&1")]
+    ends = [at for at, word in enumerate(words) if word in (">", ">>", "|", "&&", ";")]
     words = words[: ends[0]] if ends else words
     words = [word for word in words if word not in ("--debug", "…", "...")]
     command: Any = get_command(app)

@@ -157,7 +157,7 @@ def test_a_disabled_model_holds_its_jobs_until_it_is_enabled(site: Any, settled:
     assert any("is disabled" in one.found for one in models(here.settings) if one.verdict is Verdict.WARN)
     with closing(Database(here.db.path, clock=here.clock)) as after_a_restart:
         assert Models(after_a_restart).disabled("toy") == "wrong side on 3 studies"
-    assert "1 jobs wait" in enable(here.db, "toy")
+    assert "1 jobs wait" in enable(here.db, here.settings, "toy")
     assert here.worker.run_once() and here.states() == ["done"]
 
 
@@ -181,7 +181,7 @@ def test_a_job_that_runs_loses_its_lease_and_leaves_nothing(site: Any, settled: 
     (row,) = here.db.rows("SELECT state, attempts, lease FROM job")
     assert (row["state"], row["attempts"], row["lease"]) == ("waiting", 0, "")
     assert not here.db.rows("SELECT * FROM result")
-    enable(here.db, "toy")
+    enable(here.db, here.settings, "toy")
     assert here.worker.run_once() and here.states() == ["done"]
 
 
@@ -248,4 +248,4 @@ def test_a_slip_of_the_pen_disables_nothing(site: Any) -> None:
     with pytest.raises(ConfigError, match="known: toy"):
         disable(here.db, here.settings, "tooy", "recalled")
     with pytest.raises(ConfigError, match="not disabled"):
-        enable(here.db, "toy")
+        enable(here.db, here.settings, "toy")

@@ -17,33 +17,39 @@ from dicomnode.flow.shown.lately import show_drift
 from dicomnode.store.database import Database
 from dicomnode.store.files import Files
 from dicomnode.store.flags import Flags
+from dicomnode.store.outcomes import Outcomes
 from dicomnode.store.studies import Standing, Studies
-from tests.conftest import MakeArrival
+from tests.conftest import Hands, MakeArrival
 
 TABLE = Drift()
 
 
 @pytest.fixture
 def runs(db: Database, files: Files, make_arrival: MakeArrival) -> Any:
-    """Writes first runs in their order: (ending, findings, volume in ml), with the scanner that they are of."""
+    """Writes runs in their order: (ending, findings, volume in ml), with the scanner that they are of.
+
+    Each is of a rule of its own, which counts as a study of its own would; with `run`, further runs of the newest.
+    """
     with db.transaction():
         Studies(db, files).add(make_arrival(), "studies/a", Standing.CURRENT)
     count = 0
 
     def write(rows: list[tuple[str, int | None, float | None]], scanner: str = "Ring", run: int = 1) -> None:
         nonlocal count
+        count -= len(rows) * (run > 1)
         with db.transaction():
             for ending, findings, volume in rows:
                 count += 1
                 job = db.insert(
                     "INSERT INTO job (study_instance_uid, changed_at, created_at, revision, rule, model,"
                     " series_instance_uid, frame_of_reference_uid, input_digest, recipe_digest, run, priority, outputs,"
-                    " destinations, refusal, not_before, state) VALUES ('1.2.3', '', '', 1, 'r', 'toy', '', '', ?, '',"
+                    " destinations, refusal, not_before, state) VALUES ('1.2.3', '', '', 1, ?, 'toy', '', '', '', '',"
                     " ?, 0, '[]', '[]', '', '', 'done')",
-                    str(count), run,
+                    f"r{count}", run,
                 )  # fmt: skip
                 db.execute(
-                    "INSERT INTO outcome VALUES (?, ?, 'toy', '1', ?, '', 'ACME', ?, 'CT1', ?, ?, '')",
+                    "INSERT INTO outcome (job_id, ended_at, model, version, ending, manufacturer, scanner, station,"
+                    " findings, volume_ml) VALUES (?, ?, 'toy', '1', ?, 'ACME', ?, 'CT1', ?, ?)",
                     job, db.now(), ending, scanner, findings, volume,
                 )  # fmt: skip
 
@@ -107,9 +113,51 @@ def test_few_runs_later_runs_and_faults_of_the_node_say_nothing(db: Database, ru
     runs([("failed", None, None)] * 100)
     (found,) = drifts(db, TABLE)
     assert not found.compared and found.changes == () and found.last.failed == 100
-    runs(usual(300, 7, nothing=1.0), run=2)
-    assert drifts(db, TABLE)[0].last.runs == 100, "a study that was analysed again counts once"
     assert drifts(db, TABLE.model_copy(update={"last": 0})) == []
+
+
+def counted(db: Database) -> list[float | None]:
+    """Volumes of what is compared, newest first."""
+    rows = Outcomes(db)
+    return [one.volume_ml for origin in rows.origins(1) for one in rows.latest(origin, 1000)]
+
+
+def test_a_study_that_is_analysed_again_counts_once_in_its_old_place(db: Database, runs: Any, clock: Hands) -> None:
+    for volume in (1.0, 2.0):
+        runs([("done", 1, volume)])
+        clock.forward(60)
+    runs([("done", 1, 20.0)], run=2)
+    runs([("done", 1, 30.0)])
+    assert counted(db) == [30.0, 20.0, 1.0]
+    clock.forward(60)
+    with db.transaction():
+        first = db.row("SELECT job_id FROM job WHERE rule = 'r1'")
+        assert first is not None
+        # A late slice: the run of the half study is superseded, and the next one is again its run 1.
+        db.execute("UPDATE job SET superseded = 1 WHERE job_id = ?", first["job_id"])
+        assert counted(db) == [30.0, 20.0]
+        whole = db.insert(
+            "INSERT INTO job (study_instance_uid, changed_at, created_at, revision, rule, model, series_instance_uid,"
+            " frame_of_reference_uid, input_digest, recipe_digest, run, priority, outputs, destinations, refusal,"
+            " not_before, state) SELECT study_instance_uid, '', '', 2, rule, model, '', '', 'whole', '', 1, 0, '[]',"
+            " '[]', '', '', 'done' FROM job WHERE job_id = ?",
+            first["job_id"],
+        )  # fmt: skip
+        db.execute(
+            "INSERT INTO outcome (job_id, ended_at, model, version, ending, manufacturer, scanner, station, findings,"
+            " volume_ml) VALUES (?, ?, 'toy', '1', 'done', 'ACME', 'Ring', 'CT1', 1, 10.0)",
+            whole, db.now(),
+        )  # fmt: skip
+    assert counted(db) == [30.0, 20.0, 10.0]
+
+
+def test_which_scanners_there_are_is_read_from_an_index(db: Database) -> None:
+    asked: list[str] = []
+    db._connection.set_trace_callback(asked.append)
+    Outcomes(db).origins(1)
+    db._connection.set_trace_callback(None)
+    (plan,) = db.rows(f"EXPLAIN QUERY PLAN {asked[-1]}")
+    assert "USING COVERING INDEX outcome_counted" in plan["detail"]
 
 
 def test_a_change_that_is_certain_and_too_small_to_matter_is_not_told(db: Database, runs: Any) -> None:

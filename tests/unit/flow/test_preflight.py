@@ -40,6 +40,12 @@ def test_a_rule_that_fits_its_model_needs_no_word(folder: Path) -> None:
     assert "runs on CPU" in found["model toy"].found
 
 
+def test_a_candidate_that_is_not_there_fails_as_the_judge_of_a_reload_would_have_it(folder: Path) -> None:
+    found = checks(folder, {"series": {"Modality": "CT"}, "shadow_model": "toy-2"})["rule r"]
+    assert found.verdict is Verdict.FAIL and found.found.startswith("shadow_model toy-2 is not in")
+    assert "known: toy" in found.remedy
+
+
 def test_a_graphics_card_that_was_asked_for_and_is_not_there_is_a_warning(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

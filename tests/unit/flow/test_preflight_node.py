@@ -155,22 +155,23 @@ def test_packages_are_held_against_those_that_were_tested(tmp_path: Path) -> Non
 
 
 def test_a_port_is_free_or_somebody_elses_or_too_low(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen()
-        taken = other.getsockname()[1]
+    with socket.socket() as first, socket.socket() as second:
+        for other in (first, second):
+            other.bind(("127.0.0.1", 0))
+            other.listen()
+        taken, web = first.getsockname()[1], second.getsockname()[1]
         configured = settings(
-            tmp_path, node={"host": "127.0.0.1", "port": taken}, web={"host": "127.0.0.1", "port": taken}
+            tmp_path, node={"host": "127.0.0.1", "port": taken}, web={"host": "127.0.0.1", "port": web}
         )
         found = told(ports.ports(configured))
-        assert found[f"port {taken}"].verdict is found[f"dashboard port {taken}"].verdict is Verdict.FAIL
+        assert found[f"port {taken}"].verdict is found[f"dashboard port {web}"].verdict is Verdict.FAIL
         monkeypatch.setattr(ports, "runs", lambda _settings, role: role == "receive")
         found = told(ports.ports(configured))
         assert found[f"port {taken}"].found == "the node that runs on this store listens"
-        assert found[f"dashboard port {taken}"].verdict is Verdict.FAIL
+        assert found[f"dashboard port {web}"].verdict is Verdict.FAIL
     free = told(ports.ports(configured))
-    assert free[f"port {taken}"].verdict is Verdict.WARN and "another port" in free[f"port {taken}"].remedy
-    assert free[f"dashboard port {taken}"].verdict is Verdict.OK
+    assert free[f"port {taken}"].verdict is Verdict.WARN and "which no reload changes" in free[f"port {taken}"].remedy
+    assert free[f"dashboard port {web}"].verdict is Verdict.OK
 
 
 def entry(name: str) -> dict[str, Any]:

@@ -22,7 +22,7 @@ def test_a_token_that_is_not_in_the_books_is_found_out(db: Database, clock: Hand
     settings = parse({"store": {"folder": str(db.path.parent)}, "stow": {"port": 1}, "tls": tls, "peer": entries})
     clock.now -= timedelta(days=9000)
     with db.transaction():
-        WebTokens(db).add("good", Role.VIEWER, sees_names=False)
+        WebTokens(db).add("good", Role.SENDER, sees_names=False)
         WebTokens(db).add("old", Role.VIEWER, sees_names=False, lasts=timedelta(days=1))
     found = [(one.verdict, one.found) for one in tokens(settings)]
     assert [verdict for verdict, _ in found] == [Verdict.OK, Verdict.FAIL, Verdict.FAIL]

@@ -12,16 +12,20 @@ import pytest
 
 from dicomnode.config import Settings, parse
 from dicomnode.domain.condition import parse_conditions
-from dicomnode.domain.errors import DicomNodeError, Unsuitable
+from dicomnode.domain.errors import DicomNodeError, NotAuthorised, Unsuitable
+from dicomnode.domain.network import Association
 from dicomnode.domain.uid import CHECK_ROOT, check_study_uid, is_check, is_uid
 from dicomnode.flow.hold import hold
+from dicomnode.flow.intake import Intake
 from dicomnode.flow.round_trip import made, ticket
 from dicomnode.flow.round_trip.choose import choose
 from dicomnode.flow.stacks import in_stacks
 from dicomnode.receive.admission import Admission, Admitted, Rejected
 from dicomnode.store.database import Database
+from dicomnode.store.files import Files
 from dicomnode.store.round_trips import RoundTrips
 from dicomnode.train.phantoms import Phantom
+from tests.conftest import MakeArrival
 from tests.toy import write_bundle
 
 PACS = {"name": "PACS", "aet": "P", "host": "10.0.0.5", "port": 104, "accept_research": True}
@@ -72,7 +76,7 @@ def test_a_ticket_lets_in_whoever_has_it_on_this_machine_in_the_place_of_the_pee
     ticket.issue(store, one)
     assert len(one.calling_aet) == 16
     for address in ("127.0.0.1", "::1", "::ffff:127.0.0.1"):
-        assert door.judge(one.calling_aet, "DICOMNODE", address) == Admitted(peer="PACS")
+        assert door.judge(one.calling_aet, "DICOMNODE", address) == Admitted(peer="PACS", guest=True)
     assert isinstance(door.judge(one.calling_aet, "DICOMNODE", "10.0.0.9"), Rejected)
     assert isinstance(door.judge(one.calling_aet, "ANOTHER", "127.0.0.1"), Rejected)
     assert isinstance(door.judge("CHECK-AAAAAAAAAA", "DICOMNODE", "127.0.0.1"), Rejected)
@@ -85,6 +89,32 @@ def test_a_node_on_one_address_is_called_from_that_address(store: Path) -> None:
     configured, one = settings(store, node={"host": "10.0.0.7"}), ticket.new_ticket("r", "PACS")
     ticket.issue(store, one)
     assert ticket.guest(configured, one.calling_aet, "10.0.0.7") == "PACS"
+
+
+def test_a_guest_may_store_the_study_of_its_ticket_alone(db: Database, files: Files, make_arrival: MakeArrival) -> None:
+    one = ticket.new_ticket("r", "PACS")
+    ticket.issue(files.folder, one)
+    intake = Intake(db, files, ())
+
+    def come(study: str) -> None:
+        association = Association(
+            association_id="a",
+            calling_aet=one.calling_aet,
+            called_aet="D",
+            address="127.0.0.1",
+            peer="PACS",
+            guest=True,
+        )
+        intake.accept(replace(make_arrival(), association=association, study_instance_uid=study))
+
+    come(one.study_instance_uid)
+    for study in ("1.2.3", check_study_uid()):
+        with pytest.raises(NotAuthorised, match="not the one that this caller was let in for"):
+            come(study)
+    ticket.withdraw(files.folder)
+    with pytest.raises(NotAuthorised):
+        come(one.study_instance_uid)
+    assert [row[0] for row in db.rows("SELECT study_instance_uid FROM study")] == [one.study_instance_uid]
 
 
 @pytest.mark.parametrize("damage", ["old", "cut", "strange"])
@@ -208,3 +238,25 @@ def test_conditions_that_no_image_can_meet_stay_unmet_and_break_nothing(store: P
     )
     (first, *_rest) = made.chest_ct("1.2.3.4", date(2026, 1, 2), 5.0, wanted)
     assert (first.StudyInstanceUID, first.Rows, first.PatientID) == ("1.2.3.4", 16, "DICOMNODE-CHECK")
+
+
+def test_the_books_are_searched_for_made_studies_by_their_index(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    db = Database(tmp_path / "node.db")
+    plans: list[str] = []
+    asked = {name: getattr(db, name) for name in ("rows", "execute")}
+
+    def explained(name: str) -> Any:
+        def ask(sql: str, *values: Any, **named: Any) -> Any:
+            plans.extend(row[3] for row in asked["rows"](f"EXPLAIN QUERY PLAN {sql}", *values, **named))
+            return asked[name](sql, *values, **named)
+
+        return ask
+
+    for name in asked:
+        monkeypatch.setattr(db, name, explained(name))
+    RoundTrips(db).left()
+    RoundTrips(db).forget(check_study_uid())
+    assert any("SEARCH study USING COVERING INDEX" in plan and ">" in plan for plan in plans)
+    assert any("SEARCH event USING" in plan and "event_by_study" in plan for plan in plans)

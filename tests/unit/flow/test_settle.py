@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from dicomnode.config import Settings, parse
 from dicomnode.domain.errors import OutOfResources
+from dicomnode.flow import pulse
 from dicomnode.flow.intake import Intake
 from dicomnode.flow.plan import Planner
 from dicomnode.flow.settle import Settle
@@ -146,6 +148,20 @@ def test_the_same_pixels_in_another_encoding_change_nothing(node: MakeNode, make
     assert not it.settled(), "the study never reopened"
     assert len(it.jobs()) == 1
     assert [row["standing"] for row in it.db.rows("SELECT standing FROM instance")] == ["current", "equal"]
+
+
+def test_who_makes_way_leaves_a_comparison_and_its_study_to_the_heir(
+    node: MakeNode, make_arrival: MakeArrival, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it = node()
+    it.intake.accept(make_arrival())
+    it.intake.accept(make_arrival(pixels="altered"))
+    with monkeypatch.context() as patch:
+        patch.setattr(it.settle._variants, "_same_pixels", lambda _first, _second: None)
+        patch.setattr(it.settle, "_stopped", lambda: True)
+        assert not it.settled() and it.jobs() == []
+    it.same = False
+    assert not it.settled() and "different pixels; both are kept" in it.story(), "it is judged as if nothing had been"
 
 
 def test_different_pixels_under_one_uid_hold_the_study_until_an_operator_decides(
@@ -371,3 +387,41 @@ def test_a_full_disk_while_settling_gives_nothing_up(
         for _ in range(7):
             assert not it.settled()
     assert it.settled() and len(it.jobs()) == 1
+
+
+def test_a_sweep_that_hangs_is_no_loop_that_goes_round(
+    node: MakeNode, make_arrival: MakeArrival, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pulse, "_last_round", [])
+    seconds = [1000.0]
+    monkeypatch.setattr(pulse, "time", SimpleNamespace(monotonic=lambda: seconds[0]))
+    inside: list[bool] = []
+
+    def hanging(_self: Planner, *_args: Any, **_named: Any) -> Any:
+        for _ in range(3):
+            inside.append(pulse.goes_round())
+            seconds[0] += 30
+        raise OutOfResources("at last")
+
+    it = node()
+    it.intake.accept(make_arrival())
+    it.clock.forward(6)
+    monkeypatch.setattr(Planner, "plan", hanging)
+    it.settle.sweep()
+    assert inside == [True, True, False] and not pulse.goes_round()
+    it.clock.forward(-6)
+    it.settle.sweep()
+    assert pulse.goes_round(), "the next sweep says so again"
+
+
+def test_an_analysis_may_take_as_long_as_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pulse, "_last_round", [])
+    seconds = [1000.0]
+    monkeypatch.setattr(pulse, "time", SimpleNamespace(monotonic=lambda: seconds[0]))
+    pulse.again()
+    with pulse.unhurried():
+        seconds[0] += 3600
+        assert pulse.goes_round()
+    assert pulse.goes_round()
+    seconds[0] += 60
+    assert not pulse.goes_round(), "between analyses the loop has to go round"

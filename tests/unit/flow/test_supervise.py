@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Event, Thread
@@ -107,6 +108,17 @@ def test_a_child_that_does_not_drain_is_killed_and_that_is_a_failure(make: Make)
     )
     assert run.ready.wait(30)
     assert run.end() == 1
+
+
+def test_while_it_drains_it_beats_as_often_as_before(make: Make) -> None:
+    run = make(
+        then="import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\ntime.sleep(60)", drain_seconds=1.5
+    )
+    assert run.ready.wait(30)
+    beats: list[float] = []
+    run.supervisor.draining = lambda: setattr(run.supervisor, "beat", lambda _workers: beats.append(time.monotonic()))
+    assert run.end() == 1
+    assert len(beats) == 2
 
 
 def test_a_child_whose_supervisor_is_gone_stops_by_itself(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A process that is there and does nothing is noticed, ended and started again; a clock that jumps ends nobody."""
+"""A process that is there and does nothing is noticed, ended and started again."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ class Fake:
     role: str
     worker: str
     process: subprocess.Popen[bytes] | None
+    signs: int = 0
 
 
 @pytest.fixture
@@ -45,14 +46,14 @@ class Clock:
         return self.now
 
 
-def test_a_process_that_has_beaten_and_falls_silent_is_ended(tmp_path: Path, living: subprocess.Popen[bytes]) -> None:
+def test_a_process_that_has_beaten_and_falls_silent_is_ended(living: subprocess.Popen[bytes]) -> None:
     clock, well = Clock(), []
-    watchdog = Watchdog(tmp_path, alive=lambda: well.append(clock.now), now=clock)
+    watchdog = Watchdog(alive=lambda: well.append(clock.now), now=clock)
     one = Fake("receive", "receive-1", living)
     watchdog.look([one])
-    for second in range(1, 4):
+    for _second in range(1, 4):
         clock.now += 1
-        pulse.note(tmp_path, "receive", 5000.0 + second)
+        one.signs += 1
         watchdog.look([one])
     clock.now += 59
     watchdog.look([one])
@@ -62,10 +63,9 @@ def test_a_process_that_has_beaten_and_falls_silent_is_ended(tmp_path: Path, liv
     assert living.wait(30) == -signal.SIGKILL and len(well) == 5, "systemd hears nothing of a node that is not well"
 
 
-def test_a_process_that_has_not_begun_yet_may_take_its_time(tmp_path: Path, living: subprocess.Popen[bytes]) -> None:
+def test_a_process_that_has_not_begun_yet_may_take_its_time(living: subprocess.Popen[bytes]) -> None:
     clock = Clock()
-    watchdog = Watchdog(tmp_path, alive=lambda: None, now=clock)
-    pulse.note(tmp_path, "work", 5000.0)  # of the one before
+    watchdog = Watchdog(alive=lambda: None, now=clock)
     for worker in ("work-1", "work-2"):
         watchdog.look([Fake("work", worker, living)])
         clock.now += 10_000
@@ -73,12 +73,12 @@ def test_a_process_that_has_not_begun_yet_may_take_its_time(tmp_path: Path, livi
     assert living.poll() is None
 
 
-def test_radiomics_may_hold_a_worker_for_minutes(tmp_path: Path, living: subprocess.Popen[bytes]) -> None:
+def test_radiomics_may_hold_a_worker_for_minutes(living: subprocess.Popen[bytes]) -> None:
     clock = Clock()
-    watchdog = Watchdog(tmp_path, alive=lambda: None, now=clock)
+    watchdog = Watchdog(alive=lambda: None, now=clock)
     one = Fake("work", "work-1", living)
     watchdog.look([one])
-    pulse.note(tmp_path, "work", 5000.0)
+    one.signs += 1
     watchdog.look([one])
     clock.now += 599
     watchdog.look([one])
@@ -88,20 +88,25 @@ def test_radiomics_may_hold_a_worker_for_minutes(tmp_path: Path, living: subproc
     assert living.wait(30) == -signal.SIGKILL
 
 
-def test_a_clock_that_is_set_back_or_forth_ends_nobody(tmp_path: Path, living: subprocess.Popen[bytes]) -> None:
-    clock = Clock()
-    watchdog = Watchdog(tmp_path, alive=lambda: None, now=clock)
-    one = Fake("receive", "receive-1", living)
-    for at in (5000.0, 5001.0, 90_000.0, 10.0, 11.0):
-        pulse.note(tmp_path, "receive", at)
-        clock.now += 1
-        watchdog.look([one])
-    assert living.poll() is None
+def test_two_of_one_role_are_judged_each_by_its_own_signs(living: subprocess.Popen[bytes]) -> None:
+    """As after a reload, where the former one hangs and its heir is well."""
+    clock, well = Clock(), []
+    watchdog = Watchdog(alive=lambda: well.append(clock.now), now=clock)
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as other:
+        former, heir = Fake("work", "work-1", living, signs=1), Fake("work", "work-2", other)
+        for _second in range(603):
+            watchdog.look([heir, former])
+            clock.now += 1
+            heir.signs += 1
+            former.signs = 2
+        assert living.wait(30) == -signal.SIGKILL and other.poll() is None
+        assert len(well) < 603, "systemd hears of it"
+        other.kill()
 
 
-def test_nobody_is_told_that_all_is_well_while_a_process_is_gone(tmp_path: Path) -> None:
+def test_nobody_is_told_that_all_is_well_while_a_process_is_gone() -> None:
     well: list[int] = []
-    Watchdog(tmp_path, alive=lambda: well.append(1)).look([Fake("work", "work-1", None)])
+    Watchdog(alive=lambda: well.append(1)).look([Fake("work", "work-1", None)])
     assert well == []
 
 
@@ -121,7 +126,7 @@ with pulse.beating(Path(sys.argv[1]), "deliver"):
 def test_a_stopped_child_is_noticed_and_another_takes_its_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dicomnode.flow.watchdog._PATIENCE_SECONDS", 3.0)
+    monkeypatch.setattr("dicomnode.flow.pulse._PATIENCE_SECONDS", 3.0)
     script = tmp_path / "child.py"
     script.write_text(CHILD)
     orphans: list[bool] = []
@@ -133,7 +138,7 @@ def test_a_stopped_child_is_noticed_and_another_takes_its_place(
 
     supervisor = Supervisor(
         command=lambda _role: [sys.executable, str(script), str(tmp_path)], beat=lambda _workers: None,
-        orphaned=orphaned, drain_seconds=20, ready=ready.set, look=Watchdog(tmp_path, lambda: well.append(1)).look,
+        orphaned=orphaned, drain_seconds=20, ready=ready.set, look=Watchdog(lambda: well.append(1)).look,
     )  # fmt: skip
     thread = Thread(target=supervisor.run, args=(["deliver"],))
     thread.start()

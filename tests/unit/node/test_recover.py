@@ -10,7 +10,7 @@ from threading import Event, Thread
 import pytest
 
 from dicomnode.config import Settings, parse
-from dicomnode.domain.errors import ConfigError, OutOfResources
+from dicomnode.domain.errors import ConfigError, DicomNodeError, OutOfResources
 from dicomnode.flow.prepared import being_prepared, patiently, preparing, wait_until_prepared
 from dicomnode.node import recover
 from dicomnode.node.recover import Recovery
@@ -112,3 +112,41 @@ def test_systemd_is_asked_for_more_time_while_the_store_is_put_in_order(
     assert asked.wait(30)
     slow.set()
     recovery.end()
+
+
+def test_a_file_that_the_system_refuses_ends_the_node_with_a_reason(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_arguments: object) -> None:
+        raise PermissionError(13, "Permission denied", "upgrade.lock")
+
+    monkeypatch.setattr(recover, "recover", fail)
+    stop = Event()
+    recovery = Recovery(settings(files), files, ROLES, stop)
+    recovery.start()
+    assert stop.wait(30) and recovery.db is None
+    with pytest.raises(DicomNodeError, match="Permission denied"):
+        recovery.end()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_fault_of_ours_ends_the_node_before_any_process_begins(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    stop = Event()
+    recovery = Recovery(settings(files), files, ROLES, stop)
+    held: list[bool] = []
+    give_up = recovery._give_up
+
+    def noted(error: DicomNodeError) -> None:
+        held.append(being_prepared(files.folder))
+        give_up(error)
+
+    monkeypatch.setattr(recovery, "_give_up", noted)
+
+    def fail(*_arguments: object) -> None:
+        raise sqlite3.IntegrityError("a constraint failed")
+
+    monkeypatch.setattr(recover, "recover", fail)
+    recovery.start()
+    assert stop.wait(30) and held[0]
+    with pytest.raises(DicomNodeError, match="see the log"):
+        recovery.end()

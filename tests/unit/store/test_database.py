@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 from pathlib import Path
 
 import pytest
 
-from dicomnode.domain.errors import ConfigError, OutOfResources
+from dicomnode.domain.errors import ConfigError, DicomNodeError, OutOfResources
 from dicomnode.domain.work import TRANSITIONS
 from dicomnode.store.database import Database, file_system, migrations, statements
 
@@ -132,3 +134,39 @@ def test_a_commit_of_another_connection_is_noticed(db: Database) -> None:
 def test_the_file_system_of_a_folder_is_known_by_name(tmp_path: Path) -> None:
     assert file_system(Path("/proc")) == "proc"
     assert file_system(tmp_path) not in ("", "proc")
+
+
+def test_nobody_else_may_read_a_database_whoever_made_it(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        made = Database(tmp_path / "node.db")
+    finally:
+        os.umask(before)
+    try:
+        modes = {one.name: one.stat().st_mode & 0o777 for one in tmp_path.glob("node.db*")}
+        assert modes and set(modes.values()) == {0o600}, modes
+    finally:
+        made.close()
+
+
+@pytest.mark.parametrize(
+    ("error", "told"), [(errno.ENOSPC, OutOfResources), (errno.EROFS, DicomNodeError), (errno.EACCES, DicomNodeError)]
+)
+def test_an_upgrade_that_the_system_refuses_is_told_and_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int, told: type[DicomNodeError]
+) -> None:
+    every = migrations()
+    with monkeypatch.context() as patch:
+        patch.setattr("dicomnode.store.database.migrations", lambda: every[:10])
+        Database(tmp_path / "node.db").close()
+
+    def refuse(*_arguments: object) -> None:
+        raise OSError(error, os.strerror(error), "node.db.schema-10.part")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("dicomnode.store.database.keep_copy", refuse)
+        with pytest.raises(told, match=r"cannot be brought up to date.*nothing was changed"):
+            Database(tmp_path / "node.db")
+    with sqlite3.connect(tmp_path / "node.db") as left:
+        assert left.execute("PRAGMA user_version").fetchone() == (10,)
+    left.close()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from sqlite3 import Row
+
 import pytest
 
 from dicomnode.flow.intake import Intake
 from dicomnode.store.database import Database
 from dicomnode.store.files import Files
+from dicomnode.store.lately import Recent
 from dicomnode.store.listed import Listing, Wanted
 from dicomnode.store.moving import Movements
 from tests.conftest import MakeArrival
@@ -67,6 +70,20 @@ def test_studies_are_found_by_what_is_asked_for(
     intake.accept(make_arrival(1, study="1.2.4", series="1.2.4.1", PatientName="Roe^Richard"))
     rows, more = Listing(db).studies(wanted)
     assert {one.study_instance_uid for one in rows} == found and not more
+
+
+@pytest.mark.parametrize(
+    ("typed", "found"),
+    [("élodie", True), ("ELODIE MOREAU", True), ("Élodie", True), ("moreau", True), ("Moreau, Élodie", True),
+     ("山田", True), ("やまだ", True), ("élodie martin", False), ("pä", True), ("ä-1", False), (" , ", False)],
+)  # fmt: skip
+def test_a_patient_is_found_however_the_name_is_typed(
+    db: Database, files: Files, make_arrival: MakeArrival, typed: str, found: bool
+) -> None:
+    who = {"PatientName": "Moreau^Élodie=山田^太郎=やまだ^たろう", "PatientID": "PÄ-1"}
+    Intake(db, files, ()).accept(make_arrival(1, SpecificCharacterSet="ISO_IR 192", **who))
+    rows, _ = Listing(db).studies(Wanted(patient=typed))
+    assert bool(rows) is found
     assert "Jane" not in repr(rows)
 
 
@@ -88,6 +105,24 @@ def test_what_is_under_way_is_told_with_what_runs_first(db: Database, files: Fil
     assert [(one.state, one.what) for one in rows] == [
         ("running", "2 results to PACS"), ("receiving", "1 objects from PACS"),
     ]  # fmt: skip
+
+
+def test_what_a_model_did_lately_is_counted_without_reading_through_the_history(db: Database, files: Files) -> None:
+    owe(db, files)
+    (model,) = (row["model"] for row in db.rows("SELECT model FROM job"))
+    assert Recent(db).throughput(model).done_in_a_day == 1
+    asked: list[str] = []
+    row = db.row
+
+    def noted(sql: str, *values: object, **named: object) -> Row | None:
+        asked.append(sql)
+        return row(sql, *values, **named)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(db, "row", noted)
+        Recent(db).throughput(model)
+    plan = [one["detail"] for one in db.rows(f"EXPLAIN QUERY PLAN {asked[0]}", model=model, day="", week="")]
+    assert len(plan) == 1 and plan[0].startswith("SEARCH job USING COVERING INDEX job_by_model")
 
 
 def test_what_was_taken_back_does_not_go_again(db: Database, files: Files) -> None:

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -196,6 +197,52 @@ def test_a_kill_while_the_copy_is_made_leaves_nothing_that_counts(tmp_path: Path
     assert not part.exists()
 
 
+def test_what_a_killed_upgrade_left_does_not_take_the_room_of_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "node.db"
+    old_store(path, 10, instances=2000)
+    part = copy_of(path, 10).with_name(f"{copy_of(path, 10).name}.part")
+    part.write_bytes(bytes(path.stat().st_size))
+    whole = shutil.disk_usage(tmp_path)
+    room = int(2.5 * path.stat().st_size)
+
+    def usage(folder: Path) -> object:
+        taken = sum(one.stat().st_size for one in folder.iterdir() if one.name.endswith(".part"))
+        return whole._replace(free=room - taken)
+
+    monkeypatch.setattr(shutil, "disk_usage", usage)
+    with closing(Database(path)) as db:
+        assert db.kept_before == copy_of(path, 10)
+    assert not part.exists()
+
+
+def test_a_copy_that_cannot_be_finished_leaves_nothing_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "node.db"
+    old_store(path, 5)
+
+    def full(_path: Path) -> None:
+        raise OutOfResources("database: disk is full")
+
+    monkeypatch.setattr(upgrade, "_sync", full)
+    with pytest.raises(OutOfResources):
+        Database(path)
+    assert list(tmp_path.glob("node.db.schema-*")) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files for another account")
+def test_what_root_makes_belongs_to_the_account_of_the_store(tmp_path: Path) -> None:
+    folder = tmp_path / "store"
+    folder.mkdir()
+    old_store(folder / "node.db", 5)
+    os.chown(folder, 65534, 65534)
+    Database(folder / "node.db").close()
+    for made in (folder / upgrade.LOCK, copy_of(folder / "node.db", 5)):
+        assert (made.stat().st_uid, made.stat().st_gid) == (65534, 65534)
+
+
 @pytest.fixture
 def held(tmp_path: Path) -> Iterator[None]:
     with upgrade.alone(tmp_path / "node.db"):
@@ -240,3 +287,34 @@ def test_a_newer_store_is_refused_with_the_way_back(tmp_path: Path) -> None:
         raw.execute("PRAGMA user_version=9999")
     with pytest.raises(ConfigError, match="copy that was made before"):
         Database(path)
+
+
+def test_what_an_older_version_owed_and_analysed_keeps_its_time_and_counts_once(tmp_path: Path) -> None:
+    path = tmp_path / "node.db"
+    names = sorted(entry.name for entry in resources.files("dicomnode.store").joinpath("sql").iterdir())
+    before = [name for name in names if name.endswith(".sql")].index("0016_waiting.sql")
+    old_store(path, before)
+    with closing(sqlite3.connect(path)) as raw, raw:
+        raw.execute("DELETE FROM outcome")
+        (first,) = raw.execute("SELECT MIN(job_id) FROM job").fetchone()
+        again = raw.execute(
+            "INSERT INTO job (study_instance_uid, changed_at, created_at, revision, rule, model, series_instance_uid,"
+            " frame_of_reference_uid, input_digest, recipe_digest, run, priority, outputs, destinations, refusal,"
+            " not_before, state) SELECT study_instance_uid, 'T9', 'T3', 1, rule, model, '', '', 'other', '', 1, 0, '',"
+            " '', '', '', 'waiting' FROM job WHERE job_id = ?",
+            (first,),
+        ).lastrowid
+        for job, at in ((first, "T1"), (again, "T2")):
+            raw.execute(
+                "INSERT INTO outcome (job_id, ended_at, model, version, ending, manufacturer, scanner, station)"
+                " SELECT job_id, ?, model, '1', 'done', 'A', 'B', 'C' FROM job WHERE job_id = ?",
+                (at, job),
+            )
+    db = Database(path)
+    try:
+        rows = db.rows("SELECT job_id, counts, first_at FROM outcome ORDER BY job_id")
+        assert [tuple(row) for row in rows] == [(first, 0, "T1"), (again, 1, "T1")]
+        waits = db.row("SELECT waits_since FROM job WHERE job_id = ?", str(again))
+        assert waits is not None and waits["waits_since"] == "T3"
+    finally:
+        db.close()

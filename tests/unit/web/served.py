@@ -38,16 +38,17 @@ class Served:
         self.settings = settings_of(db, folder, **tables)
         self.desk = Desk(settings=self.settings, clock=clock)
         self.app: FastAPI = create_app(self.desk)
-        for rate in ("requests", "strangers", "wrong", "guessed"):
+        for rate in ("requests", "strangers", "wrong", "guessed", "paired", "invented"):
             # Otherwise tries would come back while a test runs, the more so on a busy machine.
             getattr(self.app.state, rate).monotonic = lambda: 0.0
         self.accounts = Accounts(db, self.settings, somebody("root"))
 
     def client(
-        self, role: Role | None = None, *, sees_names: bool = False, base_url: str = "http://localhost"
-    ) -> Client:
+        self, role: Role | None = None, *, sees_names: bool = False, base_url: str = "http://localhost",
+        address: str = "testclient",
+    ) -> Client:  # fmt: skip
         """A client with a token of this role; None for a stranger."""
-        made = TestClient(self.app, base_url=base_url, raise_server_exceptions=False)
+        made = TestClient(self.app, base_url=base_url, raise_server_exceptions=False, client=(address, 50000))
         if role is not None:
             name = f"{role}-{'sees' if sees_names else 'blind'}"
             self._tokens = getattr(self, "_tokens", {})
@@ -56,9 +57,9 @@ class Served:
             made.headers["Authorization"] = f"Bearer {self._tokens[name]}"
         return made
 
-    def person(self, name: str, role: Role) -> tuple[Client, str]:
+    def person(self, name: str, role: Role, *, sees_names: bool = False) -> tuple[Client, str]:
         """A client with the session of a person, and what belongs to that session against forged requests."""
-        self.accounts.add_person(name, PASSCODE, role, sees_names=False)
+        self.accounts.add_person(name, PASSCODE, role, sees_names=sees_names)
         client = self.client()
         answer = client.post("/api/session", json={"name": name, "passcode": PASSCODE})
         assert answer.status_code == 200 and COOKIE in client.cookies

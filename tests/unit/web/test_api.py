@@ -132,7 +132,9 @@ def test_acts_are_those_of_the_verbs_and_stand_in_the_trail_under_the_callers_na
         assert problem(client.post(f"/api/studies/2/{act}")) == (404, "study 2")
     assert "flagged" in client.post("/api/studies/1/flag", json={"reason": "outlines the stomach"}).json()["done"]
     (flagged,) = client.get("/api/status").json()["flagged"]
-    assert flagged == {"study": "1", "by": "operator-blind", "reason": "outlines the stomach"}
+    assert flagged == {"study": "1", "by": "operator-blind", "reason": "(for those who may see names)"}
+    (flagged,) = served.client(Role.VIEWER, sees_names=True).get("/api/status").json()["flagged"]
+    assert flagged["reason"] == "outlines the stomach"
     assert problem(client.post("/api/studies/1/retract", json={"reason": "", "code": "quality"}))[0] == 422
     assert problem(client.post("/api/studies/1/retract", json={"reason": "  ", "code": "quality"}))[0] == 409
 

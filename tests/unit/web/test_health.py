@@ -15,7 +15,7 @@ import pytest
 from dicomnode.config import Settings, parse
 from dicomnode.flow import pulse
 from dicomnode.flow.retention.disk import Disk
-from dicomnode.store.database import Database
+from dicomnode.store.database import Database, migrations
 from dicomnode.store.files import Files
 from dicomnode.web.app import create_app
 from dicomnode.web.desk import Desk
@@ -80,14 +80,34 @@ def test_a_store_that_is_being_made_ready_is_not_waited_for(files: Files) -> Non
     assert answer.json() == {**ALL, "ready": False, "store": False, "schema_current": False}
 
 
-def test_a_store_that_is_gone_or_of_another_version_is_told(files: Files, db: Database) -> None:
+@pytest.mark.parametrize("schema", [1, len(migrations()) - 1, 9999])
+def test_a_store_of_another_version_is_told_and_left_as_it_is(files: Files, db: Database, schema: int) -> None:
+    db.execute(f"PRAGMA user_version={schema}")
+    before = sorted(path.name for path in files.folder.iterdir())
     with listening() as port:
-        one = settings(files, port, retention={"reserve_percent": 0})
-        db.execute("PRAGMA user_version=9999")
-        assert get("/readyz", one).json()["store"] is False
-        gone = settings(Files(files.folder.parent / "other"), port)
-        (files.folder.parent / "other").rename(files.folder.parent / "moved")
-        assert get("/readyz", gone).status_code == 503
+        answer = get("/readyz", settings(files, port, retention={"reserve_percent": 0}))
+    assert answer.status_code == 503 and answer.json() == {**ALL, "ready": False, "schema_current": False}
+    row = db.row("PRAGMA user_version")
+    assert row is not None and row[0] == schema
+    assert {path.name for path in files.folder.iterdir()} - set(before) <= {"prepare.lock"}
+
+
+@pytest.mark.parametrize("content", [None, b"no database" * 1000], ids=["gone", "damaged"])
+def test_a_store_that_cannot_be_read_is_told_and_not_blamed_on_the_disk(files: Files, content: bytes | None) -> None:
+    if content is not None:
+        (files.folder / "node.db").write_bytes(content)
+    with listening() as port:
+        answer = get("/readyz", settings(files, port, retention={"reserve_percent": 0}))
+    assert answer.status_code == 503
+    assert answer.json() == {**ALL, "ready": False, "store": False, "schema_current": False}
+    assert (files.folder / "node.db").exists() == (content is not None)
+
+
+def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with listening() as port:
+        answer = get("/readyz", settings(Files(tmp_path / "other"), port, store={"folder": str(tmp_path / "moved")}))
+    assert answer.status_code == 503
+    assert answer.json() == {"ready": False, "store": False, "schema_current": False, "listener": True, "disk": False}
 
 
 @pytest.mark.usefixtures("db")

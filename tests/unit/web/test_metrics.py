@@ -6,6 +6,8 @@ import asyncio
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from socket import gethostname
+from typing import Any
 
 import httpx
 import pytest
@@ -101,7 +103,7 @@ def test_what_the_machine_says_is_there(db: Database, files: Files, tmp_path: Pa
     pulse.note(files.folder, "receive", datetime.now(UTC).timestamp() - 7)
     gpu = Gpu(index=0, used_bytes=5, size_bytes=10, busy=0.25)
     pulse.note(files.folder, "work")
-    pulse.say(files.folder, "work", {"gpus": [gpu.as_json()]})
+    pulse.say(files.folder, "gpus", {"gpus": [gpu.as_json()]})
     found = values(exposition(read(db, one)))
     left = found["dicomnode_certificate_expiry_seconds", (("key", "tls.certificate"),)]
     assert 9 * 86400 < left - (datetime.now(UTC) - db.clock()).total_seconds() <= 10 * 86400
@@ -120,16 +122,51 @@ def test_every_series_belongs_to_a_family_with_these_labels(db: Database, files:
 
 
 @pytest.mark.parametrize("role", list(Role))
-def test_a_token_of_any_role_reads_and_nobody_else(db: Database, files: Files, role: Role) -> None:
+def test_a_token_of_any_role_that_reads_will_do_and_nobody_else(db: Database, files: Files, role: Role) -> None:
     with db.transaction():
         token = WebTokens(db).add("prometheus", role, sees_names=False)
     assert get(settings(files)).status_code == 401
     answer = get(settings(files), Authorization=f"Bearer {token}")
+    if role is Role.SENDER:
+        assert answer.status_code == 403
+        return
     assert answer.status_code == 200 and answer.headers["Content-Type"].startswith("text/plain")
 
 
 def test_open_metrics_are_open_on_this_machine_alone(db: Database, files: Files) -> None:
     opened = settings(files, web={"metrics_open": True})
     assert get(opened).status_code == 200
-    assert get(opened, X_Forwarded_For="10.0.0.7").status_code == 401
+    assert get(opened, Host="127.0.0.1:11180").status_code == get(opened, "::1", Host="[::1]:11180").status_code == 200
     assert get(opened, "10.0.0.7").status_code == 401
+
+
+@pytest.mark.usefixtures("db")
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X_Forwarded_For": "10.0.0.7"}, {"X_Forwarded_Host": "node"}, {"X_Forwarded_Proto": "https"},
+        {"Forwarded": "for=10.0.0.7"}, {"Via": "1.1 proxy"}, {"X_Real_IP": "10.0.0.7"}, {"Host": "10.0.0.3"},
+        {"Host": gethostname()},
+    ],
+)  # fmt: skip
+def test_who_comes_through_a_proxy_of_this_machine_is_not_this_machine(files: Files, headers: dict[str, str]) -> None:
+    assert get(settings(files, web={"metrics_open": True}), **headers).status_code == 401
+
+
+@pytest.mark.usefixtures("db")
+def test_the_http_of_a_proxy_that_was_told_nothing_needs_a_token(files: Files) -> None:
+    desk = Desk(settings=settings(files, web={"metrics_open": True}), path=Path("dicomnode.toml"))
+    app = create_app(desk)
+
+    async def old(scope: Any, receive: Any, send: Any) -> None:
+        await app({**scope, "http_version": "1.0"}, receive, send)
+
+    async def ask() -> int:
+        transport = httpx.ASGITransport(app=old, client=("127.0.0.1", 50000))
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as web:
+            return (await web.get("/metrics")).status_code
+
+    try:
+        assert asyncio.run(ask()) == 401
+    finally:
+        desk.close()

@@ -5,14 +5,15 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 
 from dicomnode.config import load, parse
 from dicomnode.config.tables import Web
@@ -48,7 +49,7 @@ def app() -> FastAPI:
 
 def test_who_dribbles_a_request_is_cut_off(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patience, "HEAD_SECONDS", 0.2)
-    monkeypatch.setattr(patience, "BODY_SECONDS", 0.2)
+    monkeypatch.setattr(patience, "FORM_SECONDS", 0.2)
     begun = (b"", b"GET / HTTP/1.1\r\nHost: x\r\n", b"POST /read HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\na")
     with answering(app) as server:
         for head in begun:
@@ -121,3 +122,58 @@ def test_paths_of_the_table_are_those_beside_the_configuration(tmp_path: Path) -
     path.write_text('[web]\ncertificate = "web.pem"\nkey = "web.key"\n')
     assert load(path).web.key == str(tmp_path / "web.key")
     assert parse({}).web.certificate == ""
+
+
+def test_one_address_has_so_many_connections_and_others_are_answered(
+    app: FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "MOST_OF_ONE", 3)
+    begun = b"POST /read HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\na"
+    for table, answered in (({}, False), ({"behind_proxy": True}, True)):
+        with answering(app, **table) as server, ExitStack() as stack:
+            for _ in range(3):
+                connection = stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=20))
+                connection.sendall(begun)
+            with socket.create_connection(("127.0.0.1", server.port), timeout=20) as beyond:
+                received = b""
+                with suppress(ConnectionResetError, BrokenPipeError):
+                    beyond.sendall(b"GET /scheme HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                    while more := beyond.recv(4096):
+                        received += more
+            assert (b" 200 " in received) is answered
+
+
+def test_the_state_of_the_node_is_told_also_when_everybody_else_has_to_come_later(
+    app: FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @app.get("/healthz")
+    def healthz() -> str:
+        return "alive"
+
+    monkeypatch.setattr("dicomnode.web.server._MOST_CONNECTIONS", 1)
+    with answering(app) as server, socket.create_connection(("127.0.0.1", server.port), timeout=20):
+        url = f"http://127.0.0.1:{server.port}"
+        assert httpx.get(f"{url}/healthz").json() == "alive"
+        crowded = httpx.get(f"{url}/scheme")
+        assert crowded.status_code == 503 and int(crowded.headers["Retry-After"]) > 0
+
+
+def test_who_does_not_read_the_answer_is_cut_off(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
+    @app.get("/long")
+    def long() -> Response:
+        return Response(b"x" * (64 << 20))
+
+    monkeypatch.setattr(patience, "READ_SECONDS", 0.2)
+    with answering(app) as server, socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+        connection.sendall(b"GET /long HTTP/1.1\r\nHost: x\r\n\r\n")
+        deadline = time.monotonic() + 20
+        while server.connections or time.monotonic() < deadline - 19.5:
+            assert time.monotonic() < deadline, "it is still held"
+            threading.Event().wait(0.05)
+
+
+def test_a_form_is_waited_for_less_long_than_a_file() -> None:
+    def seconds(length: bytes) -> float:
+        return patience._body_seconds({"type": "http", "headers": [(b"content-length", length)]})
+
+    assert seconds(b"1000") == seconds(b"") == patience.FORM_SECONDS < seconds(b"9000000") == patience.BODY_SECONDS

@@ -8,7 +8,8 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,16 @@ from dicomweb_client.api import DICOMwebClient
 from pydicom import dcmread
 from pydicom.filebase import DicomBytesIO
 
-from dicomnode.domain.errors import ConfigError, OutOfResources
+from dicomnode.domain.errors import ConfigError, OutOfResources, Refused
 from dicomnode.domain.network import Association, Peer, Tls, TurnedAway
 from dicomnode.domain.study import Arrival
 from dicomnode.receive.census import Census
 from dicomnode.receive.limits import Limits
+from dicomnode.receive.tally import Tally
 from dicomnode.tls.credentials import Credentials
 from dicomnode.web.stow import Reception
 from dicomnode.web.stow_listener import StowListener
+from dicomnode.web.stow_port import listening
 from tests.certificates import Authority
 from tests.unit.receive.posted import Kept, body, data_set, instance
 
@@ -32,6 +35,7 @@ CT1 = Peer(name="CT1", aet="CT1", host="127.0.0.1", port=104, token="ct1")
 AFAR = Peer(name="AFAR", aet="AFAR", host="10.0.0.9", port=104, token="afar")
 BADGED = Peer(name="BADGED", aet="BADGED", host="127.0.0.1", port=104, certificate_subject="CN=badged")
 RELATED = 'multipart/related; type="application/dicom"; boundary="b"'
+HEADERS = {"Content-Type": RELATED, "Authorization": "Bearer ct1-secret"}
 LIMITS = Limits(
     maximum_associations=2, maximum_object_bytes=1 << 20, network_timeout_seconds=0.5, slowest_bytes_per_second=0,
     acse_timeout_seconds=0.5,
@@ -55,11 +59,17 @@ def start(intake: Kept, tmp_path: Path, turned_away: list[TurnedAway]) -> Iterat
     """Starts listeners that know the tokens `ct1 secret` and `afar secret`."""
     started: list[StowListener] = []
 
-    def begin(*, limits: Limits = LIMITS, credentials: Credentials | None = None) -> StowListener:
+    def known(token: str) -> str:
+        return token.removesuffix("-secret") if token.endswith("-secret") else ""
+
+    def begin(
+        *, limits: Limits = LIMITS, credentials: Credentials | None = None, whose: Callable[[str], str] = known,
+        tally: Tally | None = None,
+    ) -> StowListener:  # fmt: skip
         (tmp_path / "incoming").mkdir(exist_ok=True)
         reception = Reception(
             intake=intake, incoming=tmp_path / "incoming", limits=limits, peers=(CT1, AFAR, BADGED),
-            called_aet="NODE", whose=lambda token: token.removesuffix("-secret") if token.endswith("-secret") else "",
+            called_aet="NODE", whose=whose, tally=tally,
             on_turned_away=turned_away.append,
             census=Census(limits.maximum_associations, limits.maximum_associations_per_peer),
         )  # fmt: skip
@@ -164,6 +174,27 @@ def test_a_request_that_cannot_be_served_is_refused_as_a_whole(
     assert (answer.getheader("WWW-Authenticate") == "Bearer") is (status == 401)
 
 
+def test_while_nobody_can_be_told_from_others_a_sender_is_asked_to_come_again(
+    start: Start, intake: Kept, turned_away: list[TurnedAway]
+) -> None:
+    refused: list[Refused] = []
+
+    class Noting:
+        def association(self, *, full: bool) -> None:
+            raise AssertionError(full)
+
+        def refused(self, refusal: Refused) -> None:
+            refused.append(refusal)
+
+    def locked(_token: str) -> str:
+        raise OutOfResources("database: SQLITE_BUSY, database is locked")
+
+    answer = post(start(whose=locked, tally=Noting()).port, body(instance()))
+    assert (answer.status, answer.getheader("Retry-After")) == (503, "120")
+    assert b"SQLITE" not in answer.text, "it is not known who reads that"
+    assert [type(one) for one in refused] == [OutOfResources] and intake.content == {} and turned_away == []
+
+
 def test_who_is_turned_away_is_told_of_once_in_a_while(start: Start, turned_away: list[TurnedAway]) -> None:
     port = start().port
     for _ in range(3):
@@ -256,6 +287,77 @@ def test_more_requests_than_there_is_room_for_are_asked_to_come_again(start: Sta
     assert (answer.status, answer.getheader("Retry-After")) == (503, "120") and statuses == [200, 200]
 
 
+def idle(port: int, count: int, stack: ExitStack) -> list[socket.socket]:
+    """Connections on which nothing is said."""
+    return [stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20)) for _ in range(count)]
+
+
+def is_hung_up_on(connection: socket.socket) -> bool:
+    try:
+        return connection.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "TLS"])
+def test_more_connections_than_there_is_room_for_are_hung_up_on_at_once(
+    start: Start, tmp_path: Path, secure: bool
+) -> None:
+    authority = Authority(tmp_path / "ca")
+    here = authority.issue("node")
+    tls = Tls(certificate=here.certificate, key=here.key, ca=authority.certificate)
+    credentials = Credentials(tls, server=True, required=False) if secure else None
+    port = start(limits=replace(LIMITS, acse_timeout_seconds=600), credentials=credentials).port
+    with ExitStack() as stack:
+        # Two for each request that is allowed at a time.
+        held = idle(port, 4, stack)
+        assert all(is_hung_up_on(one) for one in idle(port, 20, stack))
+        for one in held:
+            one.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                one.recv(1)
+
+
+def test_a_connection_is_counted_until_it_is_closed_and_not_only_while_it_asks(start: Start, intake: Kept) -> None:
+    port = start(limits=replace(LIMITS, acse_timeout_seconds=600)).port
+    with ExitStack() as stack:
+        kept = stack.enter_context(closing(http.client.HTTPConnection("127.0.0.1", port, timeout=20)))
+        for number in (1, 2):
+            kept.request("POST", "/dicomweb/studies", body(instance(number)), HEADERS)
+            answer = kept.getresponse()
+            assert answer.status == 200 and answer.read()
+        idle(port, 3, stack)
+        assert is_hung_up_on(idle(port, 1, stack)[0])
+        kept.request("POST", "/dicomweb/studies", body(instance(3)), HEADERS)
+        assert kept.getresponse().status == 200 and len(intake.content) == 3
+
+
+def test_room_that_was_given_back_is_taken_again(start: Start) -> None:
+    port = start().port
+    for _ in range(3):
+        with ExitStack() as stack:
+            for one in idle(port, 4, stack):
+                assert is_hung_up_on(one)
+    assert post(port, body(instance())).status == 200
+
+
+def test_a_caller_that_does_not_get_on_with_tls_is_hung_up_on(start: Start, tmp_path: Path) -> None:
+    authority = Authority(tmp_path / "ca")
+    here = authority.issue("node")
+    tls = Tls(certificate=here.certificate, key=here.key, ca=authority.certificate)
+    port = start(credentials=Credentials(tls, server=True, required=False)).port
+    assert talk(port, b"\x16\x03\x01") == b""
+
+
+def test_a_connection_does_not_wait_to_fill_its_segments() -> None:
+    with (
+        closing(listening("127.0.0.1", 0, None, Census(1, 1), None)) as port,
+        closing(socket.create_connection(port.getsockname(), timeout=20)),
+        closing(port.accept()[0]) as taken,
+    ):
+        assert taken.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
+
+
 def test_a_certificate_is_as_good_as_a_token_and_may_be_replaced(start: Start, intake: Kept, tmp_path: Path) -> None:
     authority = Authority(tmp_path / "ca")
     here = authority.issue("node")
@@ -286,6 +388,39 @@ def test_what_is_under_way_is_finished_when_the_node_stops(start: Start, intake:
     listener.stop()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", listener.port), timeout=5)
+
+
+def test_who_makes_way_lets_a_request_go_on_however_long_it_takes(start: Start, intake: Kept) -> None:
+    listener, content = start(limits=replace(LIMITS, network_timeout_seconds=30.0)), body(instance(1))
+    head = "".join(f"{name}: {value}\r\n" for name, value in {"Host": "x", **HEADERS}.items())
+    with closing(socket.create_connection(("127.0.0.1", listener.port), timeout=20)) as connection:
+        connection.sendall(f"POST /dicomweb/studies HTTP/1.1\r\n{head}Content-Length: {len(content)}\r\n\r\n".encode())
+        connection.sendall(content[:200])
+        while not intake.associations:
+            threading.Event().wait(0.01)
+        listener.leave(None)
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", listener.port), timeout=5)
+        # A drain of no time at all would have ended it by now (uvicorn looks every 0.1 s).
+        threading.Event().wait(1.5)
+        assert listener.busy
+        connection.sendall(content[200:])
+        assert connection.recv(100).startswith(b"HTTP/1.1 200")
+    listener.stop()
+    assert len(intake.content) == 1
+
+
+def test_what_is_under_way_is_cut_when_the_time_of_the_drain_is_over(start: Start, intake: Kept) -> None:
+    listener = start(limits=replace(LIMITS, network_timeout_seconds=30.0))
+    head = "".join(f"{name}: {value}\r\n" for name, value in {"Host": "x", **HEADERS}.items())
+    with closing(socket.create_connection(("127.0.0.1", listener.port), timeout=20)) as connection:
+        connection.sendall(f"POST /dicomweb/studies HTTP/1.1\r\n{head}Content-Length: 100000\r\n\r\n".encode())
+        while not intake.associations:
+            threading.Event().wait(0.01)
+        listener.leave(None)
+        listener.leave(0.2)
+        listener.stop()
+        assert not listener.busy
 
 
 def test_a_port_that_is_taken_is_a_fault_of_the_configuration(start: Start, intake: Kept) -> None:

@@ -12,7 +12,7 @@ from dicomnode.config import Settings, parse
 from dicomnode.domain.errors import OutOfResources
 from dicomnode.flow.alerts.heartbeat import ROLES, Heart
 from dicomnode.flow.alerts.threads import alerting
-from dicomnode.flow.pulse import note
+from dicomnode.flow.pulse import note, patience_seconds
 from dicomnode.store.database import Database
 from dicomnode.store.files import Files
 from tests.unit.flow.alerts.receivers import web_server
@@ -50,6 +50,17 @@ def test_it_stops_when_a_process_gives_no_sign_of_life(folder: Path, role: str) 
         note(folder, role)
         assert it.beat()
     assert len(server.requests) == 1
+
+
+def test_it_beats_as_long_as_the_supervisor_is_patient(folder: Path) -> None:
+    settings = settings_of(folder, "http://127.0.0.1:1/")
+    for role in ROLES:
+        ages = {**dict.fromkeys(ROLES, 0.1), role: patience_seconds(role) - 1}
+        assert Heart(settings, lambda: Database(folder / "node.db"), lambda *_, ages=ages: ages).trouble() == ""
+        ages = {**ages, role: patience_seconds(role)}
+        it = Heart(settings, lambda: Database(folder / "node.db"), lambda *_, ages=ages: ages)
+        assert it.trouble() == f"no sign of life of {role}"
+    assert patience_seconds("work") == 600.0
 
 
 def test_it_stops_where_a_process_has_never_lived(files: Files) -> None:

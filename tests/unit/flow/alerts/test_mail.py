@@ -91,6 +91,14 @@ def test_a_password_that_everybody_can_read_is_not_used(message: Message, secret
         mail.send(message, table(server.port, user="node", password_file=str(secret)), "N")
 
 
+@pytest.mark.parametrize("quit_answer", ["421 too many connections", "451 not now", ""])
+def test_a_mail_that_was_taken_is_sent_however_the_conversation_ends(message: Message, quit_answer: str) -> None:
+    # An answer of "" is a line of nothing: no answer to QUIT within the time.
+    with mail_server(answers={"QUIT": quit_answer}) as server:
+        assert mail.send(message, table(server.port, timeout_seconds=0.5), "N") == ""
+    assert len(server.mails) == 1
+
+
 def test_a_server_that_drips_bytes_for_ever_is_left_in_time(message: Message) -> None:
     with mail_server(drips=True) as server, pytest.raises(OSError, match=r"more than 0\.2 s"):
         mail.send(message, table(server.port, timeout_seconds=0.2), "N")

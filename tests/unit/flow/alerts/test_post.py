@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
+from smtplib import SMTPAuthenticationError, SMTPDataError, SMTPRecipientsRefused
 from typing import Any
 
 import pytest
@@ -12,16 +14,22 @@ from dicomnode.config import Settings, parse
 from dicomnode.config.alerts import NotifyTable
 from dicomnode.domain.notice import Message, Topic
 from dicomnode.domain.study import Arrival
+from dicomnode.flow.alerts.conditions import conditions
 from dicomnode.flow.alerts.post import Post
+from dicomnode.flow.alerts.refusal import is_refusal
+from dicomnode.flow.alerts.request import NotTaken
 from dicomnode.flow.alerts.text import text
 from dicomnode.flow.flag import flag
+from dicomnode.flow.metrics.machine import machine
 from dicomnode.flow.retention.disk import Disk
 from dicomnode.flow.show import show_backlog
+from dicomnode.store.counts import Counts
 from dicomnode.store.database import Database
 from dicomnode.store.files import Files
 from dicomnode.store.notices import forget
 from dicomnode.store.story import Story
 from dicomnode.store.studies import Standing, Studies
+from tests.certificates import Authority
 from tests.conftest import Hands, MakeArrival
 
 STUDY = "1.2.3"
@@ -172,6 +180,121 @@ def test_a_message_is_given_up_after_its_time_with_an_event_and_what_came_later_
     assert told(receiver) == ["held: held until an operator decides"]
 
 
+def test_what_a_receiver_does_not_take_holds_back_nothing_else(
+    db: Database, study: str, clock: Hands, files: Files
+) -> None:
+    class Fussy(Receiver):
+        def __call__(self, message: Message, table: NotifyTable, node: str) -> str:
+            if Topic.FAILED in message.counts:
+                raise NotTaken("answered 400 Bad Request", 400)
+            return super().__call__(message, table, node)
+
+    it = post(db, fussy := Fussy())
+    fail(db)
+    run(it)
+    hold(db, files)
+    clock.forward(60)
+    run(it)
+    assert told(fussy) == ["held: held until an operator decides"]
+    waiting = db.rows("SELECT refused, attempts FROM message WHERE state = 'waiting'")
+    assert [tuple(row) for row in waiting] == [(1, 1)] or [tuple(row) for row in waiting] == [(1, 2)]
+
+
+def test_a_receiver_that_takes_nothing_gets_a_few_messages_and_then_everything_at_once(
+    db: Database, study: str, receiver: Receiver, clock: Hands, files: Files
+) -> None:
+    it = post(db, receiver)
+    receiver.error = NotTaken("answered 404 Not Found", 404)
+    for _ in range(20):
+        hold(db, files)
+        clock.forward(60)
+        run(it)
+    assert len(db.rows("SELECT 1 FROM message WHERE state = 'waiting'")) == 4
+    receiver.error = None
+    for _ in range(10):
+        clock.forward(1800)
+        run(it)
+    assert sum(sum(one.counts.values()) for one in receiver.messages) == 20 and len(receiver.messages) == 5
+
+
+def test_what_is_urgent_waits_behind_nothing_that_is_not(
+    db: Database, study: str, receiver: Receiver, clock: Hands
+) -> None:
+    it = post(db, receiver, on=["urgent", "flagged"])
+    receiver.error = ConnectionRefusedError(111, "Connection refused")
+    flag(db, STUDY, "wrong", "x")
+    for _ in range(8):
+        run(it)
+        clock.forward(1800)
+    flag(db, STUDY, "wrong again", "x")
+    run(it)
+    receiver.error = None
+    finish(db, "haemorrhage")
+    run(it)
+    assert [one.topic for one in receiver.messages[0].notices] == [Topic.URGENT, Topic.FLAGGED]
+    clock.forward(1800)
+    run(it)
+    assert [list(one.counts) for one in receiver.messages] == [[Topic.URGENT, Topic.FLAGGED], [Topic.FLAGGED]]
+
+
+@pytest.mark.parametrize(
+    ("error", "refused"),
+    [
+        (NotTaken("answered 413", 413), True), (NotTaken("answered 500", 500), True),
+        (NotTaken("answered 503", 503), False), (NotTaken("answered 429", 429), False), (NotTaken("gibberish"), False),
+        (SMTPDataError(552, b"full"), True), (SMTPDataError(451, b"later"), False),
+        (SMTPRecipientsRefused({"a@b": (550, b"")}), True), (SMTPRecipientsRefused({"a@b": (450, b"")}), False),
+        (SMTPAuthenticationError(535, b"wrong"), False), (TimeoutError(), False),
+        (UnicodeEncodeError("a", "", 0, 1, ""), True),
+    ],
+)  # fmt: skip
+def test_a_receiver_that_is_away_is_told_from_one_that_does_not_take_a_message(error: Exception, refused: bool) -> None:
+    assert is_refusal(error) is refused
+
+
+def finish(db: Database, urgent: str, run: int = 1) -> None:
+    """Job number `run` of the rule on the study ends with that."""
+    with db.transaction():
+        job = add_job(db, STUDY, "r", run) if run > 1 else db.rows("SELECT MIN(job_id) AS job_id FROM job")[0]["job_id"]
+        db.execute(
+            "INSERT INTO outcome (job_id, ended_at, model, version, ending, manufacturer, scanner, station, urgent)"
+            " VALUES (?, ?, 'toy', '1', 'done', '', '', '', ?)",
+            job, db.now(), urgent,
+        )  # fmt: skip
+        db.execute("UPDATE job SET state = 'done', changed_at = ? WHERE job_id = ?", db.now(), job)
+
+
+def test_what_was_found_then_not_found_and_is_found_again_is_told_again(
+    db: Database, study: str, receiver: Receiver, clock: Hands
+) -> None:
+    it = post(db, receiver, on=["urgent"])
+    told_after = []
+    for number, urgent in enumerate(("haemorrhage", "haemorrhage", "", "haemorrhage"), start=1):
+        finish(db, urgent, number)
+        clock.forward(600)
+        run(it)
+        told_after.append(len(receiver.messages))
+    assert told_after == [1, 1, 1, 2]
+
+
+def test_a_disk_that_cannot_be_looked_at_is_told_and_stops_nothing(
+    db: Database, study: str, receiver: Receiver, clock: Hands
+) -> None:
+    def broken(_folder: Path) -> Disk:
+        raise OSError(5, "Input/output error")
+
+    settings = configured(db.path.parent, on=["flagged", "disk"])
+    it = Post(db, settings, settings.notify[0], receiver, broken)
+    flag(db, STUDY, "wrong", "x")
+    for _ in range(3):
+        run(it)
+        clock.forward(61)
+    assert told(receiver) == [
+        "flagged: a reader complains of the results",
+        "disk: the disk of the store cannot be asked how full it is: Input/output error",
+    ]
+
+
 def test_a_flood_is_gathered_and_no_more_than_one_message_goes_out_in_its_pause(
     db: Database, files: Files, receiver: Receiver, clock: Hands, make_arrival: MakeArrival
 ) -> None:
@@ -279,7 +402,9 @@ def test_what_is_owed_to_a_former_entry_is_dropped_and_counted(db: Database, stu
         db.execute("INSERT INTO notice (notify, topic, happened_at, study_instance_uid, rule, text)"
                    " VALUES ('desk', 'held', ?, '', '', '')", db.now())  # fmt: skip
         assert forget(db, ["desk"]) == 0
-        assert forget(db, []) == 1
+        assert forget(db, []) == 2, "what waits in a message is not sent either"
+    told_of = db.row("SELECT arrow, detail FROM event WHERE entity = 'notify' AND entity_id = 'desk'")
+    assert told_of is not None and told_of["arrow"] == "given up" and "2 notices were not sent" in told_of["detail"]
     assert not db.rows("SELECT 1 FROM message UNION ALL SELECT 1 FROM notice_mark UNION ALL SELECT 1 FROM notice")
 
 
@@ -294,3 +419,24 @@ def test_a_complaint_stands_in_the_story_and_in_the_status(
     assert line.detail == "by Dr Weber: no such nodule"
     show_backlog(Story(db).backlog(), Console(width=200))
     assert "flagged study 1.2.3, 2026-11-21, by Dr Weber: no such nodule" in capsys.readouterr().out
+
+
+def test_every_certificate_that_the_configuration_names_is_looked_at(
+    db: Database, receiver: Receiver, clock: Hands, tmp_path: Path
+) -> None:
+    authority = Authority(tmp_path / "authority")
+    own = authority.issue("node")
+    settings = parse(
+        {
+            "store": {"folder": str(db.path.parent)},
+            "web": {"port": 11180, "certificate": str(own.certificate), "key": str(own.key)},
+            "audit": {"syslog_host": "arr", "syslog_ca": str(authority.certificate)},
+            "tls": {"ca": str(tmp_path / "gone.pem")},
+        }
+    )
+    clock.forward((datetime.now(UTC) - clock()).total_seconds())
+    assert [key for key, *_ in conditions(db, settings, (Topic.CERTIFICATE,))] == ["fail tls.ca"]
+    clock.forward(30 * 365 * 86400)
+    keys = {key.split()[1] for key, *_ in conditions(db, settings, (Topic.CERTIFICATE,))}
+    measured = {labels[0] for name, labels, _ in machine(Counts(db), db, settings) if "certificate" in name}
+    assert keys == measured == {"tls.ca", "web.certificate", "audit.syslog_ca"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 
@@ -10,6 +11,8 @@ from dicomnode.domain.errors import CannotUnderstand, OutOfResources, Refused
 from dicomnode.domain.outcome import Ending, Figures
 from dicomnode.domain.work import Job
 from dicomnode.flow.choice import Choice
+from dicomnode.flow.metrics import fold
+from dicomnode.flow.metrics.counting import Counting
 from dicomnode.flow.metrics.families import BUCKETS_SECONDS, BY_NAME
 from dicomnode.flow.metrics.fold import Fold, bucket
 from dicomnode.flow.metrics.reasons import REASONS, reason_class
@@ -142,4 +145,35 @@ def test_a_tally_that_cannot_be_written_is_not_lost(db: Database) -> None:
         tally.write(db)
     db.execute("DROP TRIGGER full")
     tally.write(db)
-    assert Counts(db).all()["dicomnode_rejected_total", ("association",)] == 1
+    found = {labels[0]: value for (name, labels), value in Counts(db).all().items() if "rejected" in name}
+    assert found == {**dict.fromkeys(REJECTIONS, 0), "association": 1}
+
+
+def test_a_backlog_is_counted_with_the_lock_free_in_between(
+    db: Database, files: Files, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fold, "_SLICE", 2)
+    paused: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        paused.append(seconds)
+        other = Database(db.path)
+        with other.transaction():
+            other.event("1.2.3", "study", "revision 1", "remark", "")
+        other.close()
+
+    monkeypatch.setattr(fold, "time", SimpleNamespace(sleep=sleep))
+    with db.transaction():
+        for _ in range(3):
+            db.event("1.2.3", "study", "revision 1", "remark", "")
+    pending = len(Counts(db).uncounted(100))
+    assert Fold(db).run() == pending + len(paused) and paused
+
+
+def test_what_was_rejected_last_is_written_when_the_process_ends(db: Database) -> None:
+    tally = Tally()
+    counting = Counting(db, tally)
+    counting.sweep()
+    tally.association(full=True)
+    counting.last()
+    assert Counts(db).all()["dicomnode_rejected_total", ("too_many_associations",)] == 1

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import pytest
 
@@ -59,8 +61,36 @@ def test_others_are_told_by_the_process_that_may_see_them(tmp_path: Path) -> Non
                 break
             Event().wait(0.01)
     assert [one.index for one in gpu.gpus_told(tmp_path)] == [0, 1]
-    pulse.note(tmp_path, "work", 5000.0)
-    assert gpu.gpus_told(tmp_path) == [], "a process that has ended tells nothing"
+    pulse.note(tmp_path, "gpus", 5000.0)
+    pulse.note(tmp_path, "work")
+    assert gpu.gpus_told(tmp_path) == [], "whatever lives beside the driver, what is old is not told"
+
+
+def test_a_gpu_that_falls_over_is_told_no_more_and_again_when_it_is_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[Event] = [Event() for _ in range(4)]
+    there = gpu.Gpu(index=0, used_bytes=70 << 30, size_bytes=80 << 30, busy=1.0)
+
+    def look() -> Iterator[gpu.Gpu]:
+        number = sum(one.is_set() for one in looks)
+        if number != 1:
+            yield there
+        looks[min(number, 3)].set()
+
+    seen: list[list[gpu.Gpu]] = []
+    monkeypatch.setattr(gpu, "gpus", look)
+    monkeypatch.setattr(gpu, "_TELL_SECONDS", 0.0)
+    say = pulse.say
+
+    def told(*words: Any) -> None:
+        say(*words)
+        seen.append(gpu.gpus_told(tmp_path))
+
+    monkeypatch.setattr(pulse, "say", told)
+    with gpu.told_gpus(tmp_path):
+        assert looks[3].wait(10)
+    assert seen[:3] == [[there], [], [there]]
 
 
 def test_without_a_driver_there_is_nothing_to_tell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,3 +86,14 @@ def test_every_key_of_a_rule_and_a_peer_that_changes_is_told() -> None:
     }  # fmt: skip
     lines = told(rule=[{**RULE, **more}])
     assert {line.split()[2] for line in lines} == set(more)
+
+
+def test_an_order_that_decides_is_a_change_of_its_own() -> None:
+    """The first peer that suits is the caller, the first rule that suits takes a round trip."""
+    other = {**RULE, "name": "second"}
+    before = settings(rule=[RULE, other])
+    assert changes(before, settings(rule=[other, RULE])) == [
+        'order of rules: ["chest-ct", "second"] → ["second", "chest-ct"]'
+    ]
+    assert told(peer=[BACKUP, PEER]) == ['order of peers: ["PACS", "BACKUP"] → ["BACKUP", "PACS"]']
+    assert told(peer=[PEER, {**PEER, "name": "NEW"}, BACKUP])[0].startswith("peer NEW: added"), "nothing has moved"

@@ -11,8 +11,10 @@ from pathlib import Path
 from threading import Event
 
 import pytest
+from typer.testing import CliRunner
 
 from dicomnode import config
+from dicomnode.cli import app
 from dicomnode.domain.errors import ConfigError, DicomNodeError, Fault
 from dicomnode.flow.reload import desk as desk_module
 from dicomnode.flow.reload.ask import reload
@@ -210,3 +212,45 @@ def test_what_is_no_message_ends_the_conversation_and_not_the_desk(
             break
         except DicomNodeError as error:
             assert "under way" in str(error)
+
+
+def test_only_the_account_of_the_node_may_ask_and_no_other_thread_feels_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    former = os.umask(0)
+    try:
+        with monkeypatch.context() as patch:
+            patch.delattr(os, "umask")
+            opened(tmp_path, "receive").close()
+        assert (tmp_path / "receive.sock").stat().st_mode & 0o777 == 0o600
+    finally:
+        os.umask(former)
+
+
+def test_a_system_without_room_refuses_and_the_desk_goes_on(
+    path: Path, supervise: Callable[..., Supervisor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = supervise("receive")
+
+    def full(_name: str) -> int:
+        raise OSError(24, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "memfd_create", full)
+        with pytest.raises(DicomNodeError, match="Too many open files"):
+            reload(path.parent / "store", ("receive",), _text("MR", path.parent), path)
+    assert one.texts == []
+    assert reload(path.parent / "store", ("receive",), _text("MR", path.parent), path).processes == ("receive",)
+
+
+def test_the_verb_finds_no_node_on_a_changed_folder_and_says_what_that_needs(
+    path: Path, supervise: Callable[..., Supervisor]
+) -> None:
+    """It asks on the store of the new file, and a node on another one does not hear it."""
+    one = supervise("receive")
+    path.write_text(_text("CT", path.parent).replace("/store", "/elsewhere"))
+    (path.parent / "elsewhere").mkdir()
+    done = CliRunner().invoke(app, ["reload", "--config", str(path)])
+    said = f"{done.exception}"
+    assert done.exit_code == 1 and one.texts == []
+    assert "no node runs on the store" in said and "if store.folder was changed, restart the node" in said

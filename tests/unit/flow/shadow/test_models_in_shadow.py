@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -143,8 +145,7 @@ def test_a_run_that_took_the_worker_along_twice_is_not_tried_again(node: Node, c
     node.comes(ct())
     assert node.worker.run_once()
     for _ in range(2):
-        with node.db.transaction():
-            assert Shadows(node.db).next(2) is not None
+        begin(node)
     assert not node.shadow.run_once()
     assert node.rows("SELECT state, reason FROM shadow_run") == [("failed", "its process ended without an answer")]
 
@@ -162,15 +163,68 @@ def test_a_candidate_that_cannot_be_loaded_or_fed_is_told_of(node: Node, ct: Cal
         compared(replace(task, inputs={"ct": [], "pet": []}))
 
 
+def begin(node: Node) -> int:
+    shadows = Shadows(node.db)
+    owed = shadows.owed(2)
+    assert owed is not None
+    with node.db.transaction():
+        shadow_id = shadows.begin(*owed)
+    assert shadow_id is not None
+    return shadow_id
+
+
 def test_comparisons_go_with_the_images(node: Node, ct: Callable[..., list[Path]]) -> None:
     assert not node.shadow.run_once()
     node.comes(ct())
     assert node.worker.run_once()
+    shadow_id = begin(node)
     with node.db.transaction():
-        shadows = Shadows(node.db)
-        shadow_id = shadows.next(2)
-        assert shadow_id is not None
-        shadows.finish(shadow_id, "1", 1.0, 2.0, ())
+        Shadows(node.db).finish(shadow_id, "1", 1.0, 2.0, ())
         Retention(node.db).purge("1.2.3", "by a test", inputs=True, results=False)
     assert node.rows("SELECT * FROM shadow_run") == []
     assert not node.shadow.run_once(), "what is gone is not compared"
+
+
+def test_what_went_meanwhile_does_not_begin(node: Node, ct: Callable[..., list[Path]]) -> None:
+    assert not node.shadow.run_once()
+    node.comes(ct())
+    assert node.worker.run_once()
+    owed = Shadows(node.db).owed(2)
+    assert owed is not None
+    with node.db.transaction():
+        Retention(node.db).purge("1.2.3", "by a test", inputs=True, results=False)
+        assert Shadows(node.db).begin(*owed) is None
+    assert node.rows("SELECT * FROM shadow_run") == []
+
+
+def test_looking_for_a_comparison_where_none_is_owed_takes_no_lock(node: Node, ct: Callable[..., list[Path]]) -> None:
+    assert not node.shadow.run_once()
+    node.comes(ct())
+    assert node.worker.run_once() and node.shadow.run_once()
+    with closing(sqlite3.connect(node.db.path, isolation_level=None)) as arrivals:
+        arrivals.execute("BEGIN IMMEDIATE")
+        arrivals.execute("UPDATE study SET reason = reason")
+        node.db.execute("PRAGMA busy_timeout=0")
+        assert not node.shadow.run_once()
+
+
+def test_what_is_compared_is_not_gone_through_again(
+    node: Node, ct: Callable[..., list[Path]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shadows = Shadows(node.db)
+    assert not node.shadow.run_once() and shadows.owed(2) is None
+    for study in ("1.2.5", "1.2.6"):
+        node.comes(ct(study=study))
+        assert node.worker.run_once() and node.shadow.run_once()
+    assert shadows.owed(2) is None
+    asked: list[str] = []
+    row = node.db.row
+
+    def noted(sql: str, *values: Any, **named: Any) -> Any:
+        asked.append(named.get("since", ""))
+        return row(sql, *values, **named)
+
+    monkeypatch.setattr(node.db, "row", noted)
+    assert shadows.owed(2) is None
+    newest = node.rows("SELECT MAX(changed_at) FROM job")[0][0]
+    assert max(asked) == newest

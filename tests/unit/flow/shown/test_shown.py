@@ -10,9 +10,9 @@ from pydicom import Dataset
 from pydicom.sequence import Sequence
 
 from dicomnode.domain.errors import Unsuitable
-from dicomnode.flow.shown.measured import measurements, numbers
+from dicomnode.flow.shown.measured import figures, measurements, numbers
 from dicomnode.flow.shown.times import Stage, journey, stages
-from dicomnode.flow.shown.words import WITHHELD, for_caller
+from dicomnode.flow.shown.words import WITHHELD, for_caller, of_story
 from dicomnode.store.story import Line
 
 
@@ -57,6 +57,20 @@ def test_the_journey_of_a_job_is_told_from_the_story() -> None:
         ("rule", "series 2 does not match: PatientName equals X: found Doe^Jane; Modality equals CT: found MR",
          f"series 2 does not match: PatientName equals X: found {WITHHELD}; Modality equals CT: found MR"),
         ("job", "not analysed: 3 slices", "not analysed: 3 slices"),
+        ("rule", "AccessionNumber equals A1: found A77", f"AccessionNumber equals A1: found {WITHHELD}"),
+        ("rule", "StudyDescription contains x: found Nachsorge Mueller",
+         f"StudyDescription contains x: found {WITHHELD}"),
+        ("rule", "PatientName present: found Doe^J; Secret^X; Modality equals CT: found CT",
+         f"PatientName present: found {WITHHELD}; Modality equals CT: found CT"),
+        ("rule", "Modality equals CT: found MR; Doe^J; K. present: found x",
+         f"Modality equals CT: found MR; {WITHHELD}"),
+        ("rule", "series 1.2.3, stack 2 (CT, 3 objects) matches as input ct: peer equals A: found A",
+         "series 1.2.3, stack 2 (CT, 3 objects) matches as input ct: peer equals A: found A"),
+        ("rule", "OtherPatientIDsSequence.PatientID present: found 7",
+         f"OtherPatientIDsSequence.PatientID present: found {WITHHELD}"),
+        ("rule", "RadiopharmaceuticalInformationSequence.RadionuclideTotalDose at least 1: found 3",
+         "RadiopharmaceuticalInformationSequence.RadionuclideTotalDose at least 1: found 3"),
+        ("rule", "model toy: no such bundle", "model toy: no such bundle"),
     ],
 )  # fmt: skip
 def test_words_name_nobody_to_whoever_may_not_see_it(entity: str, text: str, told: str) -> None:
@@ -78,7 +92,7 @@ def test_the_numbers_of_a_report_come_with_their_units(tmp_path: Path) -> None:
     number.MeasuredValueSequence = Sequence([value])
     group.ConceptNameCodeSequence, group.ContentSequence = concept("125007", "Group"), Sequence([tracking, number])
     report.ContentSequence = Sequence([group])
-    assert list(measurements(report)) == [("Nodule 1", "Mean", "-805.2", "[hnsf'U]")]
+    assert list(measurements(report)) == [("Nodule 1", "Mean", "-805.25", "[hnsf'U]")]
     report.SOPClassUID, report.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.88.33", "1.2"
     path = tmp_path / "report"
     report.save_as(path, implicit_vr=False, little_endian=True, enforce_file_format=False)
@@ -86,3 +100,40 @@ def test_the_numbers_of_a_report_come_with_their_units(tmp_path: Path) -> None:
         numbers(path)
     with pytest.raises(Unsuitable, match="not here"):
         numbers(tmp_path / "gone")
+
+
+def test_a_number_that_could_not_be_had_leaves_the_others_to_be_read() -> None:
+    tracking, absent, number, unit, value, group, report = (Dataset() for _ in range(7))
+    tracking.ValueType, tracking.TextValue = "TEXT", "Nodule 1"
+    tracking.ConceptNameCodeSequence = concept("112039", "T")
+    unit.CodeValue = "cm3"
+    value.NumericValue, value.MeasurementUnitsCodeSequence = "0.04", Sequence([unit])
+    for item, values in ((absent, Sequence()), (number, Sequence([value]))):
+        item.ValueType, item.ConceptNameCodeSequence, item.MeasuredValueSequence = "NUM", concept("1", "V"), values
+    group.ConceptNameCodeSequence = concept("125007", "Group")
+    group.ContentSequence = Sequence([tracking, absent, number])
+    report.ContentSequence = Sequence([group])
+    assert list(measurements(report)) == [("Nodule 1", "V", "", ""), ("Nodule 1", "V", "0.04", "cm3")]
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [("0.04", "0.04"), ("0.962", "0.962"), ("-805.25", "-805.2"), ("12345.6", "12346"), ("1.23456e-05", "1.235e-05"),
+     ("", "none")],
+)  # fmt: skip
+def test_small_numbers_keep_their_digits(value: str, told: str) -> None:
+    assert figures(value) == told
+
+
+@pytest.mark.parametrize(
+    ("arrow", "text", "told"),
+    [
+        ("flagged", "by anna: Doe has no spleen", f"by anna: {WITHHELD}"),
+        ("retracted", "Rejected for Quality Reasons: the wrong Doe; 2 objects at destinations",
+         f"Rejected for Quality Reasons: {WITHHELD}"),
+        ("settled", "quiet for 10 s: settled", "quiet for 10 s: settled"),
+    ],
+)  # fmt: skip
+def test_what_people_wrote_is_for_those_who_may_see_names(arrow: str, text: str, told: str) -> None:
+    assert of_story("study", arrow, text, sees_names=False) == told
+    assert of_story("study", arrow, text, sees_names=True) == text

@@ -14,7 +14,8 @@ from dicomnode.domain.role import Role
 from dicomnode.flow.intake import Intake
 from dicomnode.store.database import Database
 from dicomnode.store.files import Files
-from dicomnode.web.pages import pictures
+from dicomnode.store.story import Story
+from dicomnode.web import previews
 from tests.conftest import Hands, MakeArrival
 from tests.owing import owe, states
 from tests.toy import write_bundle
@@ -199,8 +200,13 @@ def test_a_complaint_stands_in_the_story_under_the_callers_name(served: Served, 
     owe(db, files)
     operator, csrf = person(served, Role.OPERATOR)
     operator.post("/studies/1/flag", data={"csrf_token": csrf, "reason": "the spleen is no lung"})
-    assert "by operator: the spleen is no lung" in operator.get("/studies/1").text
-    assert "the spleen is no lung" in operator.get("/").text
+    sees = served.client(Role.VIEWER, sees_names=True)
+    assert "by operator: the spleen is no lung" in sees.get("/studies/1").text
+    assert "the spleen is no lung" in sees.get("/").text
+    # Whoever complains may have named the patient.
+    for path in ("/", "/studies/1", "/log?all=true"):
+        told = operator.get(path).text
+        assert "by operator" in told and "spleen" not in told, path
 
 
 def test_a_study_that_is_not_here_is_one_sentence(served: Served, study: str) -> None:
@@ -225,8 +231,8 @@ def test_studies_are_searched_for_and_turned_over(served: Served, study: str, db
         " last_arrival_at) SELECT '9.' || i, 'settled', '', 'A', 'B', '', '', '', '2026-11-20T00:00:00.000000Z' FROM n"
     )
     first = viewer.get("/studies", params={"standing": "nothing to do"}).text
-    assert first.count('class="uid"') == 50 and "/studies?standing=nothing+to+do&amp;page=2" in first
-    assert viewer.get("/studies?standing=nothing+to+do&page=2").text.count('class="uid"') == 10
+    assert first.count('class="uid"') == 25 and "/studies?standing=nothing+to+do&amp;page=2" in first
+    assert viewer.get("/studies?standing=nothing+to+do&page=3").text.count('class="uid"') == 10
 
 
 def test_patients_are_searched_for_in_the_body_alone(served: Served, study: str) -> None:
@@ -265,7 +271,7 @@ def test_a_model_is_disabled_with_a_reason_and_enabled_again(served: Served, stu
 
 
 def test_people_are_let_in_and_a_token_is_shown_once(served: Served) -> None:
-    administrator, csrf = person(served, Role.ADMINISTRATOR)
+    administrator, csrf = served.person("administrator", Role.ADMINISTRATOR, sees_names=True)
     new = {"csrf_token": csrf, "name": "bert", "passcode": PASSCODE, "role": "operator", "sees_names": "true"}
     assert "bert may sign in as operator" in administrator.post("/people", data=new).text
     short = administrator.post("/people", data={**new, "name": "carl", "passcode": "short"})
@@ -292,6 +298,79 @@ def test_a_result_is_downloaded_by_whoever_may_see_names_and_the_trail_says_so(
     assert "seg was downloaded from the dashboard" in trail and "viewer-sees" in trail
 
 
+def test_a_log_names_nobody_to_anybody(served: Served, db: Database, files: Files) -> None:
+    owe(db, files)
+    db.event("1", "study", "", "flagged", "by anna: Doe has no spleen")
+    db.event("1", "rule", "chest", "does not match", "PatientName equals X: found Doe")
+    sees = served.client(Role.ADMINISTRATOR, sees_names=True)
+    for path in ("/log?all=true", "/api/log"):
+        told = sees.get(path).text
+        assert "by anna" in told and "Doe" not in told, path
+
+
+def test_a_valid_token_without_end_does_not_read_as_revoked(served: Served) -> None:
+    served.accounts.add_token("ris", Role.VIEWER, sees_names=False)
+    page = served.client(Role.ADMINISTRATOR).get("/people").text
+    assert "no end" in page and "revoked</td>" not in page
+
+
+def test_people_change_their_passcode_and_administrators_change_their_rights(served: Served) -> None:
+    served.accounts.add_person("anna", PASSCODE, Role.VIEWER, sees_names=False)
+    form, new = {"name": "anna", "passcode": PASSCODE}, "quite another passcode"
+    mine, other = served.client(), served.client()
+    csrf = [one.post("/api/session", json=form).json()["csrf_token"] for one in (mine, other)]
+    page = mine.get("/passcode").text
+    assert 'autocomplete="new-password"' in page and "/passcode" in mine.get("/").text
+    wrong = mine.post("/passcode", data={"csrf_token": csrf[0], "old": new, "new": new})
+    assert wrong.status_code == 403 and "it is not this" in wrong.text
+    short = mine.put("/api/passcode", json={"old": PASSCODE, "new": "short"}, headers={"X-CSRF-Token": csrf[0]})
+    assert short.status_code == 422
+    done = mine.post("/passcode", data={"csrf_token": csrf[0], "old": PASSCODE, "new": new})
+    assert done.status_code == 200 and "the passcode is changed" in done.text
+    assert mine.get("/api/caller").status_code == 200 and other.get("/api/caller").status_code == 401
+    assert served.client().post("/api/session", json=form).status_code == 401
+    program = served.client(Role.ADMINISTRATOR)
+    assert program.put("/api/passcode", json={"old": new, "new": PASSCODE}).status_code == 403
+    administrator, key = person(served, Role.ADMINISTRATOR)
+    rights = {"csrf_token": key, "role": "operator"}
+    assert "anna is operator from now on" in administrator.post("/people/anna/change", data=rights).text
+    assert mine.get("/api/caller").json()["role"] == "operator"
+    # Nobody gives a right that they do not have.
+    refused = administrator.post("/people/anna/change", data={**rights, "sees_names": "true"})
+    assert refused.status_code == 409 and not mine.get("/api/caller").json()["sees_names"]
+    gone = program.put("/api/people/nobody", json={"role": "viewer", "sees_names": False})
+    assert gone.status_code == 404
+    trail = "".join(path.read_text() for path in (served.settings.store.folder / "audit").glob("*.log"))
+    assert "person anna has another passcode" in trail and "person anna is changed as operator" in trail
+
+
+def test_what_is_not_undone_is_asked_a_second_time(served: Served, study: str, db: Database) -> None:
+    administrator, _ = person(served, Role.ADMINISTRATOR)
+    assert "Yes, remove administrator, which is you" in administrator.get("/people").text
+    db.execute("UPDATE study SET held = 'two of one UID'")
+    page = administrator.get(f"/studies/{study}").text
+    assert "End the hold and retry" in page and ">Retry</button>" not in page
+
+
+def test_where_a_study_stands_comes_first_and_renews_itself(served: Served, study: str) -> None:
+    viewer = served.client(Role.VIEWER)
+    page = viewer.get(f"/studies/{study}").text
+    assert page.index('id="stands"') < page.index('id="facts"') and 'id="silent"' in page and "hx-swap-oob" not in page
+    assert (
+        '<p id="stands" role="status" aria-live="polite" hx-swap-oob="true">'
+        in viewer.get(f"/studies/{study}/live").text
+    )
+
+
+def test_an_error_inside_the_node_is_a_sentence(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(Story, "backlog", fails)
+    told = served.client(Role.VIEWER).get("/")
+    assert told.status_code == 500 and "the node: an error inside the node; its log has the details." in told.text
+
+
 def test_what_looks_as_it_did_is_not_sent_again(served: Served, study: str, db: Database) -> None:
     viewer = served.client(Role.VIEWER)
 
@@ -302,13 +381,13 @@ def test_what_looks_as_it_did_is_not_sent_again(served: Served, study: str, db: 
     page, overview = asks(f"/studies/{study}"), asks("/")
     assert viewer.get(page).status_code == viewer.get(overview).status_code == 204
     db.event(study, "study", "", "flagged", "by anna: no lung")
-    assert "by anna: no lung" in viewer.get(page).text and viewer.get(overview).status_code == 204
+    assert "by anna: (for those who may see names)" in viewer.get(page).text and viewer.get(overview).status_code == 204
     db.execute("UPDATE study SET held = 'an operator looks at it'")
     assert "an operator looks at it" in viewer.get(overview).text
 
 
 def test_style_and_script_come_from_here_and_may_be_kept(served: Served) -> None:
-    for name in ("dashboard.css", "htmx.min.js", "icon.svg"):
+    for name in ("dashboard.css", "htmx.min.js", "alive.js", "icon.svg"):
         answer = served.client().get(f"/static/{name}")
         assert answer.status_code == 200 and "no-store" not in answer.headers.get("Cache-Control", "")
     assert served.client().get("/static/../access.py").status_code == 404
@@ -327,7 +406,7 @@ def test_a_picture_is_drawn_once_and_kept_under_its_digest(
             raise Unsuitable("preview: the image may have the patient's name burnt into it")
         return b"a picture"
 
-    monkeypatch.setattr(pictures, "preview", draw)
+    monkeypatch.setattr(previews, "preview", draw)
     sees = served.client(Role.VIEWER, sees_names=True)
     first = sees.get("/studies/1/pictures/1.png")
     assert first.content == b"a picture" and first.headers["Content-Type"] == "image/png"

@@ -6,10 +6,11 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from http.client import HTTPException
 from threading import Timer
 
 
-class TooSlow(OSError):
+class TooSlow(TimeoutError):
     """The time for the whole conversation is up."""
 
 
@@ -38,7 +39,7 @@ def limited(seconds: float, connection: Callable[[], socket.socket | None]) -> I
     timer.start()
     try:
         yield
-    except (OSError, ValueError):
+    except (OSError, ValueError, HTTPException):
         if not cut:
             raise
     finally:
