@@ -37,7 +37,8 @@ def test_init_writes_a_configuration_that_passes_the_check_once_its_model_is_the
     node = make_node()
     node.configuration.unlink()
     answers = ["--aet", "NODE1", "--port", str(node.port), "--pacs-aet", pacs.aet, "--pacs-host", "127.0.0.1"]
-    answers += ["--pacs-port", str(pacs.port), "--store", str(tmp_path / "kept"), "--web-port", "0", "--models", "lung-ct"]
+    answers += ["--pacs-port", str(pacs.port), "--store", str(tmp_path / "kept")]
+    answers += ["--web-port", "0", "--models", "lung-ct"]
 
     first = node.command("init", node.configuration, *answers, configured=False)
     again = node.command("init", node.configuration, *answers, configured=False)

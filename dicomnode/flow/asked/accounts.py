@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
 
 from dicomnode.audit.event import Event, Participant
@@ -10,17 +9,11 @@ from dicomnode.audit.people import attributes_changed, authenticated, left
 from dicomnode.config import Settings
 from dicomnode.domain.errors import DicomNodeError
 from dicomnode.domain.role import Account, Role
+from dicomnode.flow.asked.allowed import require_grantable, require_long, require_name, require_of_people, rights
 from dicomnode.flow.audited.trail import open_trail, this_node
 from dicomnode.store.database import Database
 from dicomnode.store.web_people import WebPeople
 from dicomnode.store.web_tokens import WebTokens
-
-#: As of rules, so that a name stands unharmed in addresses, logs and the audit trail.
-NAME = r"[\w.@-]{1,64}"
-
-#: NIST SP 800-63B-4 3.1.1.2 wants 15 characters where nothing else is asked for, and no rules of composition.
-SHORTEST_PASSCODE = 15
-_LONGEST_PASSCODE = 256
 
 
 class Accounts:
@@ -46,13 +39,13 @@ class Accounts:
         DicomNodeError
             The name is taken or none, the passcode is too short, the role is one of tokens, or `who` may not grant it.
         """
-        _require_name(name)
-        self._require_grantable(sees_names)
-        _require_of_people(role)
-        _require_long(passcode)
+        require_name(name)
+        require_grantable(sees_names, grants=self._grants_names)
+        require_of_people(role)
+        require_long(passcode)
         with self._db.transaction():
             WebPeople(self._db).add(name, passcode, role, sees_names=sees_names)
-            self._record(attributes_changed(self._who, f"person {name} may sign in{_allowed(role, sees_names)}"))
+            self._record(attributes_changed(self._who, f"person {name} may sign in{rights(role, sees_names)}"))
 
     def change_person(self, name: str, role: Role, *, sees_names: bool) -> None:
         """Give a person other rights, from their next request on.
@@ -62,14 +55,14 @@ class Accounts:
         DicomNodeError
             There is none of that name, the role is one of tokens, or `who` may not grant it.
         """
-        _require_of_people(role)
+        require_of_people(role)
         with self._db.transaction():
             now = next((one for one in WebPeople(self._db).all() if one.name == name), None)
             if now is None:
                 raise DicomNodeError(f"person {name}: there is none of that name")
-            self._require_grantable(sees_names and not now.sees_names)
+            require_grantable(sees_names and not now.sees_names, grants=self._grants_names)
             WebPeople(self._db).change(name, role, sees_names=sees_names)
-            self._record(attributes_changed(self._who, f"person {name} is changed{_allowed(role, sees_names)}"))
+            self._record(attributes_changed(self._who, f"person {name} is changed{rights(role, sees_names)}"))
 
     def change_passcode(self, name: str, old: str, new: str, *, session: str) -> bool:
         """Give a person another passcode and end their sessions but for this one; False if the old one is wrong.
@@ -79,7 +72,7 @@ class Accounts:
         DicomNodeError
             The new one is too short.
         """
-        _require_long(new)
+        require_long(new)
         if WebPeople(self._db).proved(name, old) is None:
             return False
         with self._db.transaction():
@@ -108,12 +101,12 @@ class Accounts:
         DicomNodeError
             The name is taken or none, or `who` may not grant this.
         """
-        _require_name(name)
-        self._require_grantable(sees_names)
+        require_name(name)
+        require_grantable(sees_names, grants=self._grants_names)
         with self._db.transaction():
             lasts = timedelta(days=days) if days else None
             token = WebTokens(self._db).add(name, role, sees_names=sees_names, lasts=lasts)
-            self._record(attributes_changed(self._who, f"token {name} is made{_allowed(role, sees_names)}"))
+            self._record(attributes_changed(self._who, f"token {name} is made{rights(role, sees_names)}"))
         return token
 
     def revoke_token(self, name: str) -> None:
@@ -151,35 +144,7 @@ class Accounts:
         with self._db.transaction():
             WebPeople(self._db).end(session)
 
-    def _require_grantable(self, sees_names: bool) -> None:
-        if sees_names and not self._grants_names:
-            raise DicomNodeError(
-                "patient names: found a caller who may not see them, needed one who may, or the terminal of the node"
-            )
-
     def _record(self, event: Event) -> None:
         trail = open_trail(self._settings)
         if trail is not None:
             trail.record(event)
-
-
-def _require_name(name: str) -> None:
-    if not re.fullmatch(NAME, name, re.ASCII):
-        raise DicomNodeError(f"name: found {name!r}, needed 1 to 64 letters, digits or any of . _ @ -")
-
-
-def _require_of_people(role: Role) -> None:
-    if role is Role.SENDER:
-        raise DicomNodeError(f"role: found {role}, which is for tokens, needed one that may see a page")
-
-
-def _require_long(passcode: str) -> None:
-    if not SHORTEST_PASSCODE <= len(passcode) <= _LONGEST_PASSCODE:
-        raise DicomNodeError(
-            f"passcode: found {len(passcode)} characters, needed {SHORTEST_PASSCODE} to {_LONGEST_PASSCODE};"
-            " several words are good"
-        )
-
-
-def _allowed(role: Role, sees_names: bool) -> str:
-    return f" as {role}" + (" who sees patient names" if sees_names else "")

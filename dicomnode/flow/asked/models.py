@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable
-from concurrent.futures import Future
 from dataclasses import dataclass
-from pathlib import Path
-from threading import Lock, Thread
 
 from dicomnode.config import Settings
 from dicomnode.domain.errors import ConfigError
 from dicomnode.domain.model import ModelSpec
-from dicomnode.flow.models.installed import Installed, described
+from dicomnode.flow.asked.hashed import known_by_now
+from dicomnode.flow.models.installed import Installed
 from dicomnode.infer.bundle.load import find_bundles
 from dicomnode.store.database import Database
 from dicomnode.store.lately import Recent, Throughput
@@ -37,8 +33,8 @@ class ModelShown:
     Attributes
     ----------
     files, card
-        Whether its files are the declared ones (`CHECKING` until that is known), and whether its card says what it has
-        to.
+        Whether its files are the declared ones (`hashed.CHECKING` until that is known), and whether its card says what
+        it has to.
     recipe
         SHA-256 over model.toml and the declared hashes.
     disabled
@@ -68,25 +64,10 @@ class ModelShown:
     acceptance: Acceptance | None = None
 
 
-#: What is said of files that are still being hashed.
-CHECKING = "being checked"
-
-#: Path, time and size of every file of a bundle.
-_Stamp = tuple[tuple[str, int, int], ...]
-
-#: Hashing networks takes seconds for each GiB: one bundle is hashed at a time, beside the requests, and what was found
-#: is kept while no file of it changes.
-_known: dict[Path, tuple[_Stamp, Future[Installed]]] = {}
-_lock, _one_at_a_time = Lock(), Lock()
-
-#: So long a request waits for all of them.
-_PATIENCE_SECONDS = 2.0
-
-
 def models_shown(settings: Settings, db: Database) -> list[ModelShown]:
     """Every bundle below the folder of models, by name, and those that rules name and that are not there."""
     found, broken = find_bundles(settings.models.folder) if settings.models.folder.is_dir() else ({}, {})
-    described_by = _described(found.values())
+    described_by = known_by_now(found.values())
     shown = [_shown(settings, db, spec, described_by[spec.name]) for spec in found.values()]
     shown += [_broken(settings, db, name, error) for name, error in broken.items()]
     missing = {rule.model for rule in settings.rules} - {one.name for one in shown}
@@ -124,38 +105,3 @@ def _broken(settings: Settings, db: Database, name: str, error: ConfigError | No
 
 def _rules(settings: Settings, model: str) -> tuple[str, ...]:
     return tuple(rule.name for rule in settings.rules if rule.model == model)
-
-
-def _described(specs: Iterable[ModelSpec]) -> dict[str, Installed]:
-    """What is known of each by now."""
-    asked = [(spec, _asked(spec)) for spec in specs]
-    ends = time.monotonic() + _PATIENCE_SECONDS
-    told = {}
-    for spec, one in asked:
-        try:
-            told[spec.name] = one.result(max(0.0, ends - time.monotonic()))
-        except TimeoutError:
-            told[spec.name] = described(spec, None, files=CHECKING)
-    return told
-
-
-def _asked(spec: ModelSpec) -> Future[Installed]:
-    stamp = tuple(
-        (str(path), path.stat().st_mtime_ns, path.stat().st_size)
-        for path in sorted(spec.folder.rglob("*")) if path.is_file()
-    )  # fmt: skip
-    with _lock:
-        known = _known.get(spec.folder)
-        if known is None or known[0] != stamp:
-            known = _known[spec.folder] = (stamp, Future())
-            # It ends with the process, which may stop meanwhile.
-            Thread(target=_look, args=(spec, known[1]), daemon=True).start()
-        return known[1]
-
-
-def _look(spec: ModelSpec, found: Future[Installed]) -> None:
-    try:
-        with _one_at_a_time:
-            found.set_result(described(spec, None))
-    except OSError as error:
-        found.set_exception(error)

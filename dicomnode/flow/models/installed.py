@@ -72,13 +72,7 @@ def installed(
 
 
 def described(spec: ModelSpec, db: Database | None, sessions: Sessions | None = None, *, files: str = "") -> Installed:
-    """One bundle.
-
-    Parameters
-    ----------
-    files
-        What to say of its files; "" hashes them, which takes seconds for each GiB.
-    """
+    """One bundle; `files` is what to say of them, "" hashes them, which takes seconds for each GiB."""
     files = files or _files(spec)
     device, warm = _loaded(spec, sessions) if sessions and files == _DECLARED else ("", "")
     text = card(spec)

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
 from dicomnode.domain.role import Account, Role
-from dicomnode.flow.asked.accounts import NAME, SHORTEST_PASSCODE
+from dicomnode.flow.asked.allowed import NAME, SHORTEST_PASSCODE
 from dicomnode.store.web_people import WebPeople
 from dicomnode.store.web_tokens import WebTokens
 from dicomnode.web.access import Administrator, Viewer

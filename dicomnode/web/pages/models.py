@@ -8,7 +8,8 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
 
 from dicomnode.domain.errors import ConfigError
-from dicomnode.flow.asked.models import CHECKING, model_shown, models_shown
+from dicomnode.flow.asked.hashed import CHECKING
+from dicomnode.flow.asked.models import model_shown, models_shown
 from dicomnode.flow.models.card import card
 from dicomnode.infer.bundle.load import load_bundle
 from dicomnode.web.access import Administrator, Viewer

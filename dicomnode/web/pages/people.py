@@ -8,7 +8,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
 
 from dicomnode.domain.role import Role
-from dicomnode.flow.asked.accounts import SHORTEST_PASSCODE
+from dicomnode.flow.asked.allowed import SHORTEST_PASSCODE
 from dicomnode.store.web_people import WebPeople
 from dicomnode.store.web_tokens import WebTokens
 from dicomnode.web.access import Administrator, Caller

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
-from dicomnode.flow.asked.accounts import SHORTEST_PASSCODE
+from dicomnode.flow.asked.allowed import SHORTEST_PASSCODE
 from dicomnode.web.access import MaybeCaller, Viewer
 from dicomnode.web.desk import OpenStore
 from dicomnode.web.pages.drawing import back, page

@@ -8,7 +8,7 @@ from threading import Event
 import pytest
 
 from dicomnode.domain.model import ModelSpec
-from dicomnode.flow.asked import models
+from dicomnode.flow.asked import hashed, models
 from dicomnode.flow.models.installed import Installed, described
 from dicomnode.store.database import Database
 from tests.conftest import Hands
@@ -21,20 +21,20 @@ def test_nobody_waits_until_large_networks_are_hashed(
 ) -> None:
     write_bundle(tmp_path / "models")
     settings = settings_of(db, tmp_path)
-    may_end, hashed = Event(), list[str]()
+    may_end, done = Event(), list[str]()
 
     def slow(spec: ModelSpec, db: None, *, files: str = "") -> Installed:
         if not files:
-            hashed.append(spec.name)
+            done.append(spec.name)
             assert may_end.wait(30)
         return described(spec, db, files=files)
 
-    monkeypatch.setattr(models, "described", slow)
-    monkeypatch.setattr(models, "_PATIENCE_SECONDS", 0.01)
+    monkeypatch.setattr(hashed, "described", slow)
+    monkeypatch.setattr(hashed, "_PATIENCE_SECONDS", 0.01)
     for _ in range(3):
         (one,) = (one for one in models.models_shown(settings, db) if one.name == "toy")
-        assert (one.files, one.intact, one.version) == (models.CHECKING, False, "1.0.0")
+        assert (one.files, one.intact, one.version) == (hashed.CHECKING, False, "1.0.0")
     may_end.set()
-    monkeypatch.setattr(models, "_PATIENCE_SECONDS", 30.0)
+    monkeypatch.setattr(hashed, "_PATIENCE_SECONDS", 30.0)
     (one,) = (one for one in models.models_shown(settings, db) if one.name == "toy")
-    assert one.intact and one.files == "as declared" and hashed == ["toy"]
+    assert one.intact and one.files == "as declared" and done == ["toy"]
