@@ -125,7 +125,7 @@ radiomics = true
     ).replace("\n\n\n", "\n\n")
 
 
-def write_card(folder: Path, run: Run, performance: str, command: str) -> None:
+def write_card(folder: Path, run: Run, performance: str, command: str, least: float) -> None:
     """Write CARD.md, with the headings of the CLAIM checklist (Radiology: AI 2024) that apply to a model."""
     size_mb = (folder / "model.onnx").stat().st_size / 1e6
     text = f"""# lung-lesion-ct {run.version}: candidates for lesions of the lung on chest CT
@@ -155,7 +155,7 @@ with the weights of `lung-ct`, which were made from phantoms as well. No image o
 patients: NSCLC-Radiomics LUNG1-002 (CC BY-NC 3.0; the tumour as contoured for radiotherapy) and the lung bases of
 CRLM-CT-1004 (CC BY 4.0; without reference). Neither was trained on and neither is distributed; earlier
 attempts were looked at on both, and the method was changed after they had failed, so that neither is an independent
-validation. The limit of probability is {run.note}.
+validation. The limit of probability is {least:g}.
 
 ## Reference standard
 Of phantoms the mask as drawn. Of LUNG1-002 one contour, GTV-1, by one group, with all soft tissue that belongs to
@@ -170,7 +170,7 @@ column).
 ## Training
 Cross-entropy in which voxels of small lesions weigh more, plus soft Dice, with deep supervision; AdamW, cosine
 rate; the two finest levels of the encoder stay as they are; {run.steps} steps of {run.batch} tile in
-{run.minutes:.0f} minutes on {run.device} of a machine that had other work; seed {run.seed}.
+{run.minutes:.0f} minutes on {run.device} of a machine that had other work; seed {run.seed}. {run.note}
 
 ## Performance
 {performance}

@@ -77,16 +77,16 @@ def main() -> None:
     command = f"python -m dicomnode.train.lung_lesion_ct {budget} --seed {options.seed}"
     if options.evaluate:
         command += " --evaluate STUDY_FOLDER …"
-    _publish(training, options.out, options.evaluate, command)
+    _publish(training, options.out, options.evaluate, command, options.note)
 
 
-def _publish(training: Training, out: Path, studies: Sequence[Path], command: str) -> None:
+def _publish(training: Training, out: Path, studies: Sequence[Path], command: str, note: str) -> None:
     """Export the network, describe it, and measure it for the card."""
     out.mkdir(parents=True, exist_ok=True)
     device = "one GPU" if training.device.type == "cuda" else f"{torch.get_num_threads()} CPU threads"
     run = Run(
         seed=training.seed, steps=training.step, minutes=training.seconds / 60, batch=BATCH,
-        parameters=sum(p.numel() for p in training.network.parameters()), device=device, note=f"{LEAST:g}",
+        parameters=sum(p.numel() for p in training.network.parameters()), device=device, note=note,
     )  # fmt: skip
     assert isinstance(training.network, LungNetwork)
     export_onnx(training.network, out / "model.onnx", WHOLE_TILE)
@@ -110,7 +110,7 @@ def _publish(training: Training, out: Path, studies: Sequence[Path], command: st
         case, mask = on_study(study, out, ROI)
         performance += f"\n- {case_text(study.name, case, mask, ROI)}"
     say(performance)
-    write_card(out, run, performance, command)
+    write_card(out, run, performance, command, LEAST)
 
 
 if __name__ == "__main__":
