@@ -169,6 +169,7 @@ READS: dict[str, Reads] = {
         shape=(1, 512, 512), spacing_mm=(20.0, 0.4785, 0.4785), unit=HU, warns=(*LOSSY, FRAME)
     ),
     "pydicom_malformed/CT_small.dcm": Reads(shape=(1, 128, 128), spacing_mm=(5.0, 0.6615, 0.6615), unit=HU),
+    "pydicom_malformed/J2K_pixelrep_mismatch.dcm": Reads(shape=(1, 512, 512), spacing_mm=(5.0, 0.431, 0.431), unit=HU),
     "pydicom_malformed/MR_small.dcm": Reads(shape=(1, 64, 64), spacing_mm=(0.8, 0.3125, 0.3125)),
     "pydicom_malformed/MR_small_RLE.dcm": Reads(shape=(1, 64, 64), spacing_mm=(0.8, 0.3125, 0.3125)),
     "pydicom_malformed/MR_small_bigendian.dcm": Reads(shape=(1, 64, 64), spacing_mm=(0.8, 0.3125, 0.3125)),
@@ -253,7 +254,6 @@ REFUSES: dict[str, str] = {
     "nm_qc_mediso/FourBar.dcm": "nuclear medicine image of type STATIC",
     "pydicom_malformed/ExplVR_BigEndNoMeta.dcm": "missing DICOM File Meta Information",
     "pydicom_malformed/ExplVR_LitEndNoMeta.dcm": "missing DICOM File Meta Information",
-    "pydicom_malformed/J2K_pixelrep_mismatch.dcm": "needed pixels that can be decoded",
     "pydicom_malformed/JPEG-lossy.dcm": "no ImagePositionPatient",
     "pydicom_malformed/JPEG2000-embedded-sequence-delimiter.dcm": "no ImagePositionPatient",
     "pydicom_malformed/JPEG2000.dcm": "no ImagePositionPatient",
