@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import sqlite3
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib import resources
@@ -56,9 +57,11 @@ class Database:
         self.clock = clock
         self.kept_before: Path | None = None
         # Whoever comes first, a verb at a terminal too: patient data are for this account alone. SQLite gives the log
-        # and its index the mode of the file, and says itself why it cannot be opened.
+        # and its index the mode of the file, and says itself why it cannot be opened. The file is made without being
+        # opened: closing it would release the locks that other connections of this process hold, and two processes
+        # that then write at once break the database (SQLite, "How To Corrupt An SQLite Database File", 2.2).
         with suppress(OSError):
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            os.mknod(path, stat.S_IFREG | 0o600)
         with mapped_errors():
             self._connection = sqlite3.connect(path, isolation_level=None, timeout=30, check_same_thread=False)
             self._connection.row_factory = sqlite3.Row
