@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -170,3 +172,16 @@ def test_an_upgrade_that_the_system_refuses_is_told_and_changes_nothing(
     with sqlite3.connect(tmp_path / "node.db") as left:
         assert left.execute("PRAGMA user_version").fetchone() == (10,)
     left.close()
+
+
+def test_a_second_connection_of_a_process_leaves_the_first_its_locks(tmp_path: Path) -> None:
+    path = tmp_path / "node.db"
+    stranger = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('SELECT * FROM study'); c.close()"
+    first, second = Database(path), Database(path)
+    try:
+        # Whoever closes as the last removes the log; another process can think so only where our locks are gone.
+        subprocess.run([sys.executable, "-c", stranger, str(path)], check=True)
+        assert path.with_name("node.db-wal").exists()
+    finally:
+        second.close()
+        first.close()
