@@ -26,8 +26,8 @@ _GUESSED, _GUESSED_SECONDS = 100, 86_400.0
 #: these up and keep a person out.
 _PAIRED, _PAIRED_SECONDS = 10, 12_000.0
 
-#: Requests without a valid token from one address: enough for pages that lead to the sign-in.
-_STRANGERS, _STRANGERS_SECONDS = 60, 60.0
+#: Requests without a valid token from one address, as a part of what a caller has: enough for pages that lead to the sign-in.
+_OF_STRANGERS = 10
 
 #: A page that stays open asks again and again; to the audit trail that is one look.
 _SEEN_SECONDS = 600.0
@@ -47,8 +47,9 @@ def create_app(desk: Desk) -> FastAPI:
         title="dicomnode", version=__version__, description=_ABOUT, openapi_url=None, docs_url=None, redoc_url=None,
     )  # fmt: skip
     app.state.desk = desk
-    app.state.requests = Rate(desk.settings.web.requests_per_minute, 60.0)
-    app.state.strangers = Rate(_STRANGERS, _STRANGERS_SECONDS)
+    per_minute = desk.settings.web.requests_per_minute
+    app.state.requests = Rate(per_minute, 60.0)
+    app.state.strangers = Rate(max(1, per_minute // _OF_STRANGERS), 60.0)
     app.state.wrong, app.state.paired = Rate(_WRONG, _WRONG_SECONDS), Rate(_PAIRED, _PAIRED_SECONDS)
     # Names that nobody has are counted apart: inventing them makes nothing forgotten of those that somebody has.
     app.state.guessed, app.state.invented = (Rate(_GUESSED, _GUESSED_SECONDS) for _ in range(2))

@@ -171,6 +171,11 @@ def test_strangers_run_out_of_tries_and_nobody_who_is_known_does(served: Served)
     assert served.client(Role.VIEWER).get("/api/caller").status_code == 200
 
 
+def test_strangers_have_a_tenth_of_what_a_caller_has(db: Database, tmp_path: Path, clock: Hands) -> None:
+    served = Served(db, tmp_path, clock, web={"requests_per_minute": 30})
+    assert [served.client().get("/api/caller").status_code for _ in range(4)] == [401, 401, 401, 429]
+
+
 def test_a_rate_fills_up_with_time() -> None:
     now = [0.0]
     rate = Rate(2, 60.0, lambda: now[0])
