@@ -26,7 +26,7 @@ _GUESSED, _GUESSED_SECONDS = 100, 86_400.0
 #: these up and keep a person out.
 _PAIRED, _PAIRED_SECONDS = 10, 12_000.0
 
-#: Requests without a valid token from one address, as a part of what a caller has: enough for pages that lead to the sign-in.
+#: An address without a valid token has this part of what a caller has: enough for pages that lead to the sign-in.
 _OF_STRANGERS = 10
 
 #: A page that stays open asks again and again; to the audit trail that is one look.
