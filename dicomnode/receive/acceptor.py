@@ -7,30 +7,33 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from socketserver import BaseServer
+from threading import Event
 from typing import Any
 
 import structlog
 from pynetdicom.ae import ApplicationEntity
 from pynetdicom.association import Association
-from pynetdicom.dimse_primitives import C_CANCEL, C_STORE
+from pynetdicom.dimse_primitives import C_CANCEL
+from pynetdicom.presentation import PresentationContextTuple
 from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
+from structlog.contextvars import bind_contextvars
 
 from dicomnode.domain import network
 from dicomnode.domain.certificate import Certificate
+from dicomnode.domain.errors import Refused
+from dicomnode.receive.answer import answer
 from dicomnode.receive.census import Census
+from dicomnode.receive.command import StoreRequest, store_response
 from dicomnode.receive.limits import Limits
 from dicomnode.receive.network import GuardedProvider
 from dicomnode.receive.pace import Pace
-from dicomnode.receive.spool import SpoolingProvider
+from dicomnode.receive.spool import Spooled, SpoolingProvider
 from dicomnode.receive.throttle import Throttle
 from dicomnode.receive.waiting import IndicationQueue, OutgoingQueue, WaitingSocket
 from dicomnode.tls.connection import SecureSocket, reason_of
 from dicomnode.tls.credentials import Credentials
 
 log = structlog.get_logger(__name__)
-
-_MISTYPED_ARGUMENT = 0x0212
-_INCOMPLETE = "C-STORE-RQ lacks SOP class, instance, priority or data"
 
 
 class NodeAssociation(Association):
@@ -42,29 +45,42 @@ class NodeAssociation(Association):
         What the rest of the node knows it as; None for one that was rejected.
     opened
         The same once the intake has been told, and only then to be told of the end.
+    told
+        Set once the intake has been told, or will not be.
+    names
+        What the lines of the log carry.
     afterwards
         What to do in the association's own thread once the request that is being served has been answered.
     """
 
     def __init__(
-        self, ae: ApplicationEntity, folder: Path, limits: Limits, on_end: Callable[[NodeAssociation], None]
-    ) -> None:
+        self, ae: ApplicationEntity, folder: Path, limits: Limits, on_store: OnStore,
+        on_end: Callable[[NodeAssociation], None],
+    ) -> None:  # fmt: skip
         super().__init__(ae, "acceptor")
         self.dul: GuardedProvider = GuardedProvider(self)
         # The setters hand these to the timers of the network thread, which is another one now.
         self.acse_timeout, self.network_timeout = ae.acse_timeout, ae.network_timeout
-        self.dimse: SpoolingProvider = SpoolingProvider(self, folder, limits.maximum_object_bytes)
+        most_bytes = limits.maximum_object_bytes
+        self.dimse: SpoolingProvider = SpoolingProvider(self, folder, most_bytes, self._store, self._answer)
         self.admitted: network.Association | None = None
         self.opened: network.Association | None = None
         self.afterwards: Callable[[], None] | None = None
-        self._on_end = on_end
+        self.told = Event()
+        self.names: dict[str, str] = {}
+        self._bound = False
+        self._keep, self._on_end = on_store, on_end
 
     def attach(self, connection: WaitingSocket, limits: Limits) -> None:
         """Use `connection`, and let both threads wait on what it and the queues bring."""
-        self.dul.guard(connection, limits)
+        self.dul.guard(connection, self.dimse, limits)
         self._connection = connection
         self.dul.to_provider_queue = OutgoingQueue(connection)
         self.dul.to_user_queue = IndicationQueue(self.dimse.msg_queue)
+
+    def begun(self) -> bool:
+        """Whether the peer has begun a message that it has to finish."""
+        return self.dimse.under_way
 
     @property
     def shown(self) -> network.Shown:
@@ -84,6 +100,7 @@ class NodeAssociation(Association):
         try:
             super().run_reactor()
         finally:
+            self.told.set()
             self.dimse.discard()
             self._connection.release()
             self._on_end(self)
@@ -103,19 +120,30 @@ class NodeAssociation(Association):
     def _serve_request(self, msg: Any, context_id: int) -> None:
         if isinstance(msg, C_CANCEL):
             return  # nothing here can be cancelled, and it has no answer (PS3.7 9.3.2.3)
-        # pynetdicom would drop such a request without an answer and leave the peer waiting.
-        if isinstance(msg, C_STORE) and msg.MessageID is not None and not msg.is_valid_request:
-            response = C_STORE()
-            response.MessageIDBeingRespondedTo = msg.MessageID
-            response.Status = _MISTYPED_ARGUMENT
-            response.ErrorComment = _INCOMPLETE  # type: ignore[assignment]  # pynetdicom declares it as None
-            log.warning("store_refused", status=f"{_MISTYPED_ARGUMENT:04X}", reason=_INCOMPLETE)
-            self.dimse.send_msg(response, context_id)
-            return
         super()._serve_request(msg, context_id)
         afterwards, self.afterwards = self.afterwards, None
         if afterwards is not None:
             afterwards()
+
+    def _answer(self, pdus: bytes) -> None:
+        self._connection.send(pdus)
+
+    def _store(self, context_id: int, request: StoreRequest, spooled: Spooled) -> bytes:
+        """Let the node keep an object; the command set of the answer, empty if the association is over."""
+        # A quick peer sends before the thread that accepted it has told the intake.
+        self.told.wait()
+        if self.opened is None:
+            return b""
+        if not self._bound:
+            # This is the network thread: its log lines carry the same names.
+            bind_contextvars(**self.names)
+            self._bound = True
+        refusal = self._keep(self, self._accepted_cx[context_id].as_tuple, request, spooled)
+        return store_response(request, answer(refusal))
+
+
+#: Keeps an object, unless it returns why not.
+OnStore = Callable[[NodeAssociation, PresentationContextTuple, StoreRequest, Spooled], Refused | None]
 
 
 class Acceptor(RequestHandler):
@@ -152,7 +180,7 @@ class Acceptor(RequestHandler):
 
     def _create_association(self) -> NodeAssociation:
         server, ae = self.server, self.ae
-        assoc = NodeAssociation(ae, server.folder, server.limits, server.on_end)
+        assoc = NodeAssociation(ae, server.folder, server.limits, server.on_store, server.on_end)
         assoc._server = server
         # pynetdicom finds its acceptors by the name of their thread.
         assoc.name = f"AcceptorThread@{self.client_address[0]}:{self.client_address[1]}"
@@ -160,7 +188,7 @@ class Acceptor(RequestHandler):
         self.request.settimeout(ae.network_timeout)
         # Responses are small and awaited: they must not wait for an acknowledgement.
         self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection = WaitingSocket(assoc, self.request, Pace(server.limits.acse_timeout_seconds))
+        connection = WaitingSocket(assoc, self.request, Pace(server.limits.acse_timeout_seconds), assoc.begun)
         assoc.attach(connection, server.limits)
 
         assoc.acceptor.maximum_length = ae.maximum_pdu_size
@@ -186,6 +214,8 @@ class Server(ThreadedAssociationServer):
         Where data sets are written while they arrive.
     limits, census
         What it puts up with, and who is connected.
+    on_store
+        Keeps an object, unless it returns why not; called by the network thread of the association.
     on_end
         Called once when an association has ended, however it did.
     credentials
@@ -204,6 +234,7 @@ class Server(ThreadedAssociationServer):
     folder: Path
     limits: Limits
     census: Census
+    on_store: OnStore
     on_end: Callable[[NodeAssociation], None]
     credentials: Credentials | None = None
     on_turned_away: Callable[[network.TurnedAway], None]

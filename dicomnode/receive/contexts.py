@@ -98,6 +98,13 @@ def accepted() -> tuple[Accepted, ...]:
     )
 
 
+@cache
+def storage_classes() -> frozenset[str]:
+    """The SOP classes of which objects are stored."""
+    verification = {str(context.abstract_syntax) for context in VerificationPresentationContexts}
+    return frozenset(row.sop_class_uid for row in accepted()) - verification
+
+
 def name_of(uid: str) -> str:
     """Name of a UID as PS3.6 gives it."""
     return NEW_NAMES.get(uid) or UID(uid).name

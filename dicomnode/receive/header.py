@@ -40,6 +40,7 @@ def read_arrival(
     on_demand: bool,
     move_originator: str = "",
     data_set_start: int = 0,
+    digest: str = "",
     most_inflated_bytes: int = _MOST_INFLATED_BYTES,
 ) -> Arrival:
     """Describe the Part 10 file at `path`, whose pixels are not decoded.
@@ -54,6 +55,8 @@ def read_arrival(
         Passed through.
     data_set_start
         Offset of the data set; 0: the group length of the file meta information tells (PS3.10 7.1).
+    digest
+        SHA-256 of the data set where it is known already; "": it is made here.
     most_inflated_bytes
         How large a deflated data set may become.
 
@@ -70,8 +73,9 @@ def read_arrival(
         raise CannotUnderstand("file: too short for file meta information (PS3.10 7.1)")
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         start = data_set_start or _data_set_start(content)
-        with memoryview(content) as whole, whole[start:] as data_set:
-            digest = sha256(data_set).hexdigest()
+        if not digest:
+            with memoryview(content) as whole, whole[start:] as data_set:
+                digest = sha256(data_set).hexdigest()
         encoding = Encoding.of(transfer_syntax_uid)
         if transfer_syntax_uid == DeflatedExplicitVRLittleEndian:
             with inflated(content, start, path.parent, most_inflated_bytes) as plain:

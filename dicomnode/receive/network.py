@@ -9,9 +9,11 @@ from pynetdicom.dul import DULServiceProvider
 from pynetdicom.fsm import InvalidEventError
 
 from dicomnode.domain.decoding import DECODING_FAULTS
+from dicomnode.receive.command import fragments
 from dicomnode.receive.limits import Limits
 from dicomnode.receive.pace import Pace
 from dicomnode.receive.proposal import MOST_REQUEST_BYTES, fault_of
+from dicomnode.receive.spool import SpoolingProvider
 from dicomnode.receive.waiting import UNASKED, WaitingSocket
 
 log = structlog.get_logger(__name__)
@@ -20,6 +22,7 @@ log = structlog.get_logger(__name__)
 _THREAD_FAULTS = (*DECODING_FAULTS, InvalidEventError, RuntimeError, OSError)
 
 _HEAD = Struct(">BxL")
+_TRANSFER = "Sta6"  # association established and ready for data transfer (PS3.8 9.2.1)
 _CLOSED, _INVALID = "Evt17", "Evt19"  # PS3.8 Table 9-7
 _ASSOCIATE_RQ, _ASSOCIATE_AC, _P_DATA = 0x01, 0x02, 0x04
 
@@ -38,10 +41,11 @@ class GuardedProvider(DULServiceProvider):
     """pynetdicom's network thread, for which no peer can allocate memory by a length, or wait without end."""
 
     socket: WaitingSocket
+    _taking = False
 
-    def guard(self, connection: WaitingSocket, limits: Limits) -> None:
-        """Read from `connection` within these limits."""
-        self.socket = connection
+    def guard(self, connection: WaitingSocket, messages: SpoolingProvider, limits: Limits) -> None:
+        """Read from `connection` within these limits, and hand on to `messages`."""
+        self.socket, self._messages = connection, messages
         most = limits.maximum_pdu_bytes
         self._longest = max(most, _LENIENT_BYTES) if most else _UNNEGOTIATED_BYTES
         self._patience = (limits.network_timeout_seconds, limits.slowest_bytes_per_second)
@@ -57,12 +61,18 @@ class GuardedProvider(DULServiceProvider):
 
     def _read_pdu_data(self) -> None:
         # A connection that has yet to ask for an association has one pace from its beginning.
-        if self.state_machine.current_state not in UNASKED and self.assoc.dimse.message is None:
+        if self.state_machine.current_state not in UNASKED and not self._messages.under_way:
             self.socket.pace = Pace(*self._patience)
-        self.event_queue.put(self._next_event())
+        event = self._next_event()
+        # What follows belongs to the same object; there is nothing else to look at before, but for an abort of ours.
+        while not event and self._messages.under_way and not self.to_provider_queue.queue and self.socket.ready:
+            self._idle_timer.restart()
+            event = self._next_event()
+        if event:
+            self.event_queue.put(event)
 
     def _next_event(self) -> str:
-        """Read a PDU, queue it, and tell which event it is (PS3.8 Table 9-7)."""
+        """Read a PDU, queue it, and tell which event it is (PS3.8 Table 9-7); "" if nothing is left to do about it."""
         try:
             head = self.socket.recv(_HEAD.size)
             if len(head) < _HEAD.size:
@@ -78,6 +88,9 @@ class GuardedProvider(DULServiceProvider):
             return _CLOSED
         if len(body) < length:
             return _CLOSED
+        if kind == _P_DATA and self.state_machine.current_state == _TRANSFER and self.event_queue.empty():
+            # The state machine would hand it on without a change of state (PS3.8 9.2.2.3, DT-2).
+            return self._taken(body)
         fault = fault_of(body) if kind == _ASSOCIATE_RQ else ""
         if fault:
             log.warning("pdu_refused", reason=fault)
@@ -92,6 +105,23 @@ class GuardedProvider(DULServiceProvider):
             return _INVALID
         self._recv_pdu.put(pdu)
         return str(event)
+
+    def idle_timer_expired(self) -> bool:
+        """Whether nothing has come for too long; what this node itself takes over an object is not held against it."""
+        return not self._taking and super().idle_timer_expired()
+
+    def _taken(self, body: bytearray) -> str:
+        self._taking = True
+        try:
+            with memoryview(body) as whole:
+                values = tuple(fragments(whole))
+                return "" if self._messages.take(values) else _INVALID
+        except DECODING_FAULTS as error:
+            log.warning("pdu_refused", reason=f"P-DATA-TF: {type(error).__name__}, needed one as of PS3.8 9.3.5")
+            return _INVALID
+        finally:
+            self._idle_timer.restart()
+            self._taking = False
 
     def _fault(self, kind: int, length: int) -> str:
         """What is wrong with the head of a PDU; "" if nothing is."""

@@ -11,6 +11,18 @@ class ProcessingFailure(Refused):
     status = 0x0110
 
 
+class Mistyped(Refused):
+    """A request lacks what is mandatory in it (PS3.7 C.5.15)."""
+
+    status = 0x0212
+
+
+class SOPClassNotSupported(Refused):
+    """The object is of a class that nothing is stored of here (PS3.7 C.5.6, PS3.18 Table I.2-2)."""
+
+    status = 0x0122
+
+
 class NotUnderstood(CannotUnderstand):
     """A data set that cannot be used because of one element.
 

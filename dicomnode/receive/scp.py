@@ -9,13 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
-from typing import Protocol, cast
+from typing import Protocol
 from uuid import uuid4
 
 import structlog
-from pydicom.dataset import Dataset
 from pynetdicom import AE, _config, evt
-from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.presentation import PresentationContextTuple
 from structlog.contextvars import bind_contextvars
 
@@ -24,14 +22,15 @@ from dicomnode.domain.errors import ConfigError, Fault, Refused
 from dicomnode.domain.study import Arrival
 from dicomnode.receive.acceptor import Acceptor, NodeAssociation, Server
 from dicomnode.receive.admission import NO_REASON_GIVEN, Admission, Admitted, Rejected
-from dicomnode.receive.answer import SUCCESS, answer, refusal_of_os
+from dicomnode.receive.answer import SUCCESS, refusal_of_os
 from dicomnode.receive.census import Census
+from dicomnode.receive.command import StoreRequest
 from dicomnode.receive.commitment import Desk, context_for, handlers
-from dicomnode.receive.contexts import presentation_contexts
+from dicomnode.receive.contexts import presentation_contexts, storage_classes
 from dicomnode.receive.descriptors import require
 from dicomnode.receive.header import SOP_CLASS_UID, read_arrival
 from dicomnode.receive.limits import Limits
-from dicomnode.receive.refusal import Contradiction, ProcessingFailure
+from dicomnode.receive.refusal import Contradiction, Mistyped, ProcessingFailure, SOPClassNotSupported
 from dicomnode.receive.spool import Spooled
 from dicomnode.receive.tally import Tally
 from dicomnode.receive.throttle import Throttle
@@ -180,7 +179,6 @@ class Listener:
             (evt.EVT_REQUESTED, self._on_requested),
             (evt.EVT_ESTABLISHED, self._on_established),
             (evt.EVT_C_ECHO, self._on_echo),
-            (evt.EVT_C_STORE, self._on_store),
             *(handlers(self._commitment, attempt) if self._commitment else ()),
         ]
         secure = self._secure
@@ -222,7 +220,8 @@ class Listener:
             )
             raise ConfigError((fault,)) from error
         assert isinstance(server, Server)
-        server.folder, server.on_end, server.credentials = self._incoming, self._on_end, credentials
+        server.folder, server.credentials = self._incoming, credentials
+        server.on_store, server.on_end = self._on_store, self._on_end
         server.limits, server.census = self._limits, self._census
         server.on_turned_away, server.throttle = self._on_turned_away, self._throttle
         ae._servers.append(server)
@@ -273,7 +272,10 @@ class Listener:
         calling, called = assoc.aets
         address = str(assoc.requestor.address)
         association_id = uuid4().hex
-        bind_contextvars(association_id=association_id, calling_aet=calling, called_aet=called, address=address)
+        assoc.names = {
+            "association_id": association_id, "calling_aet": calling, "called_aet": called, "address": address,
+        }  # fmt: skip
+        bind_contextvars(**assoc.names)
         verdict = self._judge(assoc, calling, called, address)
         if isinstance(verdict, Rejected):
             log.warning("association_rejected", reason=verdict.text, admit_with=verdict.toml_lines)
@@ -324,10 +326,15 @@ class Listener:
         assoc = _association(event)
         association = assoc.admitted
         assert association is not None
-        if attempt(lambda: self._intake.opened(association)) is not None:
+        try:
+            if attempt(lambda: self._intake.opened(association)) is None:
+                assoc.opened = association
+        finally:
+            # The network thread may wait for this with the first object.
+            assoc.told.set()
+        if assoc.opened is None:
             assoc.abort()
             return
-        assoc.opened = association
         log.info("association_opened", peer=association.peer)
 
     def _on_end(self, assoc: NodeAssociation) -> None:
@@ -340,35 +347,46 @@ class Listener:
     def _on_echo(self, _event: evt.Event) -> int:
         return SUCCESS
 
-    def _on_store(self, event: evt.Event) -> Dataset:
-        request, association = event.request, _association(event).opened
-        assert isinstance(request, C_STORE) and association is not None
-        refusal = attempt(lambda: self._store(request, event.context, association))
+    def _on_store(
+        self, assoc: NodeAssociation, context: PresentationContextTuple, request: StoreRequest, spooled: Spooled
+    ) -> Refused | None:
+        association = assoc.opened
+        assert association is not None
+        refusal = attempt(lambda: self._store(association, context, request, spooled))
         if refusal is not None:
             if self._tally is not None:
                 self._tally.refused(refusal)
-            uid = str(request.AffectedSOPInstanceUID)
+            uid = request.sop_instance_uid
             log.warning("store_refused", sop_instance_uid=uid, status=f"{refusal.status:04X}", reason=str(refusal))
-        return answer(refusal)
+        return refusal
 
-    def _store(self, request: C_STORE, context: PresentationContextTuple, association: network.Association) -> None:
-        # pynetdicom declares a temporary file there; ours has the same methods.
-        spooled = cast(object, request._dataset_file)
-        assert isinstance(spooled, Spooled)
-        path = spooled.finish()
-        if request.AffectedSOPClassUID != context.abstract_syntax:
-            message = f"SOPClassUID: {request.AffectedSOPClassUID} in a context for {context.abstract_syntax}"
+    def _store(
+        self,
+        association: network.Association,
+        context: PresentationContextTuple,
+        request: StoreRequest,
+        spooled: Spooled,
+    ) -> None:
+        if not request.complete:
+            raise Mistyped("C-STORE-RQ lacks SOP class, instance, priority or data")
+        path, digest = spooled.finish()
+        if request.sop_class_uid != context.abstract_syntax:
+            message = f"SOPClassUID: {request.sop_class_uid} in a context for {context.abstract_syntax}"
             raise Contradiction(message, offending=SOP_CLASS_UID)
+        if request.sop_class_uid not in storage_classes():
+            raise SOPClassNotSupported(f"SOP class {request.sop_class_uid} is none of those that are stored")
         self._intake.accept(
             read_arrival(
                 path,
                 association,
-                sop_class_uid=str(request.AffectedSOPClassUID),
-                sop_instance_uid=str(request.AffectedSOPInstanceUID),
+                sop_class_uid=request.sop_class_uid,
+                sop_instance_uid=request.sop_instance_uid,
                 transfer_syntax_uid=str(context.transfer_syntax),
                 on_demand=association.called_aet in self._on_demand,
+                data_set_start=spooled.data_set_start,
+                digest=digest,
                 most_inflated_bytes=self._limits.maximum_object_bytes,
-                move_originator=(request.MoveOriginatorApplicationEntityTitle or "").strip(),
+                move_originator=request.move_originator,
             )
         )
 

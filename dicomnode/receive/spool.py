@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from itertools import count
 from pathlib import Path
 from queue import Empty
 from struct import Struct
-from tempfile import NamedTemporaryFile
 from typing import Any
 
 import structlog
 from pynetdicom import PYNETDICOM_IMPLEMENTATION_UID, PYNETDICOM_IMPLEMENTATION_VERSION
 from pynetdicom.association import Association
 from pynetdicom.dimse import DIMSEServiceProvider
-from pynetdicom.dimse_messages import C_STORE_RQ, N_ACTION_RQ, N_EVENT_REPORT_RQ, DIMSEMessage
+from pynetdicom.dimse_messages import N_ACTION_RQ, N_EVENT_REPORT_RQ, DIMSEMessage
 from pynetdicom.pdu_primitives import P_DATA
 
 from dicomnode.domain.commitment import PUSH_MODEL
 from dicomnode.domain.decoding import DECODING_FAULTS
 from dicomnode.domain.errors import OutOfResources
+from dicomnode.receive.command import StoreRequest, command_pdus, store_request
 from dicomnode.receive.waiting import TICK_SECONDS
 
 log = structlog.get_logger(__name__)
@@ -35,6 +41,12 @@ _MOST_WAITING = 16
 
 #: So many times the largest object is received (and forgotten) for the sake of an answer, then the peer is hung up on.
 _FORGOTTEN_TIMES = 2
+
+#: Control header of the last fragment of a command (PS3.8 E.2).
+_LAST_OF_COMMAND = b"\3"
+
+#: Names of files under way; a process that takes over has a number of its own.
+_NUMBERS = count()
 
 _INVALID = "Evt19"  # unrecognised or invalid PDU (PS3.8 Table 9-7)
 
@@ -61,6 +73,10 @@ def part_10_preface(sop_class_uid: str, sop_instance_uid: str, transfer_syntax_u
     return b"\0" * 128 + b"DICM" + length + group
 
 
+def _create(path: Path) -> int:
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+
+
 class Spooled:
     """A Part 10 file that grows with every fragment received.
 
@@ -69,34 +85,31 @@ class Spooled:
 
     Attributes
     ----------
-    name
-        Path of the file, "" when it could not be created; pynetdicom removes it after the C-STORE is answered.
+    path
+        Of the file, None when it could not be created.
+    data_set_start
+        Where in it the data set begins.
     size_bytes
         Of the data set so far, written or not.
     """
 
     def __init__(self, folder: Path, preface: bytes, maximum_bytes: int) -> None:
-        self.name = ""
+        self.path: Path | None = None
+        self.data_set_start = len(preface)
         self.size_bytes = 0
         self._maximum_bytes = maximum_bytes
+        self._digest = sha256()
         self._error: OSError | OutOfResources | None = None
-        self._file: Any = None
+        self._descriptor = -1
         try:
-            self._file = NamedTemporaryFile(dir=folder, prefix="arriving-", suffix=".part", delete=False)  # noqa: SIM115
-            self.name = self._file.name
-            self._file.write(preface)
+            path = folder / f"arriving-{os.getpid()}-{next(_NUMBERS)}.part"
+            self._descriptor = _create(path)
+            self.path = path
+            self._write(preface)
         except OSError as error:
             self._error = error
 
-    @property
-    def file(self) -> Spooled:
-        """What pynetdicom flushes after every fragment: nothing needs to be on the disk before `finish`."""
-        return self
-
-    def flush(self) -> None:
-        """Leave the bytes in the buffer."""
-
-    def write(self, fragment: bytes) -> None:
+    def write(self, fragment: bytes | memoryview) -> None:
         """Append `fragment`; after a failure the rest of the data set is received and forgotten."""
         self.size_bytes += len(fragment)
         if self._error is not None:
@@ -104,14 +117,15 @@ class Spooled:
         try:
             if self.size_bytes > self._maximum_bytes:
                 self._error = OutOfResources(f"object: longer than {self._maximum_bytes >> 20} MiB, the limit here")
-                self._file.truncate(0)
+                os.ftruncate(self._descriptor, 0)
                 return
-            self._file.write(fragment)
+            self._write(fragment)
+            self._digest.update(fragment)
         except OSError as error:
             self._error = error
 
-    def finish(self) -> Path:
-        """Path of the complete file.
+    def finish(self) -> tuple[Path, str]:
+        """Path of the complete file, and the SHA-256 of its data set.
 
         Raises
         ------
@@ -120,38 +134,71 @@ class Spooled:
         OutOfResources
             It is longer than the node takes.
         """
-        if self._error is None:
-            self._file.flush()
-            return Path(self.name)
-        raise self._error
-
-    def close(self) -> None:
-        """Close the file; whatever could not be written has been told by `finish`."""
-        try:
-            if self._file is not None:
-                self._file.close()
-        except OSError:
-            self._file = None
+        if self._error is not None:
+            raise self._error
+        assert self.path is not None
+        return self.path, self._digest.hexdigest()
 
     def discard(self) -> None:
-        """Close and remove the file if it is still there."""
-        self.close()
-        if self.name:
-            Path(self.name).unlink(missing_ok=True)
+        """Close and remove the file if it is still there; whatever could not be written has been told by `finish`."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            with suppress(OSError):
+                os.close(descriptor)
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)
+
+    def _write(self, content: bytes | memoryview) -> None:
+        left = memoryview(content)
+        while left:
+            left = left[os.write(self._descriptor, left) :]
+
+
+@dataclass(frozen=True, slots=True)
+class _Arriving:
+    """An object of which the command set has come, and the data set is coming."""
+
+    context_id: int
+    request: StoreRequest
+    spooled: Spooled
 
 
 class SpoolingProvider(DIMSEServiceProvider):
-    """A DIMSE provider that gives every incoming C-STORE a `Spooled` file in `folder`.
+    """A DIMSE provider that serves every C-STORE in the network thread, out of a `Spooled` file in `folder`.
 
-    pynetdicom's own chunked reception is a switch for the whole process, writes to the directory that tempfile happens
-    to use, leaves its file behind when the association ends early, and ends the connection when the disk is full.
+    Storing is what a listener does all day: it is done where the bytes arrive, without two threads handing each other a
+    message and its answer. Everything else goes the way of pynetdicom. Its own chunked reception is a switch for the
+    whole process, writes to the directory that tempfile happens to use, leaves its file behind when the association
+    ends early, and ends the connection when the disk is full.
+
+    Parameters
+    ----------
+    store
+        Keeps an object that has come whole; the command set of the answer, empty for none.
+    send
+        Sends PDUs to the peer.
     """
 
-    def __init__(self, association: Association, folder: Path, maximum_object_bytes: int) -> None:
+    def __init__(
+        self,
+        association: Association,
+        folder: Path,
+        maximum_object_bytes: int,
+        store: Callable[[int, StoreRequest, Spooled], bytes],
+        send: Callable[[bytes], None],
+    ) -> None:
         super().__init__(association)
         self._folder = folder
         self._maximum_object_bytes = maximum_object_bytes
-        self._command_bytes = 0
+        self._store, self._send = store, send
+        self._command = bytearray()
+        self._message_bytes = 0
+        self._arriving: _Arriving | None = None
+
+    @property
+    def under_way(self) -> bool:
+        """Whether the peer has begun a message that it has to finish."""
+        return self.message is not None or self._arriving is not None or bool(self._command)
 
     def get_msg(self, block: bool = False) -> Any:
         """The next message; (None, None) after a while without one, or as soon as the peer releases or aborts."""
@@ -161,22 +208,87 @@ class SpoolingProvider(DIMSEServiceProvider):
             return None, None
 
     def receive_primitive(self, primitive: P_DATA) -> None:
-        """Take one P-DATA, fragment by fragment, since a command and its data may share one (PS3.8 9.3.5.1)."""
-        for context_id, content in primitive.presentation_data_value_list:
-            try:
-                fault = self._take(context_id, content)
-            except DECODING_FAULTS as error:
-                fault = f"command set: {type(error).__name__}, needed one as of PS3.7 6.3"
-            if fault:
-                log.warning("message_refused", reason=fault)
-                self.dul.event_queue.put(_INVALID)
-                return
+        """Take one P-DATA as pynetdicom hands it on; see `take`."""
+        if not self.take(primitive.presentation_data_value_list):
+            self.dul.event_queue.put(_INVALID)
 
-    def _take(self, context_id: int, content: bytes) -> str:
-        """Take one fragment; what is wrong with it, or ""."""
-        fault = self._fault(content)
+    def take(self, values: Iterable[tuple[int, bytes | memoryview]]) -> bool:
+        """Take what one P-DATA holds, one by one, since a command and its data may share one (PS3.8 9.3.5.1).
+
+        Returns
+        -------
+        bool
+            Whether it was what could follow; the log says why not.
+        """
+        try:
+            fault = next((fault for context_id, content in values if (fault := self._take(context_id, content))), "")
+        except DECODING_FAULTS as error:
+            fault = f"command set: {type(error).__name__}, needed one as of PS3.7 6.3"
         if fault:
-            return fault
+            log.warning("message_refused", reason=fault)
+        return not fault
+
+    def _take(self, context_id: int, content: bytes | memoryview) -> str:
+        """Take one fragment; what is wrong with it, or ""."""
+        if not len(content):
+            return "fragment without a message control header (PS3.8 E.2)"
+        is_command, is_last = content[0] & 1, content[0] & 2
+        if is_command:
+            if self._arriving is not None or self.message is not None:
+                return "command where its data set was to follow (PS3.7 6.3.1)"
+            return self._take_command(context_id, content[1:], bool(is_last))
+        if self._arriving is not None:
+            return self._take_object(self._arriving, context_id, content[1:], bool(is_last))
+        if self.message is None:
+            return "data set without a command (PS3.7 6.3.1)"
+        return self._hand_on(context_id, bytes(content))
+
+    def _take_command(self, context_id: int, part: bytes | memoryview, is_last: bool) -> str:
+        if not self._command and self.msg_queue.qsize() > _MOST_WAITING:
+            return f"more than {_MOST_WAITING} requests at a time, which was not negotiated (PS3.7 D.3.3.3)"
+        if len(self._command) + len(part) > _MOST_COMMAND_BYTES:
+            return _too_long(_MOST_COMMAND_BYTES)
+        self._command += part
+        if not is_last:
+            return ""
+        command = bytes(self._command)
+        self._command.clear()
+        request = store_request(command)
+        if request is None:
+            self._message_bytes = 0
+            return self._hand_on(context_id, _LAST_OF_COMMAND + command)
+        context = self.assoc._accepted_cx.get(context_id)
+        if context is None:
+            return f"C-STORE-RQ in presentation context {context_id}, which was not accepted (PS3.8 9.3.5.1)"
+        preface = part_10_preface(request.sop_class_uid, request.sop_instance_uid, str(context.transfer_syntax[0]))
+        self._arriving = _Arriving(context_id, request, Spooled(self._folder, preface, self._maximum_object_bytes))
+        return "" if request.has_data_set else self._finish(self._arriving)
+
+    def _take_object(self, arriving: _Arriving, context_id: int, part: bytes | memoryview, is_last: bool) -> str:
+        if context_id != arriving.context_id:
+            return f"data set in presentation context {context_id}, its command in {arriving.context_id}"
+        arriving.spooled.write(part)
+        if arriving.spooled.size_bytes > _FORGOTTEN_TIMES * self._maximum_object_bytes:
+            return f"object of more than {_FORGOTTEN_TIMES} times the limit of {self._maximum_object_bytes} bytes"
+        return self._finish(arriving) if is_last else ""
+
+    def _finish(self, arriving: _Arriving) -> str:
+        try:
+            answer = self._store(arriving.context_id, arriving.request, arriving.spooled)
+        finally:
+            self._arriving = None
+            arriving.spooled.discard()
+        if answer:
+            longest = self.assoc.requestor.maximum_length or 0
+            self._send(command_pdus(arriving.context_id, answer, longest))
+        return ""
+
+    def _hand_on(self, context_id: int, content: bytes) -> str:
+        """Let pynetdicom take a fragment of a message that is no C-STORE; what is wrong with it, or ""."""
+        self._message_bytes += len(content)
+        most = _MOST_COMMITMENT_BYTES if self._is_commitment() else _MOST_COMMAND_BYTES
+        if self._message_bytes > most:
+            return _too_long(most)
         message = self.message = self.message or DIMSEMessage()
         single = P_DATA()
         single.presentation_data_value_list.append((context_id, content))
@@ -185,32 +297,6 @@ class SpoolingProvider(DIMSEServiceProvider):
             request: Any = message.message_to_primitive()
             self.msg_queue.put((context_id if message.context_id is None else message.context_id, request))
             self.message = None
-        elif isinstance(message, C_STORE_RQ) and message._data_set_file is None:
-            spooled = Spooled(self._folder, self._preface(message), self._maximum_object_bytes)
-            message._data_set_file = spooled  # type: ignore[assignment]
-        return ""
-
-    def _fault(self, content: bytes) -> str:
-        """Why a fragment cannot be what follows; "" if it can."""
-        if not content:
-            return "fragment without a message control header (PS3.8 E.2)"
-        spooled = getattr(self.message, "_data_set_file", None)
-        complete = self.message is not None and type(self.message) is not DIMSEMessage
-        is_command = content[0] & 1
-        if is_command and complete:
-            return "command where its data set was to follow (PS3.7 6.3.1)"
-        if not is_command and not complete:
-            return "data set without a command (PS3.7 6.3.1)"
-        if self.message is None and self.msg_queue.qsize() > _MOST_WAITING:
-            return f"more than {_MOST_WAITING} requests at a time, which was not negotiated (PS3.7 D.3.3.3)"
-        if isinstance(spooled, Spooled):
-            if spooled.size_bytes > _FORGOTTEN_TIMES * self._maximum_object_bytes:
-                return f"object of more than {_FORGOTTEN_TIMES} times the limit of {self._maximum_object_bytes} bytes"
-            return ""
-        self._command_bytes = len(content) + (self._command_bytes if self.message is not None else 0)
-        most = _MOST_COMMITMENT_BYTES if self._is_commitment() else _MOST_COMMAND_BYTES
-        if self._command_bytes > most:
-            return f"message of more than {most} bytes that is no object to store"
         return ""
 
     def _is_commitment(self) -> bool:
@@ -221,22 +307,12 @@ class SpoolingProvider(DIMSEServiceProvider):
         context = self.assoc._accepted_cx.get(message.context_id or 0)
         return context is not None and context.abstract_syntax == PUSH_MODEL
 
-    def _preface(self, message: DIMSEMessage) -> bytes:
-        context = self.assoc._accepted_cx.get(message.context_id or 0)
-        if context is None:
-            return b""  # the association is about to be aborted for it
-        command = message.command_set
-        return part_10_preface(
-            str(command.get("AffectedSOPClassUID", "")),
-            str(command.get("AffectedSOPInstanceUID", "")),
-            str(context.transfer_syntax[0]),
-        )
-
     def discard(self) -> None:
-        """Remove the files of data sets that were never answered: half received, or queued behind an abort."""
-        # The network thread has ended, so nobody else touches these.
-        spooled = [getattr(self.message, "_data_set_file", None)]
-        spooled += [getattr(request, "_dataset_file", None) for _, request in self.msg_queue.queue]
-        for each in spooled:
-            if isinstance(each, Spooled):
-                each.discard()
+        """Remove the file of a data set that has not come whole."""
+        # The network thread has ended, so nobody else touches it.
+        if self._arriving is not None:
+            self._arriving.spooled.discard()
+
+
+def _too_long(most: int) -> str:
+    return f"message of more than {most} bytes that is no object to store"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from io import BytesIO
 from pathlib import Path
 
@@ -14,9 +13,9 @@ from dicomnode.domain.errors import CannotUnderstand, Refused
 from dicomnode.domain.network import Association
 from dicomnode.domain.study import Arrival
 from dicomnode.domain.uid import is_uid
-from dicomnode.receive.contexts import accepted, transfer_syntaxes
+from dicomnode.receive.contexts import storage_classes, transfer_syntaxes
 from dicomnode.receive.header import SOP_CLASS_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID, read_arrival
-from dicomnode.receive.refusal import Contradiction, NotUnderstood
+from dicomnode.receive.refusal import Contradiction, NotUnderstood, SOPClassNotSupported
 from dicomnode.receive.spool import Spooled, part_10_preface
 
 #: Preamble, prefix, and the group length with its element's head (PS3.10 7.1).
@@ -25,12 +24,6 @@ _HEAD_BYTES = 144
 
 #: Of the file meta information; private information in it is not kept.
 _MOST_META_BYTES = 65536
-
-
-class SOPClassNotSupported(Refused):
-    """The object is of a class that no association would be accepted for (PS3.18 Table I.2-2)."""
-
-    status = 0x0122
 
 
 class TransferSyntaxNotSupported(Refused):
@@ -113,13 +106,16 @@ class Part:
             raise self._refusal
         if self._spooled is None:
             raise CannotUnderstand(f"part: {self.size_bytes} bytes, too short for file meta information (PS3.10 7.1)")
+        path, digest = self._spooled.finish()
         found = read_arrival(
-            self._spooled.finish(),
+            path,
             association,
             sop_class_uid=self.sop_class_uid,
             sop_instance_uid=self.sop_instance_uid,
             transfer_syntax_uid=self._transfer_syntax_uid,
             on_demand=False,
+            data_set_start=self._spooled.data_set_start,
+            digest=digest,
             most_inflated_bytes=self._most_bytes,
         )
         if study_instance_uid and found.study_instance_uid != study_instance_uid:
@@ -163,7 +159,7 @@ class Part:
             if not is_uid(uid):
                 raise NotUnderstood(f"{keyword}: missing or no UID (PS3.5 9.1)", offending=named[keyword])
         self.sop_class_uid, self.sop_instance_uid, self._transfer_syntax_uid = uids.values()
-        if self.sop_class_uid not in _classes():
+        if self.sop_class_uid not in storage_classes():
             raise SOPClassNotSupported(f"SOP class {self.sop_class_uid} is none of those accepted for storage")
         if self._transfer_syntax_uid not in transfer_syntaxes():
             raise TransferSyntaxNotSupported(f"transfer syntax {self._transfer_syntax_uid} cannot be read here")
@@ -179,8 +175,3 @@ def _meta(content: bytes) -> Dataset:
         return Dataset({element.tag: element for element in meta})
     except DATA_SET_FAULTS as error:
         raise CannotUnderstand(f"part: file meta information cannot be read, {type(error).__name__}") from error
-
-
-@cache
-def _classes() -> frozenset[str]:
-    return frozenset(row.sop_class_uid for row in accepted() if len(row.transfer_syntaxes) == len(transfer_syntaxes()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import select
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from math import ceil
 from queue import Queue
@@ -40,15 +41,23 @@ class WaitingSocket(AssociationSocket):
     pynetdicom's network thread polls the socket and sleeps 1 ms in between, which costs up to a millisecond per PDU in
     both directions and a core for a few dozen idle associations.
 
+    Parameters
+    ----------
+    under_way
+        Whether the peer has begun a message that it has to finish.
+
     Attributes
     ----------
     pace
         Of what the peer is sending: its request for an association, a PDU, or an object of many.
     """
 
-    def __init__(self, association: Association, connection: socket.socket, pace: Pace) -> None:
+    def __init__(
+        self, association: Association, connection: socket.socket, pace: Pace, under_way: Callable[[], bool]
+    ) -> None:
         super().__init__(association, client_socket=connection)
         self.pace = pace
+        self._under_way = under_way
         self._send_seconds = connection.gettimeout()
         self._waker, self._woken = socket.socketpair()
         self._waker.setblocking(False)
@@ -94,7 +103,7 @@ class WaitingSocket(AssociationSocket):
     @property
     def _is_awaited(self) -> bool:
         """Whether the peer has begun something that it has to finish; an idle association is nobody's fault."""
-        return self.assoc.dimse.message is not None or self.assoc.dul.state_machine.current_state in UNASKED
+        return self._under_way() or self.assoc.dul.state_machine.current_state in UNASKED
 
     def recv(self, nr_bytes: int) -> bytearray:
         """Read `nr_bytes`, or fewer if the peer closes the connection before.

@@ -12,7 +12,7 @@ from dicomnode.deliver.stow_answer import Answered, judged
 from dicomnode.domain.commitment import Failure, reason_text
 from dicomnode.domain.errors import OutOfResources, Refused
 from dicomnode.flow.conformance.form import Table
-from dicomnode.receive import acceptor, commitment, refusal, stow_part
+from dicomnode.receive import commitment, refusal, stow_part
 from dicomnode.receive.answer import SUCCESS
 
 _MEANS = {
@@ -42,9 +42,6 @@ def storage_scp() -> Table:
         (f"{one.status:04X}", "Failure", _first_sentence(one))
         for one in refusals() if one.__module__ not in web and one is not Refused
     ]  # fmt: skip
-    rows.append(
-        (f"{acceptor._MISTYPED_ARGUMENT:04X}", "Failure", "A C-STORE request without SOP Class or SOP Instance.")
-    )
     return Table(title="C-STORE responses of the SCP", columns=("status", "kind", "when"), rows=tuple(sorted(rows)))
 
 

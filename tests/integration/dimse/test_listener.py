@@ -6,7 +6,6 @@ import errno
 import logging
 import os
 import socket
-import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -219,26 +218,6 @@ def test_a_store_that_names_no_instance_gets_an_answer(listen: Start, associate:
     assert association.send_c_store(ct()).Status == 0x0000
 
 
-class FullDisk:
-    """A file that takes so many bytes and no more."""
-
-    def __init__(self, file: Any, room_bytes: int) -> None:
-        self._file, self._left = file, room_bytes
-        self.name = file.name
-
-    def write(self, data: bytes) -> int:
-        self._left -= len(data)
-        if self._left < 0:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return int(self._file.write(data))
-
-    def flush(self) -> None:
-        self._file.flush()
-
-    def close(self) -> None:
-        self._file.close()
-
-
 @pytest.mark.parametrize("room_bytes", [0, 1000])
 def test_a_disk_that_fills_up_during_reception_means_out_of_resources_and_the_node_recovers(
     listen: Start,
@@ -248,29 +227,32 @@ def test_a_disk_that_fills_up_during_reception_means_out_of_resources_and_the_no
     monkeypatch: pytest.MonkeyPatch,
     room_bytes: int,
 ) -> None:
-    real = tempfile.NamedTemporaryFile
-    association = associate(listen())
-    monkeypatch.setattr(
-        "dicomnode.receive.spool.NamedTemporaryFile", lambda **options: FullDisk(real(**options), room_bytes)
-    )
+    association, taken, write = associate(listen()), [0], spool.Spooled._write
 
-    answer = association.send_c_store(ct())
+    def until_full(spooled: spool.Spooled, content: bytes | memoryview) -> None:
+        taken[0] += len(content)
+        if taken[0] > room_bytes:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(spooled, content)
+
+    with monkeypatch.context() as full:
+        full.setattr(spool.Spooled, "_write", until_full)
+        answer = association.send_c_store(ct())
 
     assert answer.Status == 0xA700
     assert "No space left" in answer.ErrorComment
     assert list(incoming.iterdir()) == []
-    monkeypatch.setattr("dicomnode.receive.spool.NamedTemporaryFile", real)
     assert association.send_c_store(ct()).Status == 0x0000
 
 
 def test_a_disk_on_which_no_file_can_be_made_means_out_of_resources(
     listen: Start, associate: Start, ct: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(**_options: object) -> None:
+    def refuse(_path: Path) -> int:
         raise OSError(errno.EROFS, "Read-only file system")
 
     association = associate(listen())
-    monkeypatch.setattr("dicomnode.receive.spool.NamedTemporaryFile", refuse)
+    monkeypatch.setattr(spool, "_create", refuse)
 
     assert association.send_c_store(ct()).Status == 0xA700
 
@@ -281,7 +263,7 @@ def test_an_abort_in_the_middle_of_an_object_leaves_no_file_behind(
     started = threading.Event()
     write = spool.Spooled.write
 
-    def write_and_tell(spooled: spool.Spooled, data: bytes) -> None:
+    def write_and_tell(spooled: spool.Spooled, data: bytes | memoryview) -> None:
         write(spooled, data)
         started.set()
 

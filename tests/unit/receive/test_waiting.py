@@ -15,8 +15,10 @@ from dicomnode.receive.waiting import WaitingSocket
 
 def test_hanging_up_while_the_network_thread_closes_the_connection_is_no_error(tmp_path: Path) -> None:
     ours, theirs = socket.socketpair()
-    association = NodeAssociation(AE(ae_title="NODE"), tmp_path, Limits(), lambda _association: None)
-    connection = WaitingSocket(association, ours, Pace(30.0))
+    association = NodeAssociation(
+        AE(ae_title="NODE"), tmp_path, Limits(), lambda *_object: None, lambda _association: None
+    )
+    connection = WaitingSocket(association, ours, Pace(30.0), association.begun)
     association.attach(connection, Limits())
 
     class ClosedMeanwhile:
