@@ -1,199 +1,103 @@
-"""Encoding against highdicom's own constructors: seconds for the SEG of a large series, and for its SR.
-
-    .venv/bin/python bench/encoding.py --slices 300 --runs 5
-
-Prints seconds by the clock (median, least, most) and the least of the processor for the node's SEG, for highdicom's
-constructor given the same mask on the same headers, and for the node's SR, in alternating runs; each from findings to
-an object, without writing its bytes. Ratios are of the least: what else the machine does only adds. On a busy machine
-the processor's time says more.
-"""
+"""Encoding of SEG and report against highdicom used plainly, each from findings to the bytes of a file."""
 
 from __future__ import annotations
 
 import argparse
-import statistics
+import sys
 import time
-from collections.abc import Callable
-from datetime import UTC, datetime
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
-import highdicom
-import numpy as np
-import numpy.typing as npt
-from highdicom import Volume
-from highdicom.seg import SegmentAlgorithmTypeValues, SegmentationTypeValues, SegmentDescription
 from pydicom import Dataset
-from pydicom.dataset import FileMetaDataset
-from pydicom.sr.codedict import codes
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
-from dicomnode.domain.code import Code
-from dicomnode.domain.finding import Findings, Provenance, Segmentation, SourceSeries, planes_of
-from dicomnode.domain.model import InputSpec, ModelSpec, ModelStatus, Segment, Task, TileSpec, Weights
-from dicomnode.domain.uid import ResultUids
-from dicomnode.measure import intensity, size
-from dicomnode.report import measurements, segmentation
+from bench import plainly
+from bench.findings import found_on, provenance, uids
+from bench.rows import Row, alternating, main, times_faster
+from dicomnode.domain.finding import Findings
+from dicomnode.report import check, measurements, report_check, segmentation
+from dicomnode.report.encode import to_bytes
+from dicomnode.report.extent import extent_of
 
-SPACING_MM = (1.0, 0.7, 0.7)
-
-STRUCTURE = Code(value="91723000", scheme="SCT", meaning="Anatomical Structure")
-LUNG = Code(value="39607008", scheme="SCT", meaning="Lung")
-SEGMENTS = tuple(
-    Segment(number=number, label=label, category=STRUCTURE, type=LUNG)
-    for number, label in enumerate(("Lung right", "Lung left"), start=1)
-)
-
-STUDY, SERIES, FRAME = "2.25.1", "2.25.2", "2.25.3"
+#: Time by the clock is what counts; on a busy machine that of the processor says more.
+_CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--slices", type=int, default=300)
-    parser.add_argument("--size", type=int, default=512)
-    parser.add_argument("--runs", type=int, default=5)
-    arguments = parser.parse_args()
-    shape = (arguments.slices, arguments.size, arguments.size)
-    taken = encoding_seconds(found_on(shape), arguments.runs)
-    print(f"{shape[0]} × {shape[1]} × {shape[2]}, two segments, {arguments.runs} runs")
-    print(f"{'seconds':16}{'median':>10}{'least':>10}{'most':>10}{'processor':>12}")
-    least: dict[str, tuple[float, float]] = {}
-    for name, each in taken.items():
-        walls, processors = zip(*each, strict=True)
-        least[name] = min(walls), min(processors)
-        print(f"{name:16}{statistics.median(walls):10.3f}{min(walls):10.3f}{max(walls):10.3f}{min(processors):12.3f}")
-    wall, processor = (ours / theirs for ours, theirs in zip(least["SEG"], least["SEG, highdicom"], strict=True))
-    print(f"SEG over highdicom's: {wall:.2f} by the clock, {processor:.2f} of the processor")
+def measure(arguments: argparse.Namespace) -> Sequence[Row]:
+    """SEG (BINARY) alone, report alone, both, and both as a job makes them: read back and held against the findings.
 
+    highdicom gets the same mask and measurements on the same headers. The SEG to which a report alone refers is made
+    before the clock runs.
+    """
+    findings = found_on((arguments.slices, arguments.size, arguments.size))
+    library = [findings.source.datasets[index] for index in measurements.key_slices(findings, extent_of(findings))]
+    mask, plain_mask = _seg(findings)[0], plainly.segmentation(findings)
 
-def encoding_seconds(findings: Findings, runs: int) -> dict[str, list[tuple[float, float]]]:
-    """Seconds of clock and processor of every run of each way to encode, taking turns."""
-    seg = segmentation.write(findings, provenance(), uids())
+    def both_plainly() -> None:
+        seg = plainly.segmentation(findings)
+        plainly.to_bytes(seg)
+        plainly.to_bytes(plainly.report(findings, seg, library))
+
     ways: dict[str, Callable[[], object]] = {
-        "SEG": lambda: segmentation.write(findings, provenance(), uids()),
-        "SEG, highdicom": lambda: by_highdicom(findings),
-        "SR": lambda: measurements.write(findings, provenance(), uids(), seg),
+        "SEG": lambda: _seg(findings),
+        "SEG, plain": lambda: plainly.to_bytes(plainly.segmentation(findings)),
+        "SR": lambda: _sr(findings, mask),
+        "SR, plain": lambda: plainly.to_bytes(plainly.report(findings, plain_mask, library)),
+        "both": lambda: _both(findings),
+        "both, plain": both_plainly,
+        "checked": lambda: _checked(findings),
     }
-    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
-    for _ in range(runs):
-        for name, way in ways.items():
-            wall, processor = time.perf_counter(), time.process_time()
-            way()
-            taken[name].append((time.perf_counter() - wall, time.process_time() - processor))
-    return taken
+    clock = _CLOCKS[arguments.clock]
+    found = alternating({name: lambda way=way: _seconds(way, clock) for name, way in ways.items()}, arguments.runs)
+    what = f"{arguments.slices} × {arguments.size} × {arguments.size}, two segments"
+    return [
+        _row(f"SEG (BINARY), {what}", found["SEG"], found["SEG, plain"]),
+        _row("SR (TID 1500)", found["SR"], found["SR, plain"]),
+        _row("SEG + SR encoding", found["both"], found["both, plain"], limit=1.0, aim=3.0),
+        _row("SEG + SR, each read back and compared, against neither", found["checked"], found["both, plain"]),
+    ]
 
 
-def by_highdicom(findings: Findings) -> highdicom.seg.Segmentation:
-    """What highdicom's documentation shows: the whole label map with the headers of all images."""
-    algorithm = highdicom.AlgorithmIdentificationSequence(
-        name="bench", version="1.0.0", family=codes.DCM.ArtificialIntelligence
-    )
-    return highdicom.seg.Segmentation(
-        source_images=list(findings.source.datasets),
-        pixel_array=findings.segmentation.volume.array,
-        segmentation_type=SegmentationTypeValues.BINARY,
-        segment_descriptions=[
-            SegmentDescription(
-                segment_number=segment.number,
-                segment_label=segment.label,
-                segmented_property_category=codes.SCT.AnatomicalStructure,
-                segmented_property_type=codes.SCT.Lung,
-                algorithm_type=SegmentAlgorithmTypeValues.AUTOMATIC,
-                algorithm_identification=algorithm,
-            )
-            for segment in SEGMENTS
-        ],
-        series_instance_uid=generate_uid(),
-        series_number=1,
-        sop_instance_uid=generate_uid(),
-        instance_number=1,
-        manufacturer="bench",
-        manufacturer_model_name="bench",
-        software_versions="1",
-        device_serial_number="1",
-    )
+def _row(
+    name: str, ours: Sequence[float], theirs: Sequence[float], *, limit: float | None = None, aim: float | None = None
+) -> Row:
+    ratio = times_faster(ours, theirs)
+    return Row(name=name, ours=ours, theirs=theirs, peer="highdicom", ratio=ratio, limit=limit, aim=aim)
 
 
-def found_on(shape: tuple[int, int, int]) -> Findings:
-    """Two ellipsoids that reach through most slices of a series of headers."""
-    affine = np.zeros((4, 4))
-    affine[0, 2], affine[1, 1], affine[2, 0], affine[3, 3] = SPACING_MM[2], SPACING_MM[1], SPACING_MM[0], 1.0
-    mask = Segmentation(volume=volume(labels(shape), affine), segments=SEGMENTS)
-    pixels = volume(np.full(shape, -800, dtype=np.int16), affine)
-    source = SourceSeries(volume=pixels, planes=planes_of([header(index, shape) for index in range(shape[0])]))
-    rows = (*size.measure(pixels, mask).measurements, *intensity.measure(pixels, mask, "CT").measurements)
-    return Findings(source=source, segmentation=mask, measurements=rows)
+def _seconds(way: Callable[[], object], clock: Callable[[], float]) -> float:
+    start = clock()
+    way()
+    return clock() - start
 
 
-def volume(array: npt.NDArray[np.generic], affine: npt.NDArray[np.float64]) -> Volume:
-    """An array in the patient."""
-    return Volume(array=array, affine=affine, coordinate_system="PATIENT", frame_of_reference_uid=FRAME)
+def _seg(findings: Findings) -> tuple[Dataset, bytes]:
+    dataset = segmentation.write(findings, provenance(), uids())
+    if dataset is None:
+        raise ValueError("findings: found an empty mask, needed voxels")
+    return dataset, to_bytes(dataset)
 
 
-def labels(shape: tuple[int, int, int]) -> npt.NDArray[np.uint8]:
-    """The ellipsoids, beside each other along the columns."""
-    array: npt.NDArray[np.uint8] = np.zeros(shape, dtype=np.uint8)
-    z, y, x = (axis / count - 0.5 for axis, count in zip(np.indices(shape, sparse=True), shape, strict=True))
-    for segment, side in zip(SEGMENTS, (-0.22, 0.22), strict=True):
-        array[(z / 0.45) ** 2 + (y / 0.3) ** 2 + ((x - side) / 0.18) ** 2 < 1] = segment.number
-    return array
+def _sr(findings: Findings, mask: Dataset) -> bytes:
+    return to_bytes(measurements.write(findings, provenance(), uids(), mask))
 
 
-def header(index: int, shape: tuple[int, int, int]) -> Dataset:
-    """One CT image without its pixels."""
-    ds = Dataset()
-    ds.file_meta = FileMetaDataset()
-    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    ds.SpecificCharacterSet = "ISO_IR 192"
-    ds.SOPClassUID, ds.SOPInstanceUID = CTImageStorage, f"{SERIES}.{index + 1}"
-    ds.StudyInstanceUID, ds.SeriesInstanceUID, ds.FrameOfReferenceUID = STUDY, SERIES, FRAME
-    ds.PatientName, ds.PatientID, ds.PatientBirthDate, ds.PatientSex = "Bench^Mark", "1", "", "O"
-    ds.StudyDate, ds.StudyTime, ds.StudyID = "20261121", "080000", "1"
-    ds.AccessionNumber, ds.ReferringPhysicianName = "", ""
-    ds.Modality, ds.SeriesNumber, ds.InstanceNumber, ds.BodyPartExamined = "CT", 1, index + 1, "CHEST"
-    ds.Manufacturer, ds.PositionReferenceIndicator = "bench", ""
-    ds.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
-    ds.Rows, ds.Columns = shape[1:]
-    ds.PixelSpacing, ds.SliceThickness = list(SPACING_MM[1:]), SPACING_MM[0]
-    ds.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
-    ds.ImagePositionPatient = [0, 0, index * SPACING_MM[0]]
-    return ds
+def _both(findings: Findings) -> tuple[bytes, bytes]:
+    mask, seg = _seg(findings)
+    return seg, _sr(findings, mask)
 
 
-def provenance() -> Provenance:
-    """Of a run of a model that does not exist."""
-    model = ModelSpec(
-        name="bench",
-        version="1.0.0",
-        title="Bench",
-        status=ModelStatus.DEMO,
-        task=Task.SEGMENT,
-        manufacturer="bench",
-        licence="Apache-2.0",
-        folder=Path(),
-        weights=(Weights(onnx="model.onnx", sha256="0" * 64),),
-        recipe="0" * 64,
-        inputs=(InputSpec(name="ct", conditions=()),),
-        prepare=(),
-        tile=TileSpec(shape=(1, 1, 1), overlap=0.0, batch=1),
-        activation="softmax",
-        segments=SEGMENTS,
-    )
-    return Provenance(
-        node_version="0",
-        station="BENCH",
-        rule="bench",
-        model=model,
-        revision=1,
-        run=1,
-        started_at=datetime(2026, 11, 21, 8, 0, tzinfo=UTC),
-    )
-
-
-def uids() -> ResultUids:
-    """Of results on the series."""
-    return ResultUids(study_instance_uid=STUDY, rule="bench", input_digest="1", recipe_digest="2", run=1)
+def _checked(findings: Findings) -> None:
+    seg, report = _both(findings)
+    check.verify(seg, findings)
+    report_check.verify(report, findings.source.datasets, findings)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(
+        main(
+            "SEG + SR encoding",
+            measure,
+            ("--slices", int, 300),
+            ("--size", int, 512),
+            ("--clock", str, "wall"),
+        )
+    )

@@ -76,6 +76,8 @@ class Header:
 
     def merged(self) -> dict[str, Mapping[str, Any]]:
         """One JSON dataset with the series' and the instance's own attributes."""
+        if not self.own:
+            return dict(self.series)
         return {tag: self.own.get(tag) or self.series[tag] for tag in self}
 
 

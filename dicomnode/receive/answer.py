@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import errno
-
-from pydicom.dataset import Dataset
-from pydicom.tag import Tag
+from typing import NamedTuple
 
 from dicomnode.domain.errors import OutOfResources, Refused
 from dicomnode.receive.refusal import ProcessingFailure, offending_of
@@ -19,6 +17,14 @@ ERROR_COMMENT_CHARACTERS = 64
 _DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG, errno.EMFILE, errno.ENFILE})
 
 
+class Answer(NamedTuple):
+    """Status, Error Comment ("" for none) and tag of the Offending Element (None for none)."""
+
+    status: int
+    comment: str = ""
+    offending: int | None = None
+
+
 def refusal_of_os(error: OSError) -> Refused:
     """What a failing disk means to the sender: A700 where trying again later may help, 0110 otherwise."""
     reason = error.strerror or type(error).__name__
@@ -27,17 +33,10 @@ def refusal_of_os(error: OSError) -> Refused:
     return ProcessingFailure(f"storage: {reason}")
 
 
-def answer(refusal: Refused | None) -> Dataset:
-    """Status of a C-STORE response, with Error Comment and Offending Element for a failure."""
-    status = Dataset()
+def answer(refusal: Refused | None) -> Answer:
+    """What a C-STORE response says: with Error Comment and Offending Element for a failure."""
     if refusal is None:
-        status.Status = SUCCESS
-        return status
-    status.Status = refusal.status
+        return Answer(SUCCESS)
     # The command set knows the default repertoire only, and a backslash would make two values of one.
     comment = str(refusal).encode("ascii", errors="replace").decode("ascii").replace("\\", "/")
-    status.ErrorComment = comment[:ERROR_COMMENT_CHARACTERS]
-    offending = offending_of(refusal)
-    if offending is not None:
-        status.OffendingElement = Tag(offending)
-    return status
+    return Answer(refusal.status, comment[:ERROR_COMMENT_CHARACTERS], offending_of(refusal))

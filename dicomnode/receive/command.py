@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from struct import Struct
 
-from pydicom.dataset import Dataset
+from dicomnode.receive.answer import Answer
 
 _STORE_REQUEST, _STORE_RESPONSE = 0x0001, 0x8001
 _NO_DATA_SET = 0x0101
@@ -72,19 +72,17 @@ def store_request(command: bytes) -> StoreRequest | None:
     )
 
 
-def store_response(request: StoreRequest, told: Dataset) -> bytes:
-    """Command set of the C-STORE-RSP with the status, comment and offending element of `told`."""
+def store_response(request: StoreRequest, told: Answer) -> bytes:
+    """Command set of the C-STORE-RSP that says so."""
     uids = [uid.encode("ascii", errors="replace") for uid in (request.sop_class_uid, request.sop_instance_uid)]
     values = {
         _SOP_CLASS: uids[0],
         _FIELD: _NUMBER.pack(_STORE_RESPONSE),
         _ANSWERED: _NUMBER.pack(request.message_id),
         _DATA_SET: _NUMBER.pack(_NO_DATA_SET),
-        _STATUS: _NUMBER.pack(told.Status),
-        _OFFENDING: _TAG.pack(offending >> 16, offending & 0xFFFF)
-        if (offending := told.get("OffendingElement"))
-        else b"",
-        _COMMENT: str(told.get("ErrorComment", "")).encode("ascii"),
+        _STATUS: _NUMBER.pack(told.status),
+        _OFFENDING: b"" if told.offending is None else _TAG.pack(told.offending >> 16, told.offending & 0xFFFF),
+        _COMMENT: told.comment.encode("ascii"),
         _SOP_INSTANCE: uids[1],
     }
     content = b"".join(_element(number, value) for number, value in values.items() if value)

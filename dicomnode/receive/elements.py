@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import sha256
 from mmap import mmap
 from struct import Struct
@@ -33,6 +33,9 @@ _MOST_NESTED = 32
 #: Elements and items of one header. Enhanced MR of 10 000 frames with 60 elements each has 600 000; a million take
 #: about half a gigabyte and a few seconds.
 _MOST_ELEMENTS = 1_000_000
+
+#: Longer values are not remembered: those that repeat are short, and there are 16384.
+_REPEATED_BYTES = 64
 
 #: Bytes of all values that are kept of one header.
 _MOST_VALUE_BYTES = 64 << 20
@@ -85,9 +88,15 @@ def parse(buffer: bytes | mmap, start: int, encoding: Encoding) -> Parsed:
         The bytes end too early or are not a data set.
     """
     walk = _Walk(buffer)
-    attributes, _ = walk.data_set(start, len(buffer), encoding, ["latin-1"], 0)
+    attributes, _ = walk.data_set(start, len(buffer), encoding, ("latin-1",), 0)
     contours = walk.contours.hexdigest() if walk.contours else ""
     return Parsed(attributes=attributes, pixels_start=walk.pixels[0], pixels_end=walk.pixels[1], contours=contours)
+
+
+@lru_cache(maxsize=16384)
+def repeated(vr: str, value: bytes, order: str, codecs: tuple[str, ...]) -> Mapping[str, Any] | None:
+    """`to_json`, once for what the instances of a series have in common; nobody changes what it returns."""
+    return to_json(vr, value, order, codecs)
 
 
 class _Walk:
@@ -101,7 +110,7 @@ class _Walk:
         self.not_zero = -1
 
     def data_set(
-        self, at: int, end: int, encoding: Encoding, codecs: Sequence[str], depth: int, *, open_end: bool = False
+        self, at: int, end: int, encoding: Encoding, codecs: tuple[str, ...], depth: int, *, open_end: bool = False
     ) -> tuple[Attributes, int]:
         """Attributes from `at` up to `end`, or with `open_end` up to the item delimiter; and where reading stopped."""
         if depth > _MOST_NESTED:
@@ -146,7 +155,9 @@ class _Walk:
                 items, _ = self._items(value, at, inner, codecs, depth)
                 kept[f"{tag:08X}"] = {"vr": "SQ", "Value": items} if items else {"vr": "SQ"}
                 continue
-            element = to_json(vr, self.buffer[value:at] if vr not in BULK_VRS else b"", inner.order, codecs)
+            content = self.buffer[value:at] if vr not in BULK_VRS else b""
+            converted = repeated if length <= _REPEATED_BYTES else to_json
+            element = converted(vr, content, inner.order, codecs)
             if element is not None:
                 self._count(length)
                 kept[f"{tag:08X}"] = element
@@ -184,7 +195,7 @@ class _Walk:
         return vr if vr in _KNOWN_VRS else _dictionary_vr(tag)
 
     def _items(
-        self, at: int, end: int, encoding: Encoding, codecs: Sequence[str], depth: int, *, open_end: bool = False
+        self, at: int, end: int, encoding: Encoding, codecs: tuple[str, ...], depth: int, *, open_end: bool = False
     ) -> tuple[list[Attributes], int]:
         items: list[Attributes] = []
         while at + 8 <= end:
@@ -255,13 +266,13 @@ def _dictionary_vr(tag: int) -> str:
         return "UN"
 
 
-def codecs_of(defined_terms: Sequence[object]) -> list[str]:
+def codecs_of(defined_terms: Sequence[object]) -> tuple[str, ...]:
     """Python codecs of the values of Specific Character Set (PS3.3 C.12.1.1.2); unknown ones read as Latin-1.
 
     A value is what its VR made of it, which may be no text at all.
     """
     named = [term if isinstance(term, str) else "" for term in defined_terms]
-    return [python_encoding.get(term, "latin-1") for term in named] or ["latin-1"]
+    return tuple(python_encoding.get(term, "latin-1") for term in named) or ("latin-1",)
 
 
 def _cut_short(tag: int, length: int, left: int) -> CannotUnderstand:

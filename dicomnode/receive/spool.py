@@ -25,6 +25,7 @@ from dicomnode.domain.decoding import DECODING_FAULTS
 from dicomnode.domain.errors import OutOfResources
 from dicomnode.receive.command import StoreRequest, command_pdus, store_request
 from dicomnode.receive.waiting import TICK_SECONDS
+from dicomnode.receive.writeback import begin_writing
 
 log = structlog.get_logger(__name__)
 
@@ -137,6 +138,8 @@ class Spooled:
         if self._error is not None:
             raise self._error
         assert self.path is not None
+        # The disk works while the header is read.
+        begin_writing(self._descriptor)
         return self.path, self._digest.hexdigest()
 
     def discard(self) -> None:

@@ -42,6 +42,8 @@ class Files:
     def keep_arrival(self, study_instance_uid: str, sop_instance_uid: str, digest: str, source: Path) -> str:
         """Give the finished file `source` its final name, durably; the name relative to the store.
 
+        It has its old name still if this fails.
+
         Kept under `<sop_instance_uid>.<digest>`, so that the same content is one file however often it comes
         and different content under one UID is two.
 
@@ -52,7 +54,7 @@ class Files:
         CannotUnderstand
             If what is to become its name is not a UID, whoever says so; nothing is written then.
         """
-        return self._keep("studies", study_instance_uid, sop_instance_uid, digest, lambda part: _link(source, part))
+        return self._move("studies", study_instance_uid, sop_instance_uid, digest, source)
 
     def holds_arrival(self, study_instance_uid: str, sop_instance_uid: str, digest: str) -> bool:
         """Whether `keep_arrival` has kept this content and it is still there."""
@@ -61,18 +63,16 @@ class Files:
     def keep_result(self, study_instance_uid: str, sop_instance_uid: str, data: bytes) -> tuple[str, str]:
         """Write a result durably; its name relative to the store and its SHA-256."""
         digest = hashlib.sha256(data).hexdigest()
-        write = _writing(data)
-        return self._keep("results", study_instance_uid, sop_instance_uid, digest, write), digest
+        return self._write("results", study_instance_uid, sop_instance_uid, digest, data), digest
 
     def keep_notice(self, study_instance_uid: str, sop_instance_uid: str, data: bytes) -> tuple[str, str]:
         """As `keep_result`, for what is told beside results."""
         digest = hashlib.sha256(data).hexdigest()
-        write = _writing(data)
-        return self._keep("notices", study_instance_uid, sop_instance_uid, digest, write), digest
+        return self._write("notices", study_instance_uid, sop_instance_uid, digest, data), digest
 
     def keep_prior(self, study_instance_uid: str, sop_instance_uid: str, digest: str, source: Path) -> str:
         """Keep the finished file `source` of an earlier study; as `keep_arrival`."""
-        return self._keep("priors", study_instance_uid, sop_instance_uid, digest, lambda part: _link(source, part))
+        return self._move("priors", study_instance_uid, sop_instance_uid, digest, source)
 
     def path(self, relative: str) -> Path:
         """Where a kept file lies.
@@ -148,37 +148,53 @@ class Files:
             path.unlink()
         return sorted(str(path.relative_to(self.folder)) for path in left)
 
-    def _keep(self, kind: str, study: str, instance: str, digest: str, write: Callable[[Path], object]) -> str:
-        for uid in (study, instance):
-            if not is_uid(uid):
-                raise CannotUnderstand(f"{uid[: LONGEST_UID + 1]!r} is not a UID (PS3.5 9.1), so no file is named so")
-        if not digest.isalnum():
-            raise ValueError(f"{digest!r} is no digest")
-        name = f"{instance}.{digest}"
-        folder = self.folder / kind / study
-        final = folder / name
-        part = folder / f".{name[:200]}.{os.getpid()}.{threading.get_ident()}{_PART}"
+    def _move(self, kind: str, study: str, instance: str, digest: str, source: Path) -> str:
+        relative, final = self._named(kind, study, instance, digest)
         with mapped_errors():
-            if not folder.is_dir():
-                folder.mkdir(mode=0o700, exist_ok=True)
-                sync(folder.parent)
+            try:
+                sync(source)
+                self._in_folder(final.parent, lambda: source.rename(final))
+            except FileNotFoundError as error:
+                if source.exists():
+                    raise
+                raise CannotUnderstand(f"{source.name}: the received file is gone before it could be kept") from error
+            sync(final.parent)
+        return relative
+
+    def _write(self, kind: str, study: str, instance: str, digest: str, data: bytes) -> str:
+        relative, final = self._named(kind, study, instance, digest)
+        part = final.parent / f".{final.name[:200]}.{os.getpid()}.{threading.get_ident()}{_PART}"
+        with mapped_errors():
             try:
                 part.unlink(missing_ok=True)
-                try:
-                    write(part)
-                except FileNotFoundError:
-                    # The folder was empty and was removed at this moment.
-                    folder.mkdir(mode=0o700, exist_ok=True)
-                    sync(folder.parent)
-                    write(part)
+                self._in_folder(final.parent, lambda: part.write_bytes(data))
                 sync(part)
                 part.rename(final)
             except BaseException:
                 with suppress(OSError):
                     part.unlink(missing_ok=True)
                 raise
-            sync(folder)
-        return f"{kind}/{study}/{name}"
+            sync(final.parent)
+        return relative
+
+    def _named(self, kind: str, study: str, instance: str, digest: str) -> tuple[str, Path]:
+        for uid in (study, instance):
+            if not is_uid(uid):
+                raise CannotUnderstand(f"{uid[: LONGEST_UID + 1]!r} is not a UID (PS3.5 9.1), so no file is named so")
+        if not digest.isalnum():
+            raise ValueError(f"{digest!r} is no digest")
+        relative = f"{kind}/{study}/{instance}.{digest}"
+        return relative, self.folder / relative
+
+    def _in_folder(self, folder: Path, act: Callable[[], object]) -> None:
+        """Act in a folder that may have to be made, or was empty and is removed at this moment."""
+        if folder.is_dir():
+            with suppress(FileNotFoundError):
+                act()
+                return
+        folder.mkdir(mode=0o700, exist_ok=True)
+        sync(folder.parent)
+        act()
 
 
 def is_kept(relative: str) -> bool:
@@ -191,19 +207,6 @@ def is_kept(relative: str) -> bool:
         name = name[1:].removesuffix(_PART)
     instance, _dot, digest = name.rpartition(".")
     return kind in _KINDS and is_uid(study) and is_uid(instance) and digest.isalnum()
-
-
-def _writing(data: bytes) -> Callable[[Path], object]:
-    return lambda part: part.write_bytes(data)
-
-
-def _link(source: Path, part: Path) -> None:
-    try:
-        os.link(source, part)
-    except FileNotFoundError as error:
-        if source.exists():
-            raise
-        raise CannotUnderstand(f"{source.name}: the received file is gone before it could be kept") from error
 
 
 def sync(path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from sqlite3 import Row
 
 from dicomnode.domain.clock import from_text, to_text
@@ -50,6 +51,13 @@ class Variant:
     current: Instance
     newcomer: Instance
     newer: bool
+
+
+@lru_cache(maxsize=64)
+def _decoded(header: str) -> JsonAttributes:
+    """Every instance of a series asks for the same one while the series comes; nobody changes it."""
+    found: JsonAttributes = json.loads(header)
+    return found
 
 
 class Studies:
@@ -347,8 +355,7 @@ class Studies:
             arrival.study_instance_uid, arrival.series_instance_uid,
         )  # fmt: skip
         if found is not None:
-            header: JsonAttributes = json.loads(found["header"])
-            return header
+            return _decoded(found["header"])
         merged = arrival.header.merged()
         self._db.execute(
             "INSERT INTO series VALUES (?, ?, ?)",

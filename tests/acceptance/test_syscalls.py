@@ -65,12 +65,12 @@ def test_the_answer_to_a_c_store_leaves_after_file_folder_and_log_are_on_the_dis
 
     calls = _calls(trace)
     (kept,) = (name for (name,) in node.rows("SELECT path FROM instance"))
-    folder, final = str((node.store / kept).parent), str(node.store / kept)
+    folder, final, part = str((node.store / kept).parent), str(node.store / kept), "/incoming/arriving-"
     answer = _answer(calls)
     assert answer is not None
     order = [
-        _first(calls, 0, "write", ".part"),
-        _first(calls, 0, "fsync", f"{folder}/."),
+        _first(calls, 0, "write", part),
+        _first(calls, 0, "fsync", part),
         _first(calls, 0, "rename", final),
     ]
     order.append(_first(calls, order[-1], "fsync", f"<{folder}>"))
@@ -80,9 +80,9 @@ def test_the_answer_to_a_c_store_leaves_after_file_folder_and_log_are_on_the_dis
     order.append(answer)
 
     assert order == sorted(order), [calls[number] for number in order]
-    written = [number for number, call in enumerate(calls[: order[1]]) if "write" in call and ".part" in call]
+    written = [number for number, call in enumerate(calls[: order[1]]) if "write" in call and part in call]
     assert max(written) < order[1], "nothing is written to the file after its fsync"
-    assert not [call for call in calls[order[1] : order[2]] if "write" in call and ".part" in call]
+    assert not [call for call in calls[order[1] : order[2]] if "write" in call and part in call]
 
 
 def _calls(trace: Path) -> list[str]:

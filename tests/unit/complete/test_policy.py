@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
@@ -12,7 +13,10 @@ from dicomnode.domain.header import Header
 from dicomnode.domain.study import SeriesProgress, StudyProgress
 
 START = datetime(2026, 11, 21, 8, tzinfo=UTC)
-PATIENCE = Patience(quiet=timedelta(seconds=5), long_quiet=timedelta(seconds=60), give_up=timedelta(seconds=900))
+PATIENCE = Patience(
+    announced=timedelta(seconds=2), quiet=timedelta(seconds=5), long_quiet=timedelta(seconds=60),
+    give_up=timedelta(seconds=900),
+)  # fmt: skip
 
 
 def progress(
@@ -58,6 +62,18 @@ def test_announced_images_that_are_missing_are_waited_for_until_giving_up_and_th
 def test_announced_images_that_are_all_here_are_part_of_the_evidence() -> None:
     done = judge(progress(expected=10), after(5), PATIENCE)
     assert isinstance(done, Complete) and "all announced images" in done.evidence and not done.short
+
+
+def test_announced_images_that_are_all_here_are_waited_for_no_longer_than_without_that_evidence() -> None:
+    assert isinstance(judge(progress(expected=10), after(1.9), PATIENCE), Wait)
+    closed = judge(progress(expected=10), after(2), PATIENCE)
+    assert isinstance(closed, Complete) and "quiet for 2 s" in closed.evidence
+    still_open = progress(expected=10, open_associations=1)
+    assert isinstance(judge(still_open, after(4.9), PATIENCE), Wait)
+    done = judge(still_open, after(5), PATIENCE)
+    assert isinstance(done, Complete) and "all announced images" in done.evidence and "stays open" in done.evidence
+    impatient = replace(PATIENCE, quiet=timedelta(seconds=1))
+    assert isinstance(judge(progress(expected=10), after(1), impatient), Complete)
 
 
 def test_a_study_without_any_image_is_abandoned() -> None:

@@ -32,7 +32,7 @@ def test_an_object_that_comes_too_early_is_to_be_sent_again(make_arrival: MakeAr
     door.opened(association("a1"))
     with pytest.raises(OutOfResources) as refused:
         door.accept(make_arrival(1))
-    assert answer(refused.value).Status == 0xA700
+    assert answer(refused.value).status == 0xA700
 
 
 def test_an_association_that_was_open_before_the_store_is_noted_when_the_door_opens(

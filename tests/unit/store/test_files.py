@@ -17,7 +17,7 @@ def test_an_arrival_keeps_its_bytes_under_uid_and_digest(files: Files) -> None:
     source.write_bytes(b"abc")
     relative = files.keep_arrival("1.2", "1.2.3", "d1", source)
     assert relative == "studies/1.2/1.2.3.d1"
-    source.unlink()
+    assert not source.exists()
     assert files.path(relative).read_bytes() == b"abc"
 
 
@@ -40,9 +40,12 @@ def test_the_file_is_synced_before_it_has_its_name_and_the_folder_after(
     source = files.incoming / "x"
     source.write_bytes(b"abc")
     files.keep_arrival("1.2", "1.2.3", "d1", source)
+    assert steps == ["fsync x", "fsync studies", "rename to 1.2.3.d1", "fsync 1.2"]
+    steps.clear()
+    files.keep_result("1.2", "9.1", b"abc")
     parents, part, name, folder = steps
-    assert (parents, name, folder) == ("fsync studies", "rename to 1.2.3.d1", "fsync 1.2")
-    assert part.startswith("fsync .1.2.3.d1")
+    assert parents == "fsync results" and part.startswith("fsync .9.1.")
+    assert name.startswith("rename to 9.1.") and folder == "fsync 1.2"
 
 
 def test_keeping_the_same_twice_is_one_file(files: Files) -> None:
@@ -74,9 +77,10 @@ def test_sweeping_removes_what_no_row_names_and_nothing_else(files: Files) -> No
     kept, _ = files.keep_result("1.2", "9.1", b"kept")
     lost, _ = files.keep_result("1.2", "9.2", b"lost")
     study, _ = "studies/1.2/1.2.3.d1", None
-    source = files.incoming / "half-received"
-    source.write_bytes(b"x")
-    files.keep_arrival("1.2", "1.2.3", "d1", source)
+    whole, source = files.incoming / "whole", files.incoming / "half-received"
+    for each in (whole, source):
+        each.write_bytes(b"x")
+    files.keep_arrival("1.2", "1.2.3", "d1", whole)
     assert files.sweep("results", lambda _study: {kept}, since=0) == [lost]
     assert files.path(kept).exists() and files.path(study).exists() and source.exists()
     assert files.sweep("studies", lambda _study: {study}, since=0) == ["incoming/half-received"]
