@@ -129,7 +129,7 @@ class Intake:
     def _add(self, arrival: Arrival, path: str) -> None:
         before = self._studies.current_instance(arrival.study_instance_uid, arrival.sop_instance_uid)
         if before is None:
-            self._studies.add(arrival, path, Standing.CURRENT)
+            self._studies.add(arrival, path, Standing.CURRENT, known=False)
             return
         current, pixel_digest = before
         changed = changes(current.header, arrival.header, self._counted)
@@ -145,5 +145,5 @@ class Intake:
                 self._corrections.overrule(arrival.study_instance_uid, arrival.header)
         else:
             standing, detail = Standing.EQUAL, "other bytes, same content"
-        self._studies.add(arrival, path, standing)
+        self._studies.add(arrival, path, standing, known=True)
         self._db.event(arrival.study_instance_uid, "instance", arrival.sop_instance_uid, "came again", detail)

@@ -44,6 +44,7 @@ _MOST_VALUE_BYTES = 64 << 20
 _LONG = frozenset({b"OB", b"OW", b"OD", b"OF", b"OL", b"OV", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"})
 _TAG_LENGTH = {"<": Struct("<HHL"), ">": Struct(">HHL")}
 _TAG_VR_LENGTH = {"<": Struct("<HH2sH"), ">": Struct(">HH2sH")}
+_TAG_VR = Struct("<HH2s")
 _NOT_ZERO = re.compile(rb"[^\0]")
 _LENGTH = {"<": Struct("<L"), ">": Struct(">L")}
 
@@ -63,7 +64,7 @@ class Encoding(NamedTuple):
         return cls(not uid.is_implicit_VR, "<" if uid.is_little_endian else ">")
 
 
-_IMPLICIT_LITTLE = Encoding(False, "<")
+_IMPLICIT_LITTLE, _EXPLICIT_LITTLE = Encoding(False, "<"), Encoding(True, "<")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +118,10 @@ class _Walk:
             raise CannotUnderstand(f"data set: sequences nested more than {_MOST_NESTED} deep")
         kept: Attributes = {}
         while at + 8 <= end:
+            if encoding == _EXPLICIT_LITTLE:
+                at = self._plain(at, end, codecs, kept)
+                if at + 8 > end:
+                    break
             self._count()
             tag, vr, length, value = self._head(at, end, encoding)
             if tag == _ITEM_END:
@@ -168,6 +173,24 @@ class _Walk:
         if open_end or not self._only_padding(at, end):
             raise CannotUnderstand(f"data set: ends inside an element at byte {at}")
         return kept, end
+
+    def _plain(self, at: int, end: int, codecs: tuple[str, ...], kept: Attributes) -> int:
+        """Keep the short elements from `at` on that need no thought, which most are; where the first other begins."""
+        buffer = self.buffer
+        while at + 8 <= end:
+            known = _plain_head(buffer[at : at + 6])
+            length = buffer[at + 6] | buffer[at + 7] << 8
+            stop = at + 8 + length
+            if known is None or length > _REPEATED_BYTES or stop > end:
+                break
+            tag, vr = known
+            element = repeated(vr, buffer[at + 8 : stop], "<", codecs)
+            self._count()
+            if element is not None:
+                self._count(length)
+                kept[tag] = element
+            at = stop
+        return at
 
     def _head(self, at: int, end: int, encoding: Encoding) -> tuple[int, str, int, int]:
         """Tag, VR, length and start of the value of the element at `at`."""
@@ -255,7 +278,19 @@ class _Walk:
 
 
 _SHORT_VRS = ("AE", "AS", "AT", "CS", "DA", "DS", "DT", "FD", "FL", "IS", "LO", "LT", "PN", "SH", "SL", "SS", "ST")
-_KNOWN_VRS = frozenset({*_SHORT_VRS, "TM", "UI", "UL", "US", *(vr.decode("ascii") for vr in _LONG)})
+_PLAIN_VRS = frozenset({*_SHORT_VRS, "TM", "UI", "UL", "US"})
+_KNOWN_VRS = _PLAIN_VRS | {vr.decode("ascii") for vr in _LONG}
+
+
+@lru_cache(maxsize=4096)
+def _plain_head(head: bytes) -> tuple[str, str] | None:
+    """Tag and VR of an element of explicit VR that neither changes what follows nor ends it; None for any other."""
+    group, element, raw = _TAG_VR.unpack(head)
+    tag, vr = group << 16 | element, raw.decode("latin-1")
+    special = tag in PIXEL_TAGS or tag in {_SPECIFIC_CHARACTER_SET, _PIXEL_REPRESENTATION, _CONTOUR_DATA}
+    if special or group & 1 or not element or vr not in _PLAIN_VRS:
+        return None
+    return f"{tag:08X}", vr
 
 
 @cache

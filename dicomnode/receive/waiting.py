@@ -31,6 +31,9 @@ UNASKED = frozenset({"Sta1", "Sta2"})
 #: and the longest, by geostationary satellite, takes 0.52 s (ITU-T G.114 Table A.1). ARTIM would hold a slot longer.
 LINGER_SECONDS = 1.0
 
+#: What is read beyond what was asked for: two of the longest PDUs that are negotiated.
+_AHEAD_BYTES = 1 << 18
+
 #: Most bytes taken from the kernel at once.
 _READ_BYTES = 1 << 20
 
@@ -58,6 +61,8 @@ class WaitingSocket(AssociationSocket):
         super().__init__(association, client_socket=connection)
         self.pace = pace
         self._under_way = under_way
+        self._ahead = memoryview(bytearray(_AHEAD_BYTES))
+        self._ahead_start = self._ahead_end = 0
         self._send_seconds = connection.gettimeout()
         self._waker, self._woken = socket.socketpair()
         self._waker.setblocking(False)
@@ -68,6 +73,8 @@ class WaitingSocket(AssociationSocket):
         """Whether the peer has sent something, at the latest after `TICK_SECONDS`; False when woken."""
         if self.socket is None or not self._is_connected:
             return False
+        if self._ahead_start < self._ahead_end:
+            return True
         if self.assoc.dul.state_machine.current_state == "Sta13":
             return bool(self._arrived(0.0))  # only drained before the connection is closed
         if isinstance(self.socket, SecureSocket) and self.socket.arrived():
@@ -119,7 +126,9 @@ class WaitingSocket(AssociationSocket):
         if connection is None:
             raise OSError(errno.ENOTCONN, "the connection is closed")
         content = bytearray(nr_bytes)
-        read = 0
+        read = self._from_ahead(memoryview(content))
+        if read == nr_bytes:
+            return content
         try:
             with memoryview(content) as view:
                 while read < nr_bytes:
@@ -128,17 +137,29 @@ class WaitingSocket(AssociationSocket):
                         raise TimeoutError("the peer is too slow")
                     connection.settimeout(left_seconds)
                     started = monotonic()
-                    count = connection.recv_into(view[read:], min(nr_bytes - read, _READ_BYTES))
+                    # A head of six bytes does not come alone: what is there is taken with one call.
+                    into = self._ahead if nr_bytes - read < len(self._ahead) else view[read:]
+                    count = connection.recv_into(into, min(len(into), _READ_BYTES))
                     self.pace.waited(monotonic() - started)
                     self.pace.received(count)
                     if not count:
                         break
+                    if into is self._ahead:
+                        self._ahead_start, self._ahead_end = 0, count
+                        count = self._from_ahead(view[read:])
                     read += count
         finally:
             with suppress(OSError):
                 connection.settimeout(self._send_seconds)
         del content[read:]
         return content
+
+    def _from_ahead(self, view: memoryview) -> int:
+        """Take what was read ahead, as much as there is room for; how much."""
+        count = min(len(view), self._ahead_end - self._ahead_start)
+        view[:count] = self._ahead[self._ahead_start : self._ahead_start + count]
+        self._ahead_start += count
+        return count
 
     def close(self) -> None:
         """Close the connection; the last PDU is delivered before, if one was sent (PS3.8 9.2.1, Sta13)."""

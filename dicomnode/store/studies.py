@@ -134,15 +134,15 @@ class Studies:
             arrival.study_instance_uid, arrival.association.association_id,
         )  # fmt: skip
 
-    def add(self, arrival: Arrival, path: str, standing: Standing) -> None:
+    def add(self, arrival: Arrival, path: str, standing: Standing, *, known: bool = True) -> None:
         """Add a stored object; a settled study reopens with the next revision if the object counts.
 
-        An object that replaces the current one (standing CURRENT under a known UID) takes its place. One that was
+        An object that replaces the current one (standing CURRENT under a `known` UID) takes its place. One that was
         removed to make room and comes back is new, in the row that it had.
         """
         self._touch(arrival, counts=standing is Standing.CURRENT)
         header = self._series_header(arrival)
-        if standing is Standing.CURRENT:
+        if standing is Standing.CURRENT and known:
             self._db.execute(
                 "UPDATE instance SET standing = 'replaced'"
                 " WHERE study_instance_uid = ? AND sop_instance_uid = ? AND standing = 'current'",
