@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: demo docs test acceptance lint format audit sbom clean fuzz torture peers soak dist wheelhouse deb units
+.PHONY: demo docs test acceptance lint format audit sbom clean fuzz torture peers soak bench dist wheelhouse deb units
 
 demo: .venv/installed
 	$(BIN)/dicomnode demo
@@ -31,6 +31,11 @@ torture: .venv/dev
 soak: N = 1000
 soak: .venv/dev
 	$(BIN)/python -m bench.soak --studies $(N)
+
+# Every row of bench/RESULTS.md against the named peers, an hour or more; ROWS="settled small" for some. Quiet machine!
+RUNS ?= 5
+bench: .venv/dev peers
+	$(BIN)/python -m bench --runs $(RUNS) $(ROWS)
 
 # The pages of the reference are made from the code and kept; the site goes to site/.
 docs: .venv/dev

@@ -6,6 +6,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from pydicom import Dataset
 
@@ -46,7 +47,7 @@ def measure(arguments: argparse.Namespace) -> Sequence[Row]:
         "checked": lambda: _checked(findings),
     }
     clock = _CLOCKS[arguments.clock]
-    found = alternating({name: lambda way=way: _seconds(way, clock) for name, way in ways.items()}, arguments.runs)
+    found = alternating({name: partial(_seconds, way, clock) for name, way in ways.items()}, arguments.runs)
     what = f"{arguments.slices} × {arguments.size} × {arguments.size}, two segments"
     return [
         _row(f"SEG (BINARY), {what}", found["SEG"], found["SEG, plain"]),

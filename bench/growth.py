@@ -7,6 +7,7 @@ import statistics
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -43,13 +44,14 @@ def measure(arguments: argparse.Namespace) -> Sequence[Row]:
         for count, store in stores.items():
             fill(store, count, header)
         rows += _compared("claim", {n: stack.enter_context(_claims(store)) for n, store in stores.items()}, arguments)
-        rows += _compared("status", {n: stack.enter_context(_looks(store)) for n, store in stores.items()}, arguments)
+        looks = {n: stack.enter_context(_looks(store)) for n, store in stores.items()}
+        rows += [replace(row, limit=None, aim=None) for row in _compared("what `status` asks", looks, arguments)]
         template = Template.of(ct.files)
         nodes = {
             count: stack.enter_context(running(folder / f"node-{count}", free_port(), rules="", store=store))
             for count, store in stores.items()
         }
-        rows += _compared("the verb `status`", {n: _verb(node) for n, node in nodes.items()}, arguments)
+        rows += _compared("`status`", {n: _verb(node) for n, node in nodes.items()}, arguments)
         rows += _compared("C-STORE", {n: _stores(node, template) for n, node in nodes.items()}, arguments)
     return rows
 

@@ -35,11 +35,10 @@ def measure(arguments: argparse.Namespace) -> Sequence[Row]:
     with TemporaryDirectory() as name:
         flat_spec = flat(Path(name) / "flat")
         deep_spec = load_bundle(MODELS / "lung-ct")
-        rows = [
+        return [
             _row("sliding window, 2D", body((arguments.flat_slices, 512, 512)), flat_spec, arguments),
             _row("sliding window, 3D", body((arguments.slices, 512, 512)), deep_spec, arguments),
         ]
-    return rows
 
 
 def _row(name: str, volume: Volume, spec: ModelSpec, arguments: argparse.Namespace) -> Row:

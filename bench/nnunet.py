@@ -49,6 +49,8 @@ _RESAMPLING = "resample_data_or_seg_to_shape"
 
 def measure(arguments: argparse.Namespace) -> Sequence[Row]:
     """The one row, from an image in memory (ours) or a file (theirs) to the labels; both models loaded before."""
+    if not Path(arguments.python).exists():
+        raise SystemExit(f"{arguments.python} is not there, needed an interpreter that has nnunetv2: `make peers`")
     with TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         image = folder / "case_0000.nii.gz"

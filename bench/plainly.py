@@ -28,13 +28,6 @@ from pydicom.uid import generate_uid
 from dicomnode.domain.code import Code
 from dicomnode.domain.finding import Findings
 
-_EQUIPMENT = {
-    "manufacturer": "bench",
-    "manufacturer_model_name": "bench",
-    "software_versions": "1",
-    "device_serial_number": "1",
-}
-
 
 def segmentation(findings: Findings) -> Segmentation:
     """BINARY, of the whole label map and the headers of all images."""
@@ -58,7 +51,10 @@ def segmentation(findings: Findings) -> Segmentation:
         series_number=1,
         sop_instance_uid=generate_uid(),
         instance_number=1,
-        **_EQUIPMENT,
+        manufacturer="bench",
+        manufacturer_model_name="bench",
+        software_versions="1",
+        device_serial_number="1",
     )
 
 
@@ -104,7 +100,10 @@ def report(findings: Findings, seg: Dataset, library: Sequence[Dataset]) -> Comp
         sop_instance_uid=generate_uid(),
         instance_number=1,
         is_complete=True,
-        **_EQUIPMENT,
+        manufacturer="bench",
+        manufacturer_model_name="bench",
+        software_versions="1",
+        device_serial_number="1",
     )
 
 

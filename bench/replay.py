@@ -23,6 +23,10 @@ from tests.torture.load import Template
 #: 86 400 s hold 1 500 studies; a hundred times as fast one comes every 0.576 s.
 _EVERY_SECONDS = 86_400 / 1500 / 100
 
+#: A node that does less than what comes lets one in a hundred wait for ever: of 520 studies 5, on average 2.6 more in
+#: the second half than in the first. A hiccup that is made good is less than one.
+_MOST_MORE = 1.0
+
 #: The smallest study that the toy network takes, and what it gives.
 _IMAGES, _RESULTS = 4, 2
 
@@ -38,14 +42,14 @@ def measure(arguments: argparse.Namespace) -> Sequence[Row]:
             eventually(lambda: node.rows(done) == [(studies * _RESULTS,)], PATIENCE_SECONDS, "every result")
             seconds = _seconds_to_result(node)
     half = len(waiting) // 2
-    early, late = max(waiting[:half]), max(waiting[half:])
+    early, late = statistics.mean(waiting[:half]), statistics.mean(waiting[half:])
     name = f"1 500 studies a day at 100 × speed, {studies} studies"
-    told = f"of {studies} studies {len(seconds)} have results; at most {early} before half time"
+    told = f"of {studies} studies {len(seconds)} have results; at most {max(waiting)} waited or ran at a time"
     return [
         Row(name=f"{name}: p95 from the last instance to the results", ours=[statistics.quantiles(seconds, n=20)[-1]],
             ratio=statistics.median(seconds), limit=None, remark="ratio: the median"),
-        Row(name=f"{name}: most that waited or ran in the second half over the first", ours=[late], theirs=[early],
-            peer="first half", unit="studies", ratio=late / max(early, 1), limit=1.5, at_most=True, remark=told),
+        Row(name=f"{name}: studies more that waited or ran in the second half", ours=[late], theirs=[early],
+            peer="first half", unit="on average", ratio=late - early, limit=_MOST_MORE, at_most=True, remark=told),
     ]  # fmt: skip
 
 

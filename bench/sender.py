@@ -5,7 +5,7 @@ from __future__ import annotations
 import selectors
 import socket
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from time import perf_counter
 
@@ -81,8 +81,8 @@ class _Association:
         self.sending = memoryview(request or (wire.RELEASE_RQ if self.release else b""))
 
 
-def send(port: int, studies: Sequence[Sequence[bytes]]) -> list[float]:
-    """Send each study over an association of its own, all at once; seconds from each request to its answer.
+def send(port: int, studies: Sequence[Sequence[bytes]], at_a_time: int = 64) -> list[float]:
+    """Send each study over an association of its own, so many at a time; seconds from each request to its answer.
 
     Raises
     ------
@@ -91,24 +91,22 @@ def send(port: int, studies: Sequence[Sequence[bytes]]) -> list[float]:
     TimeoutError
         No answer came for a minute.
     """
-    return [one for association in _sent(port, studies, release=True) for one in association.seconds]
+    return [one for association in _sent(port, studies, at_a_time, release=True) for one in association.seconds]
 
 
 def keep_open(port: int, study: Sequence[bytes]) -> socket.socket:
     """Send one study over an association that stays open until the socket is closed."""
-    return _sent(port, [study], release=False)[0].connection
+    return _sent(port, [study], 1, release=False)[0].connection
 
 
-def _sent(port: int, studies: Sequence[Sequence[bytes]], *, release: bool) -> list[_Association]:
-    associations = []
+def _sent(port: int, studies: Sequence[Sequence[bytes]], at_a_time: int, *, release: bool) -> list[_Association]:
+    associations: list[_Association] = []
     with closing(selectors.DefaultSelector()) as waiting:
-        for study in studies:
-            one = _Association(socket.create_connection(("127.0.0.1", port)), iter(study), release)
-            one.connection.setblocking(False)
-            one.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            waiting.register(one.connection, selectors.EVENT_READ | selectors.EVENT_WRITE, one)
-            associations.append(one)
-        while waiting.get_map():
+        while waiting.get_map() or len(associations) < len(studies):
+            while len(waiting.get_map()) < at_a_time and len(associations) < len(studies):
+                one = _opened(port, studies[len(associations)], release)
+                waiting.register(one.connection, selectors.EVENT_READ | selectors.EVENT_WRITE, one)
+                associations.append(one)
             ready = waiting.select(_PATIENCE_SECONDS)
             if not ready:
                 raise TimeoutError(f"no answer for {_PATIENCE_SECONDS:g} s")
@@ -117,15 +115,20 @@ def _sent(port: int, studies: Sequence[Sequence[bytes]], *, release: bool) -> li
     return associations
 
 
+def _opened(port: int, study: Sequence[bytes], release: bool) -> _Association:
+    connection = socket.create_connection(("127.0.0.1", port))
+    connection.setblocking(False)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return _Association(connection, iter(study), release)
+
+
 def _step(waiting: selectors.BaseSelector, one: _Association, events: int) -> None:
     before = bool(one.sending)
     if events & selectors.EVENT_READ:
         one.read()
     if one.sending and not one.over:
-        try:
+        with suppress(BlockingIOError):
             one.write()
-        except BlockingIOError:
-            pass
     if one.over:
         waiting.unregister(one.connection)
         if one.release:

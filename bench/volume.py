@@ -25,8 +25,7 @@ def measure(arguments: argparse.Namespace) -> Sequence[Row]:
     with TemporaryDirectory() as name:
         folder = Path(name)
         save_series(folder, arguments.instances)
-        _require_same(_ours(folder), SimpleITK.GetArrayViewFromImage(image := _theirs(folder)))
-        del image
+        _require_same(_ours(folder), _theirs(folder))
         taken = alternating(
             {"ours": lambda: _seconds(_ours, folder), "SimpleITK": lambda: _seconds(_theirs, folder)}, arguments.runs
         )
@@ -64,10 +63,10 @@ def _theirs(folder: Path) -> Any:
     return reader.Execute()
 
 
-def _require_same(ours: npt.NDArray[Any], theirs: npt.NDArray[Any]) -> None:
+def _require_same(ours: npt.NDArray[Any], theirs: Any) -> None:
     """Refuse to compare readers that do not read the same."""
-    if not np.array_equal(ours, theirs):
-        raise SystemExit(f"ours {ours.shape} and SimpleITK's {theirs.shape} differ, needed the same values")
+    if not np.array_equal(ours, SimpleITK.GetArrayFromImage(theirs)):
+        raise SystemExit("our values and SimpleITK's differ, needed the same")
 
 
 def _seconds(read: Any, folder: Path) -> float:

@@ -53,7 +53,7 @@ def import_nnunet(
     name: NameOption,
     codes: CodesOption = None,
     folder: FolderOption = None,
-    configuration: Annotated[str, typer.Option(help="2d, 3d_fullres …, where several were trained.")] = "",
+    configuration: Annotated[str, typer.Option(help="2d, 3d_cascade_fullres …, where several were trained.")] = "",
     folds: Annotated[str, typer.Option(help="Folds with commas between; all when left out.")] = "",
     checkpoint: Annotated[str, typer.Option(help="File of weights in every fold.")] = "checkpoint_final.pth",
     orientation: Annotated[str, typer.Option(help="How training images lay, such as HPL, or source.")] = "",

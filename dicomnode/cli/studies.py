@@ -6,7 +6,6 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from dicomnode.cli.console import ConfigOption, JsonOption, StudyArgument, load_settings, out, store, verbs, write_json
 
@@ -27,27 +26,31 @@ def status(config_file: ConfigOption = None, as_json: JsonOption = False) -> Non
 
 
 @app.command()
-def why(study: StudyArgument, config_file: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Tell the story of a study.
+def why(
+    study: StudyArgument,
+    times: Annotated[bool, typer.Option("--times", help="Where the time went, instead of the story.")] = False,
+    config_file: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell the story of a study, or where its time went.
 
-    Example: dicomnode why 1.2.840.113619.2.55
+    Example: dicomnode why 1.2.840.113619.2.55 --times
     """
     from dicomnode.flow.operate import find
+    from dicomnode.flow.show import show_story, show_times
+    from dicomnode.flow.shown.spans import spans
     from dicomnode.store.story import Story
 
     db, _ = store(load_settings(config_file))
     story, uid = Story(db), find(db, study)
     lines, results = story.why(uid), story.results(uid)
-    if as_json:
+    if times:
+        found = spans(lines, story.arrivals(uid))
+        write_json({"study": uid, "times": [asdict(one) for one in found]}) if as_json else show_times(uid, found, out)
+    elif as_json:
         write_json({"study": uid, "story": [asdict(one) for one in lines], "results": [asdict(one) for one in results]})
-        return
-    out.print(f"study {uid}")
-    for line in lines:
-        text = f"{line.at[:23]}Z  {line.entity} {line.entity_id} [bold]{line.arrow}[/]  {escape(line.detail)}"
-        out.print(text, highlight=False, soft_wrap=True)
-    for sent in results:
-        where = f"{sent.destination}: {sent.state}  {sent.reason}" if sent.destination else "owed to nobody"
-        out.print(f"result {sent.role} {sent.sop_instance_uid} → {escape(where)}", highlight=False, soft_wrap=True)
+    else:
+        show_story(uid, lines, results, out)
 
 
 @app.command()

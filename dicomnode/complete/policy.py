@@ -18,17 +18,27 @@ class Patience:
 
     Attributes
     ----------
+    announced
+        After the last object, once no association that carried the study is open and every series has all the images
+        that it announces; further series may follow, and nothing says that.
     quiet
-        After the last object, once no association that carried the study is open.
+        The same where not every series announces how many images it has; and where they do, but an association that
+        carried the study is open.
     long_quiet
         After the last object, whatever else: a peer that keeps its association open for days says nothing by it.
     give_up
         After the last object, when announced images are still missing.
     """
 
+    announced: timedelta
     quiet: timedelta
     long_quiet: timedelta
     give_up: timedelta
+
+    @property
+    def shortest(self) -> timedelta:
+        """Nothing is complete before that after its last object."""
+        return min(self.announced, self.quiet, self.long_quiet, self.give_up)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +97,8 @@ def judge(progress: StudyProgress, now: datetime, patience: Patience) -> Judgeme
         series for series in progress.series if series.expected is not None and series.expected > series.received
     ]
     announced = [series for series in progress.series if series.expected is not None]
+    all_here = bool(announced) and len(announced) == len(progress.series) and not missing
+    here = f"all announced images are here ({announced[0].expected_by}), " if all_here else ""
     short = "; ".join(
         f"series {series.series_instance_uid}: {series.received} of {series.expected} ({series.expected_by})"
         for series in missing
@@ -95,15 +107,15 @@ def judge(progress: StudyProgress, now: datetime, patience: Patience) -> Judgeme
         deadline, evidence = last + patience.give_up, f"gave up {_words(patience.give_up)} after the last object"
         why = f"announced images are missing: {short}"
     elif progress.open_associations:
-        deadline = last + patience.long_quiet
-        evidence = f"quiet for {_words(patience.long_quiet)} on an association that stays open"
+        wait = min(patience.quiet, patience.long_quiet) if all_here else patience.long_quiet
+        deadline = last + wait
+        evidence = f"{here}quiet for {_words(wait)} on an association that stays open"
         why = "an association that carried it is open"
     else:
         since = max(last, progress.association_closed_at or last)
-        deadline = min(since + patience.quiet, last + patience.long_quiet)
-        evidence = f"association closed and quiet for {_words(patience.quiet)}"
-        if announced and len(announced) == len(progress.series):
-            evidence = f"all announced images are here ({announced[0].expected_by}), {evidence}"
+        wait = min(patience.announced, patience.quiet) if all_here else patience.quiet
+        deadline = min(since + wait, last + patience.long_quiet)
+        evidence = f"{here}association closed and quiet for {_words(wait)}"
         why = "the quiet time is running"
     if now < deadline:
         return Wait(until=deadline, why=why)

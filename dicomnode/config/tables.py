@@ -100,6 +100,7 @@ class LimitsTable(Section):
 class Completion(Section):
     """`[completion]`: when a study has arrived."""
 
+    announced_seconds: float = Field(default=2, gt=0)
     quiet_seconds: float = Field(default=5, gt=0)
     long_quiet_seconds: float = Field(default=60, gt=0)
     give_up_seconds: float = Field(default=900, gt=0)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from dicomnode.domain.boxes import boxes
 from dicomnode.domain.code import Code
 from dicomnode.domain.model import ModelSpec, Segment, Severity
 from dicomnode.domain.response import Comparison
@@ -136,11 +137,7 @@ class Segmentation:
 
     def present(self) -> tuple[Segment, ...]:
         """The segments with at least one voxel."""
-        # Imported here: processes that only carry reports about have no need of it, and start sooner.
-        from scipy import ndimage
-
-        boxes = ndimage.find_objects(self.volume.array)
-        found = {number for number, box in enumerate(boxes, start=1) if box}
+        found = boxes(self.volume.array)
         return tuple(segment for segment in self.segments if segment.number in found)
 
 

@@ -218,7 +218,7 @@ class CheckSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cascade:
-    """A coarse model whose labels say where the fine one looks.
+    """A coarse model whose labels say where the fine one looks, or are part of what it sees.
 
     Attributes
     ----------
@@ -228,11 +228,15 @@ class Cascade:
         Numbers of its segments that count; all when empty.
     margin_mm
         What is added on every side of their bounding box.
+    channels
+        Numbers of its segments that come to the fine network behind the inputs, each as a channel of 0 and 1; number 0
+        stands for a channel that stays empty. The fine model then looks everywhere. None: no channels, but a place.
     """
 
     model: ModelSpec
     segments: tuple[int, ...]
     margin_mm: float
+    channels: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -314,8 +318,13 @@ class ModelSpec:
 
     @property
     def channels(self) -> int:
-        """Channels of the network's input: every input, with its neighbouring slices."""
-        return len(self.inputs) * (1 + 2 * self.tile.neighbours)
+        """Channels of the network's input: every input, with its neighbouring slices, and labels of a coarse model."""
+        return len(self.inputs) * (1 + 2 * self.tile.neighbours) + len(self.labelled)
+
+    @property
+    def labelled(self) -> tuple[int, ...]:
+        """Segments of the coarse model that are channels of the network's input."""
+        return self.cascade.channels if self.cascade is not None else ()
 
 
 def unavailable(name: str) -> ModelSpec:

@@ -82,10 +82,11 @@ def _features(
     def write(uids: ResultUids, mask: Dataset | None, _company: Sequence[Dataset]) -> Dataset | None:
         return features.write(findings, provenance, uids, mask)
 
+    def verify(data: bytes) -> None:
+        report_check.verify(data, findings.source.datasets)
+
     masks = [one for one in made if one.kind in MASKS]
-    for output in reports("radiomics", write, uids, masks, takers):
-        report_check.verify(output.data, findings.source.datasets)
-        yield output
+    return reports("radiomics", write, uids, masks, takers, verify)
 
 
 def _pictures(

@@ -9,27 +9,27 @@ from dicomnode.config import Completion
 from dicomnode.domain.header import Header
 from dicomnode.domain.study import StudyProgress
 from dicomnode.store.database import Database
+from dicomnode.store.set_back import wait_anew
 from dicomnode.store.studies import Received, Studies
 
 
 def patience(completion: Completion) -> Patience:
     """The waiting times of the configuration."""
     return Patience(
+        announced=timedelta(seconds=completion.announced_seconds),
         quiet=timedelta(seconds=completion.quiet_seconds),
         long_quiet=timedelta(seconds=completion.long_quiet_seconds),
         give_up=timedelta(seconds=completion.give_up_seconds),
     )
 
 
-def receiving(db: Database, studies: Studies) -> list[Received]:
-    """Every study that has not settled; where the clock was set back, waiting begins anew."""
-    found = studies.receiving()
-    now = db.clock()
-    if any(one.last_arrival_at > now for one in found):
-        with db.transaction():
-            studies.quiet_from_now()
-        found = studies.receiving()
-    return found
+def receiving(db: Database, studies: Studies, waits: Patience) -> list[Received]:
+    """Every study that can be judged: one to which something has just come is not looked at, however many there are.
+
+    Where the clock was set back, waiting begins anew.
+    """
+    wait_anew(db)
+    return studies.receiving(db.clock() - waits.shortest)
 
 
 def progress(received: Received) -> StudyProgress:

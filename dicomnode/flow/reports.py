@@ -12,6 +12,7 @@ from dicomnode.domain.uid import ResultUids
 from dicomnode.flow.forms import MASKS
 from dicomnode.flow.output import Output, encode_as
 from dicomnode.flow.takers import Taker
+from dicomnode.report.report_check import verify_recast
 
 #: SOP classes that the tree of our reports is legal in too (PS3.3 A.35.3, A.35.2), for destinations that are not known
 #: to take Comprehensive 3D SR; the newer first.
@@ -44,6 +45,7 @@ def reports(
     uids: ResultUids,
     made: Sequence[Output] = (),
     takers: Sequence[Taker] = (),
+    verify: Callable[[bytes], None] = lambda data: None,
 ) -> Iterator[Output]:
     """A report for each company that a destination may have it in, the largest first.
 
@@ -57,6 +59,8 @@ def reports(
         What may be referred to, masks first.
     takers
         The destinations; without any it comes once, with everything.
+    verify
+        Reads a file back and compares; what is the same but for its SOP class is held against that file.
     """
     names: set[str] = set()
     for company in _companies(kind, made, takers):
@@ -71,10 +75,14 @@ def reports(
         first, role = not names, f"{kind}-{company.name}" if names else kind
         role = next(name for name in (role, *(f"{role}-{n}" for n in range(2, len(names) + 3))) if name not in names)
         names.add(role)
-        yield encode_as(role, kind, dataset, variant, stands_in=not first)
+        report = encode_as(role, kind, dataset, variant, stands_in=not first)
+        verify(report.data)
+        yield report
         for name, sop_class in OLDER_CLASSES.items() if company.older else ():
             older = recast(dataset, sop_class, replace(uids, variant=f"{variant} {name}").instance(kind))
-            yield encode_as(f"{role}-{name}", kind, older, variant, stands_in=True)
+            output = encode_as(f"{role}-{name}", kind, older, variant, stands_in=True)
+            verify_recast(output.data, report.data, older)
+            yield output
 
 
 def _companies(kind: str, made: Sequence[Output], takers: Sequence[Taker]) -> list[_Company]:

@@ -61,7 +61,7 @@ class Settle:
         """Judge every receiving study once; whether any settled."""
         pulse.again()
         try:
-            variants, studies = self._studies.variants(), receiving(self._db, self._studies)
+            variants, studies = self._studies.variants(), receiving(self._db, self._studies, self._patience)
         except OutOfResources as error:
             _log.error("sweep put off", reason=str(error))
             return False

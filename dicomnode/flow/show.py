@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import closing
 
 from pydicom.uid import UID
@@ -11,8 +12,9 @@ from rich.table import Table
 
 from dicomnode.flow.demo import Returned
 from dicomnode.flow.shown.measured import figures, measurements
+from dicomnode.flow.shown.spans import Span
 from dicomnode.store.database import Database
-from dicomnode.store.story import Backlog, Story
+from dicomnode.store.story import Backlog, Line, Sent, Story
 
 
 def show_returned(returned: Returned, out: Console) -> None:
@@ -39,6 +41,27 @@ def show_returned(returned: Returned, out: Console) -> None:
     if returned.picture:
         out.print(f"picture: {returned.picture}")
     out.print(f"the story: dicomnode why {uid[:24]} --config {returned.configuration}", highlight=False, soft_wrap=True)
+
+
+def show_story(study_instance_uid: str, lines: Sequence[Line], results: Sequence[Sent], out: Console) -> None:
+    """What happened to a study, oldest first, and where its results stand."""
+    out.print(f"study {study_instance_uid}")
+    for line in lines:
+        text = f"{line.at[:23]}Z  {line.entity} {line.entity_id} [bold]{line.arrow}[/]  {escape(line.detail)}"
+        out.print(text, highlight=False, soft_wrap=True)
+    for sent in results:
+        where = f"{sent.destination}: {sent.state}  {sent.reason}" if sent.destination else "owed to nobody"
+        out.print(f"result {sent.role} {sent.sop_instance_uid} → {escape(where)}", highlight=False, soft_wrap=True)
+
+
+def show_times(study_instance_uid: str, found: Sequence[Span], out: Console) -> None:
+    """Where the time of a study went, a line for each thing that took some."""
+    out.print(f"study {study_instance_uid}: seconds since its last instance, seconds that it took, what")
+    for span in found:
+        text = f"{span.since_last_instance_seconds:12.2f} {span.seconds:12.2f}  {span.what}"
+        text += f"  ({span.detail})" if span.detail else ""
+        # What peers have answered is shown as it is, whatever brackets it has.
+        out.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def show_backlog(backlog: Backlog, out: Console) -> None:

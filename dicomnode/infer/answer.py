@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from dicomnode.domain.errors import ModelError, Unsuitable
 from dicomnode.domain.finding import (
@@ -35,6 +36,15 @@ from dicomnode.infer.prepare.pipeline import prepare
 from dicomnode.infer.score import scored
 
 Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Guidance:
+    """What a coarse model tells the fine one: where to look, in indices of the first source, or labels on its grid."""
+
+    box: Box | None = None
+    labels: npt.NDArray[np.uint8] | None = None
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,26 +137,25 @@ def _answered(
         return _answered(_fed(sources, spec, spec.cascade), spec.cascade.model, sessions, progress, None, maps=maps)
     # Before the coarse model runs, so that what is missing is told at once.
     ensemble = Ensemble(spec, sessions, features)
-    box: Box | None = None
-    warnings: tuple[str, ...] = ()
+    guided = _Guidance()
     if spec.cascade is not None:
-        box, warnings = _region(sources, spec, spec.cascade, sessions, progress)
-    found = _found(sources, ensemble, box, progress, maps=maps)
+        guided = _guidance(sources, spec, spec.cascade, sessions, progress)
+    found = _found(sources, ensemble, guided, progress, maps=maps)
     # A coarse model that fell back to the CPU said so already.
-    told = tuple(dict.fromkeys((*warnings, *ensemble.warnings, *found.warnings)))
+    told = tuple(dict.fromkeys((*guided.warnings, *ensemble.warnings, *found.warnings)))
     return replace(found, warnings=told)
 
 
 def _found(
-    sources: Sequence[SourceSeries], ensemble: Ensemble, box: Box | None, progress: Progress | None, *, maps: bool
+    sources: Sequence[SourceSeries], ensemble: Ensemble, guided: _Guidance, progress: Progress | None, *, maps: bool
 ) -> Answer:
-    """The answer to the task, inside `box` of the first source."""
+    """The answer to the task, as the coarse model guides it."""
     spec, volumes = ensemble.spec, [source.volume for source in sources]
     rates = bool(rated(spec))
-    require_memory(volumes, spec, box, maps=maps or rates)
+    require_memory(volumes, spec, guided.box, maps=maps or rates)
     if spec.task is Task.SEGMENT:
         kept = Maps(spec, volumes[0]) if maps or rates else None
-        labels = mask(volumes, ensemble, box, progress, kept)
+        labels = mask(volumes, ensemble, guided.box, progress, kept, guided.labels)
         slices_mm, rows_mm, columns_mm = volumes[0].spacing
         affine = np.asarray(volumes[0].affine, dtype=np.float64)
         warnings = tidy(labels, spec.post, (slices_mm, rows_mm, columns_mm), spec.segments, affine)
@@ -159,7 +168,7 @@ def _found(
             warnings=warnings,
         )
     empty = _empty(sources[0], spec)
-    prepared = prepare(volumes, spec, box)
+    prepared = prepare(volumes, spec, guided.box, guided.labels)
     if spec.task is Task.DETECT:
         detections, left_out = detected(prepared, ensemble, progress)
         return Answer(segmentation=empty, detections=detections, warnings=left_out)
@@ -169,19 +178,21 @@ def _found(
     return Answer(segmentation=empty, measurements=scored(vector, spec))
 
 
-def _region(
+def _guidance(
     sources: Sequence[SourceSeries], spec: ModelSpec, cascade: Cascade, sessions: Sessions, progress: Progress | None
-) -> tuple[Box, tuple[str, ...]]:
-    """Where the fine model looks, in indices of the first source, and the coarse model's warnings.
+) -> _Guidance:
+    """Run the coarse model.
 
     Raises
     ------
     Unsuitable
-        If there is nowhere to look.
+        If it shall say where to look, and that is nowhere.
     """
     coarse = cascade.model
     found = answer(_fed(sources, spec, cascade), coarse, sessions, progress=progress)
     volume = found.segmentation.volume
+    if cascade.channels:
+        return _Guidance(labels=volume.array, warnings=found.warnings)
     sought = [one for one in coarse.segments if one.number in cascade.segments or not cascade.segments]
     present = boxes_of(volume.array)
     boxes = [present[one.number] for one in sought if one.number in present]
@@ -194,7 +205,7 @@ def _region(
         first = min(box[axis].start for box in boxes) - margin
         last = max(box[axis].stop for box in boxes) + margin
         sides.append((max(0, first), min(length, last)))
-    return (sides[0], sides[1], sides[2]), found.warnings
+    return _Guidance(box=(sides[0], sides[1], sides[2]), warnings=found.warnings)
 
 
 def _fed(sources: Sequence[SourceSeries], spec: ModelSpec, cascade: Cascade) -> list[SourceSeries]:

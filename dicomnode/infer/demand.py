@@ -25,6 +25,9 @@ ANSWERS = 6
 #: Copies of every probability map in memory at a time.
 _MAPS = 3
 
+#: Copies of a volume as floats in which shares of labels are compared on another grid.
+_RELABELLING = 4
+
 _FLOAT = np.dtype(np.float32).itemsize
 _HALF = np.dtype(np.float16).itemsize
 
@@ -62,7 +65,8 @@ def bytes_needed(grids: Sequence[Grid], spec: ModelSpec, box: Box | None, availa
         Bytes; arrays that would take too much of them go to a file and do not count.
     """
     source, (most, prepared) = grids[0].shape, _preparing(grids, spec, box)
-    return max(most, len(grids) * prod(prepared) * _FLOAT + _running(spec, prepared, source, available))
+    channels = len(grids) + len(spec.labelled)
+    return max(most, channels * prod(prepared) * _FLOAT + _running(spec, prepared, source, available))
 
 
 def map_bytes(source: Sequence[int], spec: ModelSpec) -> int:
@@ -90,10 +94,13 @@ def _preparing(grids: Sequence[Grid], spec: ModelSpec, box: Box | None) -> tuple
             made = prod(now[number].shape) * _FLOAT
             # A step on values writes over what it may; respacing holds what comes of some axes before the others.
             beside = made if step.name == RESPACE else 0
+            if spec.labelled and step.name == RESPACE:
+                beside += _RELABELLING * max(made, taken[number])
             most = max(most, sum(taken) + made + beside - (taken[number] if grid is None else 0))
             taken[number] = made
     whole = prod(now[0].shape) * _FLOAT
-    return max(most, sum(taken) + (len(now) * whole if len(now) > 1 else 0)), now[0].shape
+    channels = len(now) + len(spec.labelled)
+    return max(most, sum(taken) + (channels * whole if channels > 1 else 0)), now[0].shape
 
 
 def _changed(step: Step, grid: Grid) -> Grid | None:

@@ -44,6 +44,7 @@ def mask(
     box: Box | None = None,
     progress: Progress | None = None,
     maps: Maps | None = None,
+    labels: npt.NDArray[np.uint8] | None = None,
 ) -> npt.NDArray[np.uint8]:
     """Labels on the grid of the first volume, (slice, row, column), before the steps that tidy them.
 
@@ -57,6 +58,8 @@ def mask(
         Told (tiles done, tiles in all).
     maps
         Takes the probabilities, too, where somebody wants them.
+    labels
+        Of a coarse model, as for `prepare`.
 
     Raises
     ------
@@ -66,12 +69,12 @@ def mask(
         If the network fails, or memory and disk are too small for its answer.
     """
     spec = ensemble.spec
-    prepared = prepare(volumes, spec, box)
+    prepared = prepare(volumes, spec, box, labels)
     blended, background = probabilities(prepared.array, ensemble, progress)
     # What the network saw is as large as two volumes and of no more use.
     prepared = replace(prepared, array=np.empty((0, 0, 0, 0), dtype=np.float32))
     step = decision_of(spec.post, label_count(spec), background)
-    labels = np.zeros(prepared.source.shape, dtype=np.uint8)
+    decided = np.zeros(prepared.source.shape, dtype=np.uint8)
     logits = spec.network.blend == LOGITS
     if logits and spec.network.back == PROBABILITIES:
         _activate(blended, spec.activation, background)
@@ -91,8 +94,8 @@ def mask(
         if maps is not None:
             # Deciding writes over them.
             maps.take(part, found)
-        decide(found, step, labels[part])
-    return labels
+        decide(found, step, decided[part])
+    return decided
 
 
 def _activate(blended: Halves, activation: str, background: bool) -> None:

@@ -10,6 +10,7 @@ from dicomnode.domain.finding import Measurement, Segmentation
 from dicomnode.measure import codes, uptake
 from dicomnode.measure.lesion import is_lesion
 from dicomnode.measure.measured import Measured, joined, missing
+from dicomnode.measure.moments import mean_and_deviation
 from dicomnode.measure.region import Region, regions
 
 _DERIVATIONS = (codes.MEAN, codes.STANDARD_DEVIATION, codes.MINIMUM, codes.MAXIMUM, codes.MEDIAN)
@@ -48,9 +49,11 @@ def measure(volume: Volume, segmentation: Segmentation, modality: str = "CT", un
 
 def _of(volume: Volume, region: Region, concept: Code, unit: Code) -> Measured:
     number = region.segment.number
-    values = region.of(volume)[region.mask].astype(np.float64)
+    kept = region.of(volume)[region.mask]
+    whole = kept.dtype.kind in "iu"
+    values = kept if whole else kept.astype(np.float64)
     wants_uptake = codes.is_uptake(concept) and is_lesion(region.segment)
-    unknown = int(np.count_nonzero(~np.isfinite(values)))
+    unknown = 0 if whole else int(np.count_nonzero(~np.isfinite(values)))
     if unknown:
         text = f"{unknown} of {values.size} voxels have no finite value, needed all of them"
         lacking = [
@@ -60,12 +63,12 @@ def _of(volume: Volume, region: Region, concept: Code, unit: Code) -> Measured:
         if wants_uptake:
             lacking.append(uptake.unmeasured(number, concept, unit, codes.NOT_A_NUMBER, text))
         return joined(lacking)
-    statistics = (values.mean(), values.std(), values.min(), values.max(), np.median(values))
+    statistics = (*mean_and_deviation(values), values.min(), values.max(), np.median(values))
     rows = tuple(
         Measurement(segment_number=number, name=concept, value=float(value), unit=unit, derivation=derivation)
         for derivation, value in zip(_DERIVATIONS, statistics, strict=True)
     )
     found = [Measured(measurements=rows)]
     if wants_uptake:
-        found.append(uptake.measure(volume, region, values, concept, unit))
+        found.append(uptake.measure(volume, region, values.astype(np.float64), concept, unit))
     return joined(found)

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from highdicom import Volume
 from numpy.typing import NDArray
-from scipy import ndimage
 
+from dicomnode.domain.boxes import boxes
 from dicomnode.domain.errors import ModelError
 from dicomnode.domain.finding import Segmentation
 from dicomnode.domain.model import Segment
@@ -48,8 +48,8 @@ def regions(volume: Volume, segmentation: Segmentation, margin: int = 0) -> tupl
     array = segmentation.volume.array
     if array.shape != volume.spatial_shape:
         raise ModelError(f"segmentation: grid of {array.shape} voxels, needed the source's {volume.spatial_shape}")
-    boxes: dict[int, Any] = dict(enumerate(ndimage.find_objects(array), start=1))
-    described = ((segment, boxes.get(segment.number)) for segment in segmentation.segments)
+    found = boxes(array)
+    described = ((segment, found.get(segment.number)) for segment in segmentation.segments)
     return tuple(_region(array, segment, box, margin) for segment, box in described if box is not None)
 
 

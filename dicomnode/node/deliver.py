@@ -24,6 +24,7 @@ from dicomnode.flow.priors.archive import Archive, DimseArchive
 from dicomnode.flow.priors.scratch import ScratchArea
 from dicomnode.flow.priors.search import Priors
 from dicomnode.flow.priors.threads import PriorThreads
+from dicomnode.flow.ready import say_ready
 from dicomnode.flow.retention.thread import asking_for_inputs
 from dicomnode.node.audit import audited_archive, audited_question, audited_send
 from dicomnode.node.opened import open_store
@@ -59,7 +60,7 @@ def deliver(settings: Settings, stop: Event) -> None:
 
     # The first of them fetches nothing: it has comparisons made that a first result did not wait for.
     sources = {source: None for rule in settings.rules if rule.priors for source in (OWN_STORE, *rule.priors.peers)}
-    child.say_ready()
+    say_ready()
     commitment = CommitmentThreads(connect, settings, stop)
     with (
         PriorThreads(connect, priors, clean, list(sources), stop).running(),

@@ -9,7 +9,7 @@ from dicomnode.domain.errors import OutOfResources
 from dicomnode.domain.network import Association
 from dicomnode.domain.study import Arrival
 from dicomnode.receive.commitment import Desk
-from dicomnode.receive.scp import Intake
+from dicomnode.receive.storing import Intake
 
 _LATER = "the store is being made ready; try again later"
 

@@ -21,7 +21,8 @@ from dicomnode.flow.round_trip.ticket import guest
 from dicomnode.node.door import Door, LateDesk
 from dicomnode.receive.admission import Admission
 from dicomnode.receive.limits import Limits
-from dicomnode.receive.scp import Intake, Listener, Secure
+from dicomnode.receive.scp import Listener, Secure
+from dicomnode.receive.storing import Intake
 from dicomnode.receive.users import Users
 from dicomnode.store.files import Files
 from dicomnode.tls.credentials import Credentials

@@ -27,6 +27,7 @@ from dicomnode.flow.prepared import patiently
 from dicomnode.flow.pressure import Room
 from dicomnode.flow.priors.own import OwnPriors
 from dicomnode.flow.priors.scratch import ScratchArea
+from dicomnode.flow.ready import say_ready
 from dicomnode.flow.retention.room import MakeRoom
 from dicomnode.flow.settle import Settle
 from dicomnode.infer.read.compare import same_pixels
@@ -103,7 +104,7 @@ def take_in(
             # From here on the sweeps themselves say that they go round: a job of its own would, whatever they do.
             pulse.again()
             clock.start()
-            child.say_ready()
+            say_ready()
             child.wait_to_leave(stop)
             if not stop.is_set():
                 _make_way(clock, listener, stow, db, stop)

@@ -19,7 +19,7 @@ from dicomnode.node.opened import open_store
 from dicomnode.receive.census import Census
 from dicomnode.receive.descriptors import require
 from dicomnode.receive.limits import Limits
-from dicomnode.receive.scp import Intake
+from dicomnode.receive.storing import Intake
 from dicomnode.receive.tally import Tally
 from dicomnode.store.web_tokens import WebTokens
 from dicomnode.tls.credentials import Credentials

@@ -6,7 +6,7 @@ from threading import Event
 
 from dicomnode.config import Settings
 from dicomnode.domain.errors import DicomNodeError
-from dicomnode.flow import child
+from dicomnode.flow.ready import say_ready
 
 #: How soon it is noticed that the thread which answers has ended by itself.
 _LOOK_SECONDS = 1.0
@@ -33,7 +33,7 @@ def web(settings: Settings, stop: Event) -> None:
         pass
     server = Server(create_app(desk), settings.web)
     server.start()
-    child.say_ready()
+    say_ready()
     try:
         while not stop.wait(_LOOK_SECONDS):
             if not server.alive:

@@ -9,29 +9,23 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
-from typing import Protocol
 from uuid import uuid4
 
 import structlog
 from pynetdicom import AE, _config, evt
-from pynetdicom.presentation import PresentationContextTuple
 from structlog.contextvars import bind_contextvars
 
 from dicomnode.domain import network
-from dicomnode.domain.errors import ConfigError, Fault, Refused
-from dicomnode.domain.study import Arrival
+from dicomnode.domain.errors import ConfigError, Fault
 from dicomnode.receive.acceptor import Acceptor, NodeAssociation, Server
 from dicomnode.receive.admission import NO_REASON_GIVEN, Admission, Admitted, Rejected
-from dicomnode.receive.answer import SUCCESS, refusal_of_os
+from dicomnode.receive.answer import SUCCESS
 from dicomnode.receive.census import Census
-from dicomnode.receive.command import StoreRequest
 from dicomnode.receive.commitment import Desk, context_for, handlers
-from dicomnode.receive.contexts import presentation_contexts, storage_classes
+from dicomnode.receive.contexts import presentation_contexts
 from dicomnode.receive.descriptors import require
-from dicomnode.receive.header import SOP_CLASS_UID, read_arrival
 from dicomnode.receive.limits import Limits
-from dicomnode.receive.refusal import Contradiction, Mistyped, ProcessingFailure, SOPClassNotSupported
-from dicomnode.receive.spool import Spooled
+from dicomnode.receive.storing import Intake, Storing, attempt
 from dicomnode.receive.tally import Tally
 from dicomnode.receive.throttle import Throttle
 from dicomnode.receive.users import Users
@@ -47,19 +41,6 @@ _ABORT_SECONDS = 1.0
 
 #: How often the listening thread looks whether it shall stop.
 _POLL_SECONDS = 0.1
-
-
-class Intake(Protocol):
-    """What the listener hands its news to; called from one thread per association."""
-
-    def opened(self, association: network.Association) -> None:
-        """An association was established; an exception aborts it."""
-
-    def accept(self, arrival: Arrival) -> None:
-        """Keep the object before returning, or raise `Refused`: Success is sent right after."""
-
-    def closed(self, association: network.Association) -> None:
-        """The association has ended and no `accept` of it is under way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,12 +112,15 @@ class Listener:
         tally: Tally | None = None,
         inherited: Mapping[str, int] | None = None,
     ) -> None:
-        self._on_demand = frozenset(on_demand_aets)
         self._host, self._port = host, port
         self._admission = admission
         self._intake = intake
         self._incoming = incoming
         self._limits = limits or Limits()
+        self._storing = Storing(
+            intake, on_demand=frozenset(on_demand_aets), most_inflated_bytes=self._limits.maximum_object_bytes,
+            tally=tally,
+        )  # fmt: skip
         self._census = Census(self._limits.maximum_associations, self._limits.maximum_associations_per_peer)
         self._aet = [*aets, *on_demand_aets][0]
         self._secure = secure
@@ -221,7 +205,7 @@ class Listener:
             raise ConfigError((fault,)) from error
         assert isinstance(server, Server)
         server.folder, server.credentials = self._incoming, credentials
-        server.on_store, server.on_end = self._on_store, self._on_end
+        server.on_store, server.on_end = self._storing.store, self._on_end
         server.limits, server.census = self._limits, self._census
         server.on_turned_away, server.throttle = self._on_turned_away, self._throttle
         ae._servers.append(server)
@@ -346,64 +330,6 @@ class Listener:
 
     def _on_echo(self, _event: evt.Event) -> int:
         return SUCCESS
-
-    def _on_store(
-        self, assoc: NodeAssociation, context: PresentationContextTuple, request: StoreRequest, spooled: Spooled
-    ) -> Refused | None:
-        association = assoc.opened
-        assert association is not None
-        refusal = attempt(lambda: self._store(association, context, request, spooled))
-        if refusal is not None:
-            if self._tally is not None:
-                self._tally.refused(refusal)
-            uid = request.sop_instance_uid
-            log.warning("store_refused", sop_instance_uid=uid, status=f"{refusal.status:04X}", reason=str(refusal))
-        return refusal
-
-    def _store(
-        self,
-        association: network.Association,
-        context: PresentationContextTuple,
-        request: StoreRequest,
-        spooled: Spooled,
-    ) -> None:
-        if not request.complete:
-            raise Mistyped("C-STORE-RQ lacks SOP class, instance, priority or data")
-        path, digest = spooled.finish()
-        if request.sop_class_uid != context.abstract_syntax:
-            message = f"SOPClassUID: {request.sop_class_uid} in a context for {context.abstract_syntax}"
-            raise Contradiction(message, offending=SOP_CLASS_UID)
-        if request.sop_class_uid not in storage_classes():
-            raise SOPClassNotSupported(f"SOP class {request.sop_class_uid} is none of those that are stored")
-        self._intake.accept(
-            read_arrival(
-                path,
-                association,
-                sop_class_uid=request.sop_class_uid,
-                sop_instance_uid=request.sop_instance_uid,
-                transfer_syntax_uid=str(context.transfer_syntax),
-                on_demand=association.called_aet in self._on_demand,
-                data_set_start=spooled.data_set_start,
-                digest=digest,
-                most_inflated_bytes=self._limits.maximum_object_bytes,
-                move_originator=request.move_originator,
-            )
-        )
-
-
-def attempt(act: Callable[[], None]) -> Refused | None:
-    """Run `act`; what went wrong as the refusal to answer with, since the peer must get an answer to everything."""
-    try:
-        act()
-    except Refused as refusal:
-        return refusal
-    except OSError as error:
-        log.exception("storage_failed")
-        return refusal_of_os(error)
-    except Exception:  # one of the three places where that is allowed (DESIGN section 2, rule 7)
-        log.exception("intake_failed")
-        return ProcessingFailure("internal error; the node's log has the details")
-    return None
 
 
 def _association(event: evt.Event) -> NodeAssociation:

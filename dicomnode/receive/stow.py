@@ -10,7 +10,7 @@ import structlog
 from dicomnode.domain.errors import CannotUnderstand
 from dicomnode.domain.network import Association
 from dicomnode.receive.limits import Limits
-from dicomnode.receive.scp import Intake, attempt
+from dicomnode.receive.storing import Intake, attempt
 from dicomnode.receive.stow_answer import Brought
 from dicomnode.receive.stow_multipart import End, Event, Head, Malformed, Multipart
 from dicomnode.receive.stow_part import Part

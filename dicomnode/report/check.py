@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset, dcmread
+from pydicom.tag import Tag
 
 from dicomnode.domain.errors import EncodingError
 from dicomnode.domain.finding import Findings
@@ -17,7 +18,21 @@ from dicomnode.domain.model import Segment
 from dicomnode.report.boundary import encoding
 from dicomnode.report.extent import segment_numbers
 from dicomnode.report.frames import attribute, position
-from dicomnode.report.placed import TOLERANCE_MM, check_code, group, planes_of_frames, shown
+from dicomnode.report.placed import (
+    MEASURES,
+    ORIENTATION,
+    PLACE,
+    POSITION,
+    SEGMENT,
+    TOLERANCE_MM,
+    Groups,
+    check_code,
+    planes_of_frames,
+    shown,
+    vector,
+)
+
+_NUMBER = Tag("ReferencedSegmentNumber")
 
 #: Vectors in mm to the next row and to the next column.
 _Steps = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -40,17 +55,18 @@ class _Measured:
     high_mm: NDArray[np.float64] = field(default_factory=lambda: np.full(3, -np.inf))
 
     def add(self, plane: NDArray[Any], origin: NDArray[Any], row: NDArray[Any], column: NDArray[Any]) -> None:
-        """Add the non-zero pixels of a plane; `row` and `column` are the steps of one index in mm."""
-        by_row, by_column = np.count_nonzero(plane, axis=1), np.count_nonzero(plane, axis=0)
+        """Add the pixels of a plane of 0 and 1; `row` and `column` are the steps of one index in mm."""
+        # 16 bits hold the pixels of a row or column (PS3.3 C.7.6.3), and are summed four times as fast as 64.
+        by_row, by_column = (plane.sum(axis=axis, dtype=np.uint16).astype(np.int64) for axis in (1, 0))
         voxels = int(by_row.sum())
         if not voxels:
             return
         rows, columns = np.flatnonzero(by_row), np.flatnonzero(by_column)
         self.voxels += voxels
         self.total_mm += voxels * origin + (by_row[rows] @ rows) * row + (by_column[columns] @ columns) * column
-        corners = np.array([origin + i * row + j * column for i in rows[[0, -1]] for j in columns[[0, -1]]])
-        self.low_mm = np.minimum(self.low_mm, corners.min(axis=0))
-        self.high_mm = np.maximum(self.high_mm, corners.max(axis=0))
+        down, across = rows[[0, -1], None] * row, columns[[0, -1], None] * column
+        self.low_mm = np.minimum(self.low_mm, origin + down.min(axis=0) + across.min(axis=0))
+        self.high_mm = np.maximum(self.high_mm, origin + down.max(axis=0) + across.max(axis=0))
 
     @property
     def centroid_mm(self) -> NDArray[np.float64]:
@@ -145,11 +161,11 @@ def _check_orientation(steps: Sequence[_Steps], seg: Dataset, findings: Findings
 def _written(steps: Sequence[_Steps], seg: Dataset) -> dict[int, _Measured]:
     """Segment number in the SEG → what its frames show."""
     measured: dict[int, _Measured] = {}
-    frames = seg.PerFrameFunctionalGroupsSequence
+    groups, frames = Groups(seg), seg.PerFrameFunctionalGroupsSequence
     for frame, plane, (row, column) in zip(frames, _planes(seg), steps, strict=True):
-        number = int(group(seg, frame, "SegmentIdentificationSequence").ReferencedSegmentNumber)
-        origin = group(seg, frame, "PlanePositionSequence").ImagePositionPatient
-        measured.setdefault(number, _Measured()).add(plane, np.array(origin, dtype=float), row, column)
+        number = int(groups.of(frame, SEGMENT)[_NUMBER].value)
+        origin = vector(groups.of(frame, PLACE)[POSITION].value)
+        measured.setdefault(number, _Measured()).add(plane, np.array(origin), row, column)
     return measured
 
 
@@ -158,22 +174,24 @@ def _planes(seg: Dataset) -> Iterator[NDArray[np.uint8]]:
     if seg.BitsAllocated != 1:
         raise ValueError(f"{seg.BitsAllocated} bits per pixel, needed 1")
     packed = np.frombuffer(seg.PixelData, dtype=np.uint8)
-    size = seg.Rows * seg.Columns
+    rows, columns = seg.Rows, seg.Columns
+    size = rows * columns
     for index in range(int(seg.NumberOfFrames)):
         start = index * size
         bits = np.unpackbits(packed[start // 8 : -(-(start + size) // 8)], bitorder="little")
-        yield bits[start % 8 : start % 8 + size].reshape(seg.Rows, seg.Columns)
+        yield bits[start % 8 : start % 8 + size].reshape(rows, columns)
 
 
 def _steps(seg: Dataset) -> Iterator[_Steps]:
     """For every frame the vectors in mm to the next row and to the next column (PS3.3 C.7.6.2.1.1)."""
-    shared: _Steps | None = None
+    groups, shared = Groups(seg), None
     for frame in seg.PerFrameFunctionalGroupsSequence:
-        if shared is None or "PlaneOrientationSequence" in frame or "PixelMeasuresSequence" in frame:
-            cosines = np.array(group(seg, frame, "PlaneOrientationSequence").ImageOrientationPatient, dtype=float)
-            spacing = group(seg, frame, "PixelMeasuresSequence").PixelSpacing
-            pair = (cosines[3:] * float(spacing[0]), cosines[:3] * float(spacing[1]))
-            if "PlaneOrientationSequence" not in frame and "PixelMeasuresSequence" not in frame:
+        own = ORIENTATION in frame or MEASURES in frame
+        if shared is None or own:
+            cosines = np.array(vector(groups.of(frame, ORIENTATION).ImageOrientationPatient))
+            spacing = vector(groups.of(frame, MEASURES).PixelSpacing)
+            pair = (cosines[3:] * spacing[0], cosines[:3] * spacing[1])
+            if not own:
                 shared = pair
             yield pair
         else:

@@ -8,7 +8,6 @@ from typing import Any
 from pydicom import DataElement, Dataset
 from pydicom.dataelem import RawDataElement
 from pydicom.tag import BaseTag, Tag
-from pydicom.uid import UID
 
 from dicomnode.domain.finding import Plane
 
@@ -23,6 +22,7 @@ _MACROS = {
     "SliceThickness": "PixelMeasuresSequence",
 }
 
+_CLASS, _INSTANCE = Tag("SOPClassUID"), Tag("SOPInstanceUID")
 _SOP_CLASS, _SOP_INSTANCE, _FRAME = (
     Tag(keyword) for keyword in ("ReferencedSOPClassUID", "ReferencedSOPInstanceUID", "ReferencedFrameNumber")
 )
@@ -64,8 +64,8 @@ def reference(dataset: Dataset, frame_numbers: Sequence[int] = ()) -> Dataset:
     """
     # Low-level, as there are thousands of them in one object; the values are of their types already.
     elements: dict[BaseTag, DataElement | RawDataElement] = {
-        _SOP_CLASS: DataElement(_SOP_CLASS, "UI", UID(dataset.SOPClassUID), already_converted=True),
-        _SOP_INSTANCE: DataElement(_SOP_INSTANCE, "UI", UID(dataset.SOPInstanceUID), already_converted=True),
+        _SOP_CLASS: DataElement(_SOP_CLASS, "UI", dataset[_CLASS].value, already_converted=True),
+        _SOP_INSTANCE: DataElement(_SOP_INSTANCE, "UI", dataset[_INSTANCE].value, already_converted=True),
     }
     if frame_numbers:
         numbers = list(frame_numbers) if len(frame_numbers) > 1 else frame_numbers[0]

@@ -76,10 +76,16 @@ def only(datasets: Sequence[Dataset], keyword: str, what: str) -> str:
     EncodingError
         If there are several. The values stay out of the message: it may be logged and they may name a patient.
     """
-    values = {str(ds.get(keyword) or "").strip() for ds in datasets}
+    values = {text.strip() for text in _texts(datasets, keyword)}
     if len(values) != 1:
         raise EncodingError(f"source of {len(datasets)} headers: found {len(values)} {what}, needed one")
     return values.pop()
+
+
+def _texts(datasets: Sequence[Dataset], keyword: str) -> set[str]:
+    """The values that there are, by tag, since looking up a keyword in each of a thousand headers takes longer."""
+    tag = Tag(keyword)
+    return {str((ds[tag].value if tag in ds else None) or "") for ds in datasets}
 
 
 def guard_study(datasets: Sequence[Dataset]) -> None:
@@ -102,7 +108,7 @@ def _guard(datasets: Sequence[Dataset]) -> None:
     only(datasets, "IssuerOfPatientID", "issuers of the patient ID")
     # Blank in some objects of a study is common; two different ones are two patients under one ID.
     for keyword, what in (("PatientName", "patient names"), ("PatientBirthDate", "birth dates")):
-        told = {str(ds.get(keyword) or "").strip().strip("^").strip().casefold() for ds in datasets} - {""}
+        told = {text.strip().strip("^").strip().casefold() for text in _texts(datasets, keyword)} - {""}
         if len(told) > 1:
             raise EncodingError(f"source of {len(datasets)} headers: found {len(told)} {what}, needed one")
     if not only(datasets, "StudyInstanceUID", "studies"):

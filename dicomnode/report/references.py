@@ -23,6 +23,8 @@ _DERIVATION, _CODE, _IMAGES, _PURPOSE, _PRESERVED = (
         "SpatialLocationsPreserved",
     )
 )
+#: An object is named by these, from study to instance.
+_LEVELS = tuple(Tag(keyword) for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"))
 
 
 def evidence(datasets: Iterable[Dataset]) -> list[Dataset]:
@@ -35,8 +37,9 @@ def evidence(datasets: Iterable[Dataset]) -> list[Dataset]:
     """
     studies: dict[str, dict[str, dict[str, Dataset]]] = {}
     for ds in datasets:
-        series = studies.setdefault(str(ds.StudyInstanceUID), {}).setdefault(str(ds.SeriesInstanceUID), {})
-        series.setdefault(str(ds.SOPInstanceUID), ds)
+        study_instance_uid, series_instance_uid, sop_instance_uid = (str(ds[tag].value) for tag in _LEVELS)
+        series = studies.setdefault(study_instance_uid, {}).setdefault(series_instance_uid, {})
+        series.setdefault(sop_instance_uid, ds)
     found = []
     for study_instance_uid, by_series in studies.items():
         study = Dataset()

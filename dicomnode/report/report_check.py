@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from io import BytesIO
 
 from pydicom import Dataset, dcmread
+from pydicom.filereader import read_partial
+from pydicom.tag import BaseTag, Tag
 
 from dicomnode.domain.errors import EncodingError
 from dicomnode.domain.finding import Findings, Measurement
@@ -18,6 +20,12 @@ from dicomnode.report.extent import segment_numbers
 
 #: A decimal string of 16 characters (PS3.5 6.2) holds 10 digits beside a sign, a point and an exponent.
 _DECIMAL_STRING = 1e-9
+
+_CLASS, _INSTANCE = Tag("SOPClassUID"), Tag("SOPInstanceUID")
+_CONTENT, _VALUES, _REFERENCES, _NAMED = (
+    Tag(keyword)
+    for keyword in ("ContentSequence", "MeasuredValueSequence", "ReferencedSOPSequence", "ReferencedSOPInstanceUID")
+)
 
 #: By what a number is told: codes of quantity and unit, and the value.
 _Number = tuple[str, str, float]
@@ -45,7 +53,7 @@ def verify(encoded: bytes, datasets: Sequence[Dataset], findings: Findings | Non
         written = dcmread(BytesIO(encoded))
         items = list(_items(written))
         listed = _listed(written)
-        named = {str(one.ReferencedSOPInstanceUID) for item in items for one in item.get("ReferencedSOPSequence") or ()}
+        named = {str(one[_NAMED].value) for item in items for one in _sequence(item, _REFERENCES)}
         found = Counter(number for item in items for number in _numbers(item))
     check_identity("report", written, datasets)
     if named - listed:
@@ -58,15 +66,54 @@ def verify(encoded: bytes, datasets: Sequence[Dataset], findings: Findings | Non
         found[number] -= 1
 
 
+def verify_recast(encoded: bytes, original: bytes, recast: Dataset) -> None:
+    """See that a report says, byte for byte, what another does that was verified, as the class and instance that it is.
+
+    Parameters
+    ----------
+    encoded, original
+        The complete files of both.
+    recast
+        The object that was encoded.
+
+    Raises
+    ------
+    EncodingError
+        If they differ in anything else, and for a file that cannot be read.
+    """
+    with encoding("report read back"):
+        (found, rest), (needed, same) = _split(encoded), _split(original)
+        named = (found.pop(_CLASS).value, found.pop(_INSTANCE).value)
+        del needed[_CLASS], needed[_INSTANCE]
+    if named != (recast.SOPClassUID, recast.SOPInstanceUID):
+        raise EncodingError(f"report: found {named}, needed {recast.SOPClassUID} {recast.SOPInstanceUID}")
+    if found != needed or rest != same:
+        raise EncodingError(
+            f"report: found another content in {recast.SOPInstanceUID} than in the report it stands for"
+        )
+
+
+def _split(encoded: bytes) -> tuple[Dataset, bytes]:
+    """Elements up to the SOP Instance UID, and the bytes of all others."""
+    file = BytesIO(encoded)
+    head = read_partial(file, stop_when=lambda tag, vr, length: tag > _INSTANCE)
+    return Dataset({element.tag: element for element in head}), encoded[file.tell() :]
+
+
 def _needed(findings: Findings) -> list[Measurement]:
     shown = {WHOLE_SERIES, *segment_numbers(findings)}
     return [one for one in findings.measurements if one.segment_number in shown and math.isfinite(one.value)]
 
 
 def _items(item: Dataset) -> Iterator[Dataset]:
-    for child in item.get("ContentSequence") or ():
+    for child in _sequence(item, _CONTENT):
         yield child
         yield from _items(child)
+
+
+def _sequence(item: Dataset, tag: BaseTag) -> Sequence[Dataset]:
+    """By tag, since keywords would be looked up anew in thousands of items."""
+    return item[tag].value if tag in item else ()
 
 
 def _listed(written: Dataset) -> set[str]:
@@ -76,7 +123,7 @@ def _listed(written: Dataset) -> set[str]:
         *(written.get("PertinentOtherEvidenceSequence") or ()),
     ]
     return {
-        str(one.ReferencedSOPInstanceUID)
+        str(one[_NAMED].value)
         for study in studies
         for series in study.ReferencedSeriesSequence
         for one in series.ReferencedSOPSequence
@@ -85,7 +132,7 @@ def _listed(written: Dataset) -> set[str]:
 
 def _numbers(item: Dataset) -> Iterator[_Number]:
     """Values of a numeric item, in full precision where that is given beside the decimal string (PS3.3 C.18.1)."""
-    for value in item.get("MeasuredValueSequence") or ():
+    for value in _sequence(item, _VALUES):
         told = float(value.NumericValue)
         exact = float(value.get("FloatingPointValue", told))
         if not math.isclose(told, exact, rel_tol=_DECIMAL_STRING):

@@ -141,5 +141,7 @@ def sources_of(findings: Findings) -> tuple[Dataset, ...]:
         If they are of several patients or studies.
     """
     datasets = tuple(ds for source in (findings.source, *findings.companions) for ds in source.datasets)
-    guard_study(datasets)
+    if findings.companions:
+        # The main series alone is guarded where it is normalised.
+        guard_study(datasets)
     return datasets

@@ -19,6 +19,15 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Arrivals:
+    """When the first and the last instance of a study came, and how many there are."""
+
+    first_at: str
+    last_at: str
+    instances: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Backlog:
     """How many studies, jobs and deliveries stand where, and what wants an operator's eye."""
 
@@ -60,6 +69,15 @@ class Story:
             study_instance_uid, study_instance_uid,
         )  # fmt: skip
         return [Line(**dict(row)) for row in rows]
+
+    def arrivals(self, study_instance_uid: str) -> Arrivals | None:
+        """When its instances came; None where none is in the books."""
+        row = self._db.row(
+            "SELECT MIN(arrived_at) AS first_at, MAX(arrived_at) AS last_at, COUNT(*) AS instances FROM instance"
+            " WHERE study_instance_uid = ?",
+            study_instance_uid,
+        )
+        return Arrivals(**dict(row)) if row is not None and row["instances"] else None
 
     def studies_like(self, beginning: str) -> list[str]:
         """Study Instance UIDs that begin so, for people who do not type all 64 characters."""

@@ -53,7 +53,7 @@ class Variant:
     newer: bool
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)
 def _decoded(header: str) -> JsonAttributes:
     """Every instance of a series asks for the same one while the series comes; nobody changes it."""
     found: JsonAttributes = json.loads(header)
@@ -243,17 +243,13 @@ class Studies:
 
     # ---- settling
 
-    def receiving(self) -> list[Received]:
-        """Every study that has not settled."""
-        return [self._received(row) for row in self._db.rows("SELECT * FROM study WHERE state = 'receiving'")]
-
-    def quiet_from_now(self) -> None:
-        """Let the waiting begin anew for studies whose last object came at a time that is yet to come."""
-        self._db.execute(
-            "UPDATE study SET last_arrival_at = :now, first_arrival_at = MIN(first_arrival_at, :now)"
-            " WHERE state = 'receiving' AND last_arrival_at > :now",
-            now=self._db.now(),
+    def receiving(self, until: datetime | None = None) -> list[Received]:
+        """Every study that has not settled, or only those to which nothing has come since `until`."""
+        quiet = "" if until is None else to_text(until)
+        rows = self._db.rows(
+            "SELECT * FROM study WHERE state = 'receiving' AND (? = '' OR last_arrival_at <= ?)", quiet, quiet
         )
+        return [self._received(row) for row in rows]
 
     def settle(self, received: Received, reason: str, *, forced: bool = False, abandoned: bool = False) -> bool:
         """Close the study to its rules.
@@ -381,7 +377,7 @@ class Studies:
             association_closed_at=from_text(closed) if closed else None,
             open_associations=associations[0] if associations else 0,
             counts={found["series"]: found["instances"] for found in counts},
-            headers={found["series_instance_uid"]: Header.of(json.loads(found["header"])) for found in headers},
+            headers={found["series_instance_uid"]: Header.of(_decoded(found["header"])) for found in headers},
             held=row["held"],
         )
 

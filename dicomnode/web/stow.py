@@ -21,7 +21,7 @@ from dicomnode.domain.uid import is_uid
 from dicomnode.receive.census import Census
 from dicomnode.receive.limits import Limits
 from dicomnode.receive.pace import Pace
-from dicomnode.receive.scp import Intake
+from dicomnode.receive.storing import Intake
 from dicomnode.receive.stow import DICOM, Storing, TooLarge
 from dicomnode.receive.stow_admission import admitted
 from dicomnode.receive.stow_answer import RETRY_AFTER_SECONDS, encoded, preferred, response, status_of

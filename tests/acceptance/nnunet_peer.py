@@ -23,7 +23,8 @@ FEATURES = [8, 16, 32]
 def train(task: dict[str, Any]) -> None:
     """Plan, preprocess and train `configurations` of the data set `dataset` below `folder`, each in every fold.
 
-    `changes` says by configuration what to change in the plan; `iterations` how long to train.
+    `changes` says what to change in the plan of each; `iterations` how long to train. With `lowres`, a spacing, the
+    two stages of a cascade are trained instead, the second of which takes the reference for labels of the first.
     """
     # Processes for cases of a second take longer to start than everything else does.
     multiprocessing.get_context = lambda method=None: SimpleNamespace(Pool=ThreadPool)  # type: ignore[assignment]
@@ -60,8 +61,14 @@ def train(task: dict[str, Any]) -> None:
                 "dynamic_network_architectures.architectures.unet.ResidualEncoderUNet"
             )
         table.update(task.get("changes", {}))
+    if "lowres" in task:
+        add_cascade(plans["configurations"], task["lowres"])
+        configurations = ["3d_fullres", "3d_lowres"]
     path.write_text(json.dumps(plans))
     api.preprocess([number], configurations=configurations, num_processes=[1] * len(configurations))
+    if "lowres" in task:
+        configurations = ["3d_lowres", "3d_cascade_fullres"]
+        hand_on(prepared, Path(os.environ["nnUNet_results"]) / task["dataset"])  # noqa: SIM112
     dataset = json.loads((prepared / "dataset.json").read_text())
     torch.set_num_threads(task.get("threads", 1))
     os.environ["nnUNet_n_proc_DA"] = "0"  # noqa: SIM112
@@ -76,8 +83,29 @@ def train(task: dict[str, Any]) -> None:
             trainer.run_training()
 
 
+def add_cascade(configurations: dict[str, Any], spacing: list[float]) -> None:
+    """The two stages of a cascade as nnU-Net's planner writes them for larger images than phantoms are."""
+    low = {"spacing": spacing, "data_identifier": "nnUNetPlans_3d_lowres", "next_stage": "3d_cascade_fullres"}
+    configurations["3d_lowres"] = {**configurations["3d_fullres"], **low}
+    configurations["3d_cascade_fullres"] = {"inherits_from": "3d_fullres", "previous_stage": "3d_lowres"}
+
+
+def hand_on(prepared: Path, results: Path) -> None:
+    """Put the reference where a first stage leaves its labels for the second."""
+    first = results / "nnUNetTrainer__nnUNetPlans__3d_lowres" / "predicted_next_stage" / "3d_cascade_fullres"
+    first.mkdir(parents=True)
+    blosc2: Any = importlib.import_module("blosc2")
+    for labels in sorted((prepared / "nnUNetPlans_3d_fullres").glob("*_seg.b2nd")):
+        # With an axis of channels, and -1 for what is 0 in the image: a first stage's labels have neither.
+        array = blosc2.open(urlpath=str(labels), mode="r")[0].clip(0).astype("uint8")
+        blosc2.asarray(array, urlpath=str(first / labels.name.replace("_seg", "")))
+
+
 def predict(task: dict[str, Any]) -> None:
-    """Predict `images` (one list of files for every case) with the model in `model` to `out`; prints the seconds."""
+    """Predict `images` (one list of files for every case) with the model in `model` to `out`; prints the seconds.
+
+    `previous` is the folder with the labels of the stage before.
+    """
     import torch
 
     prediction: Any = importlib.import_module("nnunetv2.inference.predict_from_raw_data")
@@ -93,7 +121,9 @@ def predict(task: dict[str, Any]) -> None:
     )
     predictor.initialize_from_trained_model_folder(task["model"], tuple(task["folds"]), "checkpoint_final.pth")
     began = time.perf_counter()
-    predictor.predict_from_files_sequential(task["images"], task["out"], overwrite=True)
+    predictor.predict_from_files_sequential(
+        task["images"], task["out"], overwrite=True, folder_with_segs_from_prev_stage=task.get("previous")
+    )
     whole = time.perf_counter() - began
     Path(task["seconds"]).write_text(json.dumps({"whole": whole}))
 

@@ -86,10 +86,8 @@ def image(array: npt.NDArray[Any], phantom: Phantom) -> Any:
     return found
 
 
-@pytest.fixture(scope="module")
-def trained(peer: Peer, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Results of nnU-Net on five phantoms whose slices lie much farther apart than their pixels."""
-    below = tmp_path_factory.mktemp("nnunet")
+def write_raw(below: Path) -> None:
+    """nnU-Net's folders, with five phantoms whose slices lie much farther apart than their pixels."""
     for name in (f"raw/{DATASET}/imagesTr", f"raw/{DATASET}/labelsTr", "preprocessed", "results"):
         (below / name).mkdir(parents=True)
     raw = below / "raw" / DATASET
@@ -100,6 +98,13 @@ def trained(peer: Peer, tmp_path_factory: pytest.TempPathFactory) -> Path:
     labels = {"background": 0, "lungs": 1, "tissue": 2}
     dataset = {"channel_names": {"0": "CT"}, "labels": labels, "numTraining": 5, "file_ending": ".nii.gz"}
     (raw / "dataset.json").write_text(json.dumps(dataset))
+
+
+@pytest.fixture(scope="module")
+def trained(peer: Peer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Results of nnU-Net in two and in three dimensions."""
+    below = tmp_path_factory.mktemp("nnunet")
+    write_raw(below)
     task = {
         "do": "train", "number": NUMBER, "dataset": DATASET, "configurations": ["2d", "3d_fullres"], "folds": [0],
         "patch": [8, 32, 32], "strides": [[1, 1, 1], [1, 2, 2], [2, 2, 2]], "iterations": 30,
@@ -108,12 +113,29 @@ def trained(peer: Peer, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return below
 
 
-@pytest.mark.parametrize("configuration", ["2d", "3d_fullres"])
-@pytest.mark.parametrize(
+@pytest.fixture(scope="module")
+def cascaded(peer: Peer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Results of nnU-Net's two stages of a cascade, the first at twice the distance of rows and columns."""
+    below = tmp_path_factory.mktemp("cascade")
+    write_raw(below)
+    task = {
+        "do": "train", "number": NUMBER, "dataset": DATASET, "configurations": ["3d_fullres"], "folds": [0],
+        "patch": [8, 32, 32], "strides": [[1, 1, 1], [1, 2, 2], [2, 2, 2]], "iterations": 30,
+        "lowres": [9.0, 6.0, 6.0],
+    }  # fmt: skip
+    peer.run(below, task)
+    return below
+
+
+SERIES = pytest.mark.parametrize(
     ("spacing_mm", "shape"),
     [((6.5, 2.5, 2.5), (18, 64, 72)), ((10.0, 2.0, 2.0), (12, 80, 90))],
     ids=["in all axes", "anisotropic"],
 )
+
+
+@pytest.mark.parametrize("configuration", ["2d", "3d_fullres"])
+@SERIES
 def test_nnunet_and_the_node_agree_on_a_series(
     peer: Peer,
     trained: Path,
@@ -122,34 +144,71 @@ def test_nnunet_and_the_node_agree_on_a_series(
     spacing_mm: tuple[float, float, float],
     shape: tuple[int, int, int],
 ) -> None:
-    series = tmp_path / "series"
-    series.mkdir()
-    for number, ds in enumerate(to_datasets(labelled(77, spacing_mm, shape))):
-        ds.save_as(series / f"{number}.dcm", enforce_file_format=True)
-    reader: Any = SimpleITK.ImageSeriesReader()  # type: ignore[no-untyped-call]
-    reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(series)))
-    nifti = tmp_path / "case_0000.nii.gz"
-    read: Any = reader.Execute()
-    SimpleITK.WriteImage(read, str(nifti))
+    read = write_series(tmp_path, labelled(77, spacing_mm, shape))
     source = trained / "results" / DATASET / f"nnUNetTrainer__nnUNetPlans__{configuration}"
-    task = {
-        "do": "predict", "model": str(source), "folds": [0], "images": [[str(nifti)]],
-        "out": [str(tmp_path / "nnunet")], "seconds": str(tmp_path / "seconds.json"),
-    }  # fmt: skip
-    peer.run(trained, task)
-    expected = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(tmp_path / "nnunet.nii.gz")))
-
-    models, codes = tmp_path / "models", tmp_path / "codes.tsv"
-    models.mkdir()
-    codes.write_text(CODES)
-    said = command(peer, "models", "import", "nnunet", source, "--name", "made", "--folder", models, "--codes", codes)
+    expected = predicted(peer, trained, source, tmp_path)
+    said, found = imported(peer, source, tmp_path, read)
     assert "largest difference" in said and "ran on a phantom" in said
-    assert [path.name for path in models.iterdir()] == ["made"]
-    command(peer, "process", series, "--models", models, "--model", "made", "--out", tmp_path / "out")
-    found = segmented(tmp_path / "out", read)
     for label in (1, 2):
         assert (expected == label).sum() > 10_000
         assert dice(found == label, expected == label) >= 0.999
+
+
+@SERIES
+def test_nnunet_and_the_node_agree_on_what_both_stages_of_a_cascade_make_of_a_series(
+    peer: Peer, cascaded: Path, tmp_path: Path, spacing_mm: tuple[float, float, float], shape: tuple[int, int, int]
+) -> None:
+    read = write_series(tmp_path, labelled(77, spacing_mm, shape))
+    results = cascaded / "results" / DATASET
+    first, second = (results / f"nnUNetTrainer__nnUNetPlans__3d_{name}" for name in ("lowres", "cascade_fullres"))
+    coarse = predicted(peer, cascaded, first, tmp_path)
+    expected = predicted(peer, cascaded, second, tmp_path, previous=tmp_path / "3d_lowres")
+    said, found = imported(peer, results, tmp_path, read, "--configuration", "3d_cascade_fullres")
+    assert said.count("largest difference") == 2 and "ran on a phantom" in said
+    for label in (1, 2):
+        assert (expected == label).sum() > 10_000
+        assert dice(found == label, expected == label) >= 0.999
+    # The second stage has done something of its own.
+    assert (coarse != expected).mean() > 0.001
+
+
+def write_series(below: Path, phantom: Phantom) -> Any:
+    """A phantom as DICOM in `below/series`, and as SimpleITK reads that in a file for nnU-Net; the image."""
+    series = below / "series"
+    series.mkdir()
+    for number, ds in enumerate(to_datasets(phantom)):
+        ds.save_as(series / f"{number}.dcm", enforce_file_format=True)
+    reader: Any = SimpleITK.ImageSeriesReader()  # type: ignore[no-untyped-call]
+    reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(series)))
+    read: Any = reader.Execute()
+    SimpleITK.WriteImage(read, str(below / "case_0000.nii.gz"))
+    return read
+
+
+def predicted(peer: Peer, trained: Path, source: Path, below: Path, previous: Path | None = None) -> npt.NDArray[Any]:
+    """nnU-Net's own label map of the case in `below`, which it leaves in a folder named for the configuration."""
+    out = below / source.name.rpartition("__")[2]
+    out.mkdir()
+    task = {
+        "do": "predict", "model": str(source), "folds": [0], "images": [[str(below / "case_0000.nii.gz")]],
+        "out": [str(out / "case")], "seconds": str(below / "seconds.json"),
+        "previous": previous and str(previous),
+    }  # fmt: skip
+    peer.run(trained, task)
+    found: npt.NDArray[Any] = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(out / "case.nii.gz")))
+    return found
+
+
+def imported(peer: Peer, source: Path, below: Path, read: Any, *options: str) -> tuple[str, npt.NDArray[Any]]:
+    """What an import prints, and the label map that the bundle makes of the series in `below`."""
+    models, codes = below / "models", below / "codes.tsv"
+    models.mkdir()
+    codes.write_text(CODES)
+    told = ("--name", "made", "--folder", models, "--codes", codes, *options)
+    said = command(peer, "models", "import", "nnunet", source, *told)
+    assert [path.name for path in models.iterdir()] == ["made"]
+    command(peer, "process", below / "series", "--models", models, "--model", "made", "--out", below / "out")
+    return said, segmented(below / "out", read)
 
 
 def command(peer: Peer, *words: object) -> str:

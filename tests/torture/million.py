@@ -119,7 +119,7 @@ def seconds_of_questions(store: Path) -> dict[str, float]:
         studies, jobs, deliveries = Studies(db, files), Jobs(db, files), Deliveries(db, files)
         lease = timedelta(seconds=60)
         questions: dict[str, Callable[[], object]] = {
-            "sweep": lambda: (studies.variants(), studies.receiving()),
+            "sweep": lambda: (studies.variants(), studies.receiving(db.clock())),
             "claim": lambda: jobs.claim("work-1", lease),
             "overdue": Deadlines(db).missed,
             "outbox": lambda: (deliveries.destinations(), deliveries.due("PACS")),

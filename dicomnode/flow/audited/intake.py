@@ -25,7 +25,7 @@ _MOST_STUDIES = 1000
 
 
 class Intake(Protocol):
-    """What `receive.scp.Intake` asks for."""
+    """What `receive.storing.Intake` asks for."""
 
     def opened(self, association: Association) -> None:
         """An association was established."""

@@ -110,8 +110,9 @@ def _model(settings: Settings) -> Chapter:
             " is, and for what they keep (Query/Retrieve). An AE title of `on_demand` forces a new analysis.",
             "Sequence: an object is on the disk and in the database before its sender hears Success; a study settles"
             " when no association that carried it is open and it has been quiet for"
-            f" {settings.completion.quiet_seconds:g} s; what comes later reopens it. SEG and other objects are sent"
-            " before the report that refers to them.",
+            f" {settings.completion.quiet_seconds:g} s"
+            f" ({settings.completion.announced_seconds:g} s where every series has all images that it announces); what"
+            " comes later reopens it. SEG and other objects are sent before the report that refers to them.",
         ),
     )
 

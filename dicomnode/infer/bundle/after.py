@@ -70,8 +70,9 @@ class OutputTable(Table):
 
 
 class CascadeTable(Table):
-    """`[cascade]`: the coarse model, in a folder inside this one's, that says where to look."""
+    """`[cascade]`: the coarse model, in a folder inside this one's, that says where to look, or feeds this one."""
 
     folder: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
     margin_mm: NotNegative | None = None
     segments: tuple[Count, ...] = ()
+    channels: tuple[Annotated[int, Field(ge=0)], ...] = ()

@@ -228,6 +228,12 @@ class NonzeroTable(PrepareTable):
     step: Literal["nonzero"]
 
 
+class LabelledTable(PrepareTable):
+    """Count as `nonzero`, too, what the coarse model in `[cascade]` has labelled (nnU-Net's second stage)."""
+
+    step: Literal["labelled"]
+
+
 class PositiveTable(PrepareTable):
     """Find where any of the inputs is above 0 (MONAI's foreground)."""
 
@@ -256,6 +262,7 @@ AnyPrepare = Annotated[
     | FillTable
     | GammaTable
     | GaussianTable
+    | LabelledTable
     | LogTable
     | LungsTable
     | MatchHistogramTable
@@ -287,6 +294,8 @@ def contradictions(steps: Sequence[PrepareTable], inputs: Collection[str]) -> It
     for number, table in enumerate(steps):
         where = f"prepare[{number}] ({table.step})"
         asked = str(getattr(table, "over", None) or getattr(table, "around", None))
+        if table.step == "labelled":
+            asked = "nonzero"
         if asked in MADE_BY and MADE_BY[asked] not in done:
             yield f"{where} asks for the mask {asked}, needed a step {MADE_BY[asked]} before it"
         if strange := sorted(set(table.inputs) - set(inputs)):

@@ -104,8 +104,9 @@ def _cascade(bundle: Bundle, inputs: list[InputSpec], folder: Path, where: str, 
     remedies: list[tuple[str, object, str]] = []
     if model.task is not Task.SEGMENT:
         remedies.append(("folder", table.folder, f"its task is {model.task}; a coarse model has to segment"))
-    if not {*table.segments} <= known:
-        remedies.append(("segments", table.segments, f"the coarse model has {sorted(known)}"))
+    for key, asked in (("segments", {*table.segments}), ("channels", {*table.channels} - {0})):
+        if not asked <= known:
+            remedies.append((key, sorted(asked), f"the coarse model has {sorted(known)}"))
     if not {one.name for one in model.inputs} <= {*names} or model.input.name != names[0]:
         say = f"it has the inputs {[one.name for one in model.inputs]}, needed some of {names} with the first in front"
         remedies.append(("folder", table.folder, say))
@@ -120,7 +121,8 @@ def _cascade(bundle: Bundle, inputs: list[InputSpec], folder: Path, where: str, 
             remedies.append((f"with {key}", numbers, f"needed some of segments {sorted(known)}"))
     if remedies:
         raise ConfigError([Fault(key=f"{where}: cascade.{key}", value=at, remedy=say) for key, at, say in remedies])
-    return Cascade(model=model, segments=table.segments, margin_mm=table.margin_mm or 0.0)
+    margin_mm = table.margin_mm or 0.0
+    return Cascade(model=model, segments=table.segments, margin_mm=margin_mm, channels=table.channels)
 
 
 def _unheeded(model: ModelSpec, inputs: list[InputSpec], bundle: Bundle) -> Iterator[tuple[str, str]]:

@@ -28,12 +28,25 @@ def contradictions(bundle: Bundle) -> Iterator[str]:
         for name in ("tile", "output"):
             if getattr(bundle, name) is None:
                 yield f"[{name}] is missing, needed for task {task}"
-        if bundle.cascade is not None and bundle.cascade.margin_mm is None:
-            yield "[cascade] without margin_mm, needed what is added round the segments of the coarse model"
+        yield from _cascade(bundle)
     yield from _contours(bundle)
     known = {segment.number for segment in bundle.segment}
     if bundle.cascade is None and not {*bundle.measure.lungs} <= known:
         yield f"measure.lungs names segments {[*bundle.measure.lungs]}, needed some of {sorted(known)}"
+
+
+def _cascade(bundle: Bundle) -> Iterator[str]:
+    """A coarse model says where to look, or its labels are channels."""
+    cascade, steps = bundle.cascade, [table.step for table in bundle.prepare]
+    channels = cascade.channels if cascade is not None else ()
+    if cascade is not None and not channels and cascade.margin_mm is None:
+        yield "[cascade] without margin_mm, needed what is added round the segments of the coarse model"
+    if cascade is not None and channels and (cascade.margin_mm is not None or cascade.segments):
+        yield "cascade.channels with margin_mm or segments, needed channels alone: the fine model then looks everywhere"
+    if channels and bundle.tile is not None and bundle.tile.neighbours:
+        yield "cascade.channels with tile.neighbours, needed one of both: labels come slice by slice"
+    if "labelled" in steps and not channels:
+        yield "step labelled without cascade.channels, needed labels of a coarse model"
 
 
 def _without_network(bundle: Bundle) -> Iterator[str]:
@@ -69,6 +82,8 @@ def _signature(bundle: Bundle) -> Iterator[str]:
         yield "[signature] needs its regions from one of both: the model in [cascade], or [contours]"
     if bundle.cascade is not None and bundle.cascade.margin_mm is not None:
         yield "[signature] with cascade.margin_mm, needed none: the segments themselves are measured"
+    if bundle.cascade is not None and bundle.cascade.channels:
+        yield "[signature] with cascade.channels, needed none: its network sees features, no images"
     if len(bundle.score) != 1:
         yield f"[signature] with {len(bundle.score)} [[score]], needed one"
     for row in bundle.score:

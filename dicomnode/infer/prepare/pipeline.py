@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 from highdicom import Volume
 
 from dicomnode.domain.errors import Unsuitable
 from dicomnode.domain.model import ModelSpec, Step
 from dicomnode.infer.prepare.grid import ROUNDING_OF_VOXEL, Box, Grid, corners, shape_of
 from dicomnode.infer.prepare.image import Floats, Image
+from dicomnode.infer.prepare.labelled import NONZERO, relabelled, write_channels
 from dicomnode.infer.prepare.prepared import Prepared
 from dicomnode.infer.prepare.separable import Apart, apart_axis
 from dicomnode.infer.prepare.spatial import nominal
-from dicomnode.infer.prepare.steps import FINDERS, FOREGROUND, GRIDS, JOINT, MASKS, VALUES
+from dicomnode.infer.prepare.steps import FINDERS, FOREGROUND, GRIDS, JOINT, LABELS, MASKS, VALUES
 
 #: The step after which the way back may treat an axis on its own.
 RESPACE = "respace"
@@ -26,7 +28,9 @@ RESTEP = "restep"
 WAY = frozenset({"outside", "interpolation", "apart", "apart_above"})
 
 
-def prepare(volumes: Sequence[Volume], spec: ModelSpec, box: Box | None = None) -> Prepared:
+def prepare(
+    volumes: Sequence[Volume], spec: ModelSpec, box: Box | None = None, labels: npt.NDArray[np.uint8] | None = None
+) -> Prepared:
     """Bring volumes into the grid and the range of intensities that a network expects.
 
     Parameters
@@ -37,6 +41,9 @@ def prepare(volumes: Sequence[Volume], spec: ModelSpec, box: Box | None = None) 
     box
         Half-open index ranges (slice, row, column) of the first volume to prepare, as a coarse model found them; the
         other volumes are cut to the same place.
+    labels
+        What a coarse model has found on the grid of the first volume, for `spec.labelled`. They go wherever the first
+        volume goes.
 
     Raises
     ------
@@ -50,6 +57,7 @@ def prepare(volumes: Sequence[Volume], spec: ModelSpec, box: Box | None = None) 
         place = images[0].grid.part(box)
         images = [image.onto(image.grid.part(covering(image.grid, place))) for image in images]
     names = [each.name for each in spec.inputs]
+    found = None if labels is None else Image(array=labels, grid=images[0].grid)
     spacings: tuple[tuple[float, float, float], ...] = ()
     for number, step in enumerate(spec.prepare):
         rest = spec.prepare[number + 1 :]
@@ -59,10 +67,13 @@ def prepare(volumes: Sequence[Volume], spec: ModelSpec, box: Box | None = None) 
         if step.name == RESPACE:
             spacings = _spacings(step, images[treated[0]].grid)
         _apply(step, images, treated, floats=floats)
+        if found is not None:
+            found = _followed(found, step, images)
         needed = {_mask_of(later) for later in rest}
         images = [image.keeping(needed) for image in images]
     reference = images[0].grid
-    array = _stacked([image if image.grid.same_as(reference) else image.onto(reference) for image in images])
+    images = [image if image.grid.same_as(reference) else image.onto(reference) for image in images]
+    array = _stacked(images) if found is None else _stacked(images, found, spec.labelled)
     return Prepared(array=array, grid=reference, source=Grid.of(volumes[0]), spacings_mm=spacings)
 
 
@@ -81,7 +92,28 @@ def _spacings(step: Step, grid: Grid) -> tuple[tuple[float, float, float], tuple
     return (slices, rows, columns), nominal(grid, step.options["spacing_mm"])
 
 
+def _apart(step: Step, grid: Grid) -> int | None:
+    """The axis that a step `respace` interpolates on its own."""
+    before, after = _spacings(step, grid)
+    return apart_axis(before, after, step.options["apart_above"])
+
+
+def _followed(labels: Image, step: Step, images: list[Image]) -> Image:
+    """Labels of a coarse model where a step has put the first input; they may change what counts as `nonzero`."""
+    if step.name in LABELS:
+        labels = LABELS[step.name](labels.with_mask(NONZERO, images[0].mask(NONZERO)))
+        mask = labels.mask(NONZERO)
+        images[:] = [image.with_mask(NONZERO, mask) if NONZERO in image.masks else image for image in images]
+        return labels.keeping(())
+    grid = images[0].grid
+    if step.name == RESPACE and not grid.same_as(labels.grid):
+        return Image(array=relabelled(labels.array, grid.shape, _apart(step, labels.grid)), grid=grid)
+    return labels.onto(grid, outside=0.0, interpolation="nearest")
+
+
 def _apply(step: Step, images: list[Image], treated: Sequence[int], *, floats: bool) -> None:
+    if step.name in LABELS:
+        return
     if step.name in JOINT:
         mask = JOINT[step.name]([images[number] for number in treated])
         for number in treated:
@@ -94,8 +126,7 @@ def _apply(step: Step, images: list[Image], treated: Sequence[int], *, floats: b
         images[lead] = _with_mask(images, lead, step)
         grid = GRIDS[step.name](images[lead], **own)
         if step.name == RESPACE:
-            before, after = _spacings(step, images[lead].grid)
-            axis = apart_axis(before, after, step.options["apart_above"])
+            axis = _apart(step, images[lead].grid)
             apart = None if axis is None else Apart(axis=axis, interpolation=step.options["apart"])
             for number in treated:
                 images[number] = images[number].resized(grid, interpolation=way["interpolation"], apart=apart)
@@ -128,23 +159,27 @@ def _with_mask(images: Sequence[Image], number: int, step: Step) -> Image:
 
 def _mask_of(step: Step) -> str:
     """Where a step looks, if it says so."""
+    if step.name in LABELS:
+        return NONZERO
     return str(step.options.get("over") or step.options.get("around") or "")
 
 
-def _stacked(images: Sequence[Image]) -> Floats:
-    """One array of all inputs, (input, slice, row, column).
+def _stacked(images: Sequence[Image], labels: Image | None = None, numbers: Sequence[int] = ()) -> Floats:
+    """One array of all inputs, (input, slice, row, column), and behind them the labels of these numbers.
 
     Raises
     ------
     Unsuitable
         If a value is not a number: the network would answer as nonsense, and no one would know.
     """
-    if len(images) == 1:
+    if len(images) == 1 and labels is None:
         array = images[0].floats()[np.newaxis]
     else:
-        array = np.empty((len(images), *images[0].grid.shape), dtype=np.float32)
-        for channel, image in zip(array, images, strict=True):
+        array = np.empty((len(images) + len(numbers), *images[0].grid.shape), dtype=np.float32)
+        for channel, image in zip(array, images, strict=False):
             channel[...] = image.array
+        if labels is not None:
+            write_channels(array[len(images) :], labels.array, numbers)
     if not np.isfinite([array.min(), array.max()]).all():
         raise Unsuitable("the prepared image holds values that are not finite, needed numbers throughout")
     return array

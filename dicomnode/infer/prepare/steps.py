@@ -8,6 +8,7 @@ from types import MappingProxyType
 from dicomnode.infer.prepare import body, contrast, histogram, intensity, lungs, normalise, shading, smooth, spatial
 from dicomnode.infer.prepare.grid import Grid
 from dicomnode.infer.prepare.image import Image, Mask
+from dicomnode.infer.prepare.labelled import labelled
 from dicomnode.infer.prepare.nonzero import nonzero, positive
 
 #: Masks that steps find, and that later steps name as `over` or `around`.
@@ -36,6 +37,9 @@ GRIDS: Mapping[str, Callable[..., Grid]] = MappingProxyType(
 
 #: Steps that find one mask in all their inputs at once; it bears their name.
 JOINT: Mapping[str, Callable[[Sequence[Image]], Mask]] = MappingProxyType({"nonzero": nonzero, "positive": positive})
+
+#: Steps on the labels of a coarse model, which have the mask of the first input.
+LABELS: Mapping[str, Callable[[Image], Image]] = MappingProxyType({"labelled": labelled})
 
 #: Steps that change values or find masks.
 VALUES: Mapping[str, Callable[..., Image]] = MappingProxyType(

@@ -140,8 +140,10 @@ def _rescale_into(stored: Values, rescale: Rescale, outside: Outside, hounsfield
         if ends and (min(ends) < INT16.min or max(ends) > INT16.max):
             return False
         # Arithmetic modulo 2¹⁶ is exact here because the result is known to fit.
-        np.multiply(values.astype(np.int16), np.int16(rescale.slope), out=out)
-        out += np.int16(rescale.intercept)
+        whole = values.view(np.int16) if values.dtype in (np.int16, np.uint16) else values.astype(np.int16)
+        if rescale.slope != 1:
+            whole = np.multiply(whole, np.int16(rescale.slope), out=out)
+        np.add(whole, np.int16(rescale.intercept), out=out)
     else:
         np.multiply(values, rescale.slope, out=out, casting="unsafe")
         out += np.float32(rescale.intercept)

@@ -15,6 +15,7 @@ from pydicom.sequence import Sequence as Items
 from dicomnode.domain.errors import Unsuitable
 from dicomnode.infer.read.image import Image
 from dicomnode.infer.read.rescale import Rescale
+from dicomnode.infer.read.told import told
 
 #: An item of a functional group (PS3.3 C.7.6.16) by the tag of each attribute that it holds.
 Attributes = Mapping[int, Dataset]
@@ -58,8 +59,10 @@ class Frame:
         """Values of an attribute, empty ones left out: those of the frame before those of the object."""
         if keyword in self.dimensions:
             return (self.dimensions[keyword],)
+        if not self.attributes:
+            return _several(told(self.image.dataset, keyword))
         tag = tag_for_keyword(keyword)
-        return () if tag is None else _several((self.attributes.get(tag) or self.image.dataset).get(keyword))
+        return () if tag is None else _several(told(self.attributes.get(tag) or self.image.dataset, keyword))
 
     def first(self, keyword: str, default: Any = None) -> Any:
         """The first value, or `default` when absent or empty."""
@@ -75,7 +78,7 @@ class Attributed:
 
     def values(self, keyword: str) -> tuple[Any, ...]:
         """Values of an attribute, empty ones left out."""
-        return _several(self.dataset.get(keyword))
+        return _several(told(self.dataset, keyword))
 
 
 def _several(value: Any) -> tuple[Any, ...]:
@@ -137,16 +140,16 @@ def classic_frame(image: Image) -> Frame:
             f"{image.subject}: {image.frames} frames without functional groups, needed one, or a place for each"
         )
     geometry = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "FrameOfReferenceUID")
-    missing = [keyword for keyword in geometry if not dataset.get(keyword)]
+    missing = [keyword for keyword in geometry if not told(dataset, keyword)]
     if missing:
         raise Unsuitable(f"{image.subject}: no {' and no '.join(missing)}, needed for its place in the patient")
-    if "MOSAIC" in (dataset.get("ImageType") or ()):
+    if "MOSAIC" in (told(dataset, "ImageType") or ()):
         raise Unsuitable(f"{image.subject}: a mosaic of many slices in one image, needed one slice per image")
     frame = Frame(
         image=image,
-        pixel_spacing_mm=spacing_of(dataset["PixelSpacing"].value, image.subject),
-        orientation=floats(dataset["ImageOrientationPatient"].value),
-        position_mm=floats(dataset["ImagePositionPatient"].value),
+        pixel_spacing_mm=spacing_of(told(dataset, "PixelSpacing"), image.subject),
+        orientation=floats(told(dataset, "ImageOrientationPatient")),
+        position_mm=floats(told(dataset, "ImagePositionPatient")),
         rescale=Rescale.of(dataset, image.subject),
     )
     return check_geometry(frame)

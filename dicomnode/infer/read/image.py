@@ -23,6 +23,7 @@ from pydicom.uid import (
 from dicomnode.domain.errors import Unsuitable
 from dicomnode.infer.read.bounds import require_frame, require_inflatable
 from dicomnode.infer.read.faults import is_uid, reading, word
+from dicomnode.infer.read.told import stated, told
 
 _NATIVE = frozenset({ExplicitVRLittleEndian, ImplicitVRLittleEndian})
 
@@ -107,7 +108,7 @@ def read_header(path: Path) -> Header:
         require_inflatable(path)
         dataset = dcmread(file, stop_before_pixels=True)
         pixels = _pixels(file, dataset)
-        uid = str(dataset.get("SOPInstanceUID", ""))
+        uid = str(told(dataset, "SOPInstanceUID", ""))
     if not is_uid(uid):
         raise Unsuitable(f"file {path.name}: no SOP Instance UID, needed a DICOM image")
     return Header(path=path, dataset=dataset, sop_instance_uid=uid, pixels=pixels)
@@ -116,8 +117,8 @@ def read_header(path: Path) -> Header:
 def is_greyscale(dataset: Dataset) -> bool:
     """Whether a header describes pixels of one sample that is a brightness."""
     # Which of both MONOCHROME it is concerns the display alone (PS3.3 C.7.6.3.1.2).
-    photometric = str(dataset.get("PhotometricInterpretation", ""))
-    return int(dataset.get("SamplesPerPixel") or 1) == 1 and photometric.startswith("MONOCHROME")
+    photometric = str(told(dataset, "PhotometricInterpretation", ""))
+    return int(told(dataset, "SamplesPerPixel") or 1) == 1 and photometric.startswith("MONOCHROME")
 
 
 def image_of(header: Header) -> Image:
@@ -136,25 +137,25 @@ def image_of(header: Header) -> Image:
         photometric = word(dataset.get("PhotometricInterpretation"), "a photometric interpretation unheard of")
         raise Unsuitable(f"{subject}: {photometric} with {samples} samples per pixel, needed greyscale")
     floating, native = header.pixels
-    allocated = int(dataset["BitsAllocated"].value)
-    stored = allocated if floating else int(dataset["BitsStored"].value)
-    signed = not floating and bool(dataset["PixelRepresentation"].value)
-    syntax = dataset.file_meta.get("TransferSyntaxUID")
+    allocated = int(stated(dataset, "BitsAllocated"))
+    stored = allocated if floating else int(stated(dataset, "BitsStored"))
+    signed = not floating and bool(stated(dataset, "PixelRepresentation"))
+    syntax = told(dataset.file_meta, "TransferSyntaxUID")
     if syntax is None:
         raise Unsuitable(f"{subject}: file meta information without Transfer Syntax UID, needed one (PS3.10 7.1)")
     image = Image(
         path=header.path,
         dataset=dataset,
         sop_instance_uid=header.sop_instance_uid,
-        rows=int(dataset["Rows"].value),
-        columns=int(dataset["Columns"].value),
-        frames=int(dataset.get("NumberOfFrames") or 1),
+        rows=int(stated(dataset, "Rows")),
+        columns=int(stated(dataset, "Columns")),
+        frames=int(told(dataset, "NumberOfFrames") or 1),
         bits_allocated=allocated,
         bits_stored=stored,
-        high_bit=stored - 1 if floating else int(dataset.get("HighBit", stored - 1)),
+        high_bit=stored - 1 if floating else int(told(dataset, "HighBit", stored - 1)),
         kind=floating or ("i" if signed else "u"),
         cells=syntax in _CELLS,
-        lossy=syntax in _LOSSY or str(dataset.get("LossyImageCompression", "")) == "01",
+        lossy=syntax in _LOSSY or str(told(dataset, "LossyImageCompression", "")) == "01",
         native=native if allocated in {8, 16, 32, 64} else None,
     )
     if min(image.rows, image.columns, image.frames) < 1:
@@ -174,7 +175,7 @@ def image_of(header: Header) -> Image:
 
 def _pixels(file: BinaryIO, dataset: Dataset) -> tuple[str, tuple[int, int] | None]:
     """Kind and place of the pixel data, given that pydicom stopped reading in front of the element."""
-    syntax = dataset.file_meta.get("TransferSyntaxUID")
+    syntax = told(dataset.file_meta, "TransferSyntaxUID")
     if syntax not in _NATIVE:
         return "", None
     # PS3.5 7.1.2: tag, VR and two reserved bytes, then four bytes of length; implicit VR has the tag and the length.

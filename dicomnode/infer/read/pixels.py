@@ -60,7 +60,7 @@ def stored_values(frames: Sequence[Frame], dataset: Dataset | None = None) -> It
         if values.shape != (image.rows, image.columns):
             raise Unsuitable(f"{frame.subject}: pixels of shape {values.shape}, needed {(image.rows, image.columns)}")
         outside = padding_of(frame, values)
-        if image.cells and image.bits_stored < image.bits_allocated:
+        if image.cells and not _is_clear(image, values):
             values = _cleared(image, values)
             cleared = padding_of(frame, values)
             outside = cleared if outside is None else outside if cleared is None else outside | cleared
@@ -149,6 +149,18 @@ def _codestreams(image: Image, places: Sequence[int], dataset: Dataset) -> Itera
 def _decoding(image: Image) -> AbstractContextManager[None]:
     syntax = image.dataset.file_meta.TransferSyntaxUID
     return reading(image.subject, f"needed pixels that can be decoded (transfer syntax {syntax.name})")
+
+
+def _is_clear(image: Image, values: Values) -> bool:
+    """Whether no unused bit says anything, which is cheaper to see than to bring about."""
+    if image.bits_stored == image.bits_allocated:
+        return True
+    if image.high_bit != image.bits_stored - 1:
+        return False
+    if image.kind == "u":
+        return int(values.max()) >> image.bits_stored == 0
+    limit = 1 << (image.bits_stored - 1)
+    return -limit <= int(values.min()) and int(values.max()) < limit
 
 
 def _cleared(image: Image, values: Values) -> Values:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from pydicom import Dataset
 
 from dicomnode.domain.errors import Unsuitable
+from dicomnode.infer.read.told import told
 
 INT16 = np.iinfo(np.int16)
 
@@ -43,7 +44,7 @@ class Rescale:
         """
         if dataset.get("ModalityLUTSequence"):
             return _table(dataset["ModalityLUTSequence"].value[0], subject)
-        slope, intercept = dataset.get("RescaleSlope", 1), dataset.get("RescaleIntercept", 0)
+        slope, intercept = told(dataset, "RescaleSlope", 1), told(dataset, "RescaleIntercept", 0)
         return cls(slope=float(slope or 0), intercept=float(intercept or 0)).checked(subject)
 
     def checked(self, subject: str) -> Rescale:

@@ -31,6 +31,7 @@ from dicomnode.infer.read.image import Header, image_of, is_greyscale, read_head
 from dicomnode.infer.read.nuclear import nuclear_frames
 from dicomnode.infer.read.stack import Stack, stack_of
 from dicomnode.infer.read.stacks import Place, is_derived, is_localizer, split
+from dicomnode.infer.read.told import told
 
 #: Objects of these classes are slices: one that cannot be read leaves a hole. Any other may lie beside a stack.
 _SLICES = frozenset(
@@ -156,7 +157,7 @@ def _made_up_frame_of_reference(headers: Sequence[Header]) -> str:
     an anonymiser took the name away, or where the module is optional (NM); results cannot do without.
     """
     images = [header.dataset for header in headers if "Rows" in header.dataset]
-    if any(dataset.get("FrameOfReferenceUID") for dataset in images):
+    if any(told(dataset, "FrameOfReferenceUID") for dataset in images):
         return ""
     for dataset in images:
         series = str(dataset.get("SeriesInstanceUID", ""))
@@ -191,19 +192,19 @@ def _all_frames(headers: Sequence[Header]) -> tuple[list[Frame], list[str]]:
 
 def _could_be_a_slice(header: Header, original: bool) -> bool:
     """Whether an object may belong to a stack, where `original` says whether the series holds such images."""
-    told = Attributed(header.dataset)
-    if header.dataset.get("SOPClassUID") not in _SLICES or is_localizer(told):
+    said = Attributed(header.dataset)
+    if told(header.dataset, "SOPClassUID") not in _SLICES or is_localizer(said):
         return False
-    if told.values("PhotometricInterpretation") and not is_greyscale(header.dataset):
+    if said.values("PhotometricInterpretation") and not is_greyscale(header.dataset):
         return False
-    return not (original and is_derived(told))
+    return not (original and is_derived(said))
 
 
 def _frames(header: Header) -> list[Frame]:
     dataset, subject = header.dataset, f"instance {header.sop_instance_uid}"
     with reading(subject, "needed a readable header", dataset):
         image = image_of(header)
-        kind = dataset.get("SOPClassUID")
+        kind = told(dataset, "SOPClassUID")
         if kind in _DERIVED_OBJECTS:
             raise Unsuitable(f"{subject}: {dataset.get('Modality')} derived from images, needed an image")
         if kind == NuclearMedicineImageStorage:
@@ -215,7 +216,7 @@ def _frames(header: Header) -> list[Frame]:
 
 def _require_one_series(headers: Sequence[Header], subject: str) -> None:
     for keyword in ("PatientID", "StudyInstanceUID", "SeriesInstanceUID"):
-        count = len({str(header.dataset.get(keyword, "")) for header in headers})
+        count = len({str(told(header.dataset, keyword, "")) for header in headers})
         if count > 1:
             # Patient IDs are counted and not shown: messages reach the log.
             raise Unsuitable(f"{subject}: images with {count} different values of {keyword}, needed one")

@@ -1,4 +1,4 @@
-"""Feature classes of pyradiomics over one image of a region, which discretise it once for all of them."""
+"""Feature classes of pyradiomics over one image of a region, which discretise it and count its neighbours once."""
 
 from __future__ import annotations
 
@@ -11,15 +11,33 @@ from typing import Any
 import numpy as np
 import radiomics
 from numpy.typing import NDArray
-from radiomics import imageoperations
 from radiomics.featureextractor import RadiomicsFeatureExtractor
 from SimpleITK import GetImageFromArray
 
+from dicomnode.measure.features.cooccurrence import CoOccurrence
+from dicomnode.measure.features.discretised import discretised
+from dicomnode.measure.features.firstorder import FirstOrder
+from dicomnode.measure.features.matrices import OfTexture, SizeZone, counting
 from dicomnode.measure.features.shape import LinearShape
 
 # pyradiomics installs a handler of its own that writes to stderr; this is its documented way to be quiet.
 radiomics.setVerbosity(60)
 logging.getLogger("radiomics").propagate = False
+
+
+#: pyradiomics' name of a class → what goes before it.
+_BEFORE: dict[str, type] = {
+    "shape": LinearShape,
+    "firstorder": FirstOrder,
+    "glcm": CoOccurrence,
+    "glszm": SizeZone,
+    "gldm": OfTexture,
+    "glrlm": OfTexture,
+    "ngtdm": OfTexture,
+}
+
+#: pyradiomics copies the image for every class, which takes its intensities from the discretised region.
+_NOTHING = np.zeros((1, 1, 1), dtype=np.uint8)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,26 +59,16 @@ class Computed:
     constant: bool = False
 
 
-class _Discretised:
-    """Takes grey levels that were found before in place of finding them anew: six classes ask for the same ones."""
-
-    settings: Mapping[str, Any]
-    coefficients: dict[str, Any]
-
-    def _applyBinning(self, _: NDArray[Any]) -> NDArray[np.int64]:  # noqa: N802 (pyradiomics' name)
-        levels, present = self.settings["discretised"]
-        self.coefficients["grayLevels"] = present
-        self.coefficients["Ng"] = int(present[-1])
-        found: NDArray[np.int64] = levels.copy()
-        return found
-
-
 @cache
 def _class(name: str) -> Any:
     original = radiomics.getFeatureClasses()[name]
-    ours = LinearShape if name == "shape" else _Discretised
-    # With the module's name goes that of the logger.
-    return type(original.__name__, (ours, original), {"__module__": original.__module__})
+    features = original.getFeatureNames()
+    # With the module's name goes that of the logger; the names of features are looked up anew for every image.
+    own: dict[str, Any] = {"__module__": original.__module__, "getFeatureNames": classmethod(lambda _: features)}
+    before = _BEFORE[name]
+    if issubclass(before, OfTexture):
+        original = type(original.__name__, (original,), {**own, "_calculateMatrix": counting(original)})
+    return type(original.__name__, (before, original), own)
 
 
 def defaults() -> dict[str, Any]:
@@ -93,45 +101,29 @@ def intensity_features(
     settings
         pyradiomics' settings for feature classes.
     """
-    values = image[mask]
-    # The edges of bins depend on the least and the greatest value alone, by width as by count.
-    ends = np.array([values.min(), values.max()], dtype=values.dtype)
-    edges = _edges(ends, settings)
-    levels = np.zeros(image.shape, dtype=np.int64)
-    levels[mask] = found = np.digitize(values, edges)
-    present = np.flatnonzero(np.bincount(found))
+    region = discretised(image, mask, settings, textures=any(issubclass(_BEFORE[name], OfTexture) for name in classes))
     return Computed(
-        values=_features(image, mask, spacing_mm, classes, {**settings, "label": 1, "discretised": (levels, present)}),
-        grey_levels=len(present),
-        constant=bool(ends[0] == ends[1]),
+        values=_features(_NOTHING, _NOTHING, spacing_mm, classes, {**settings, "label": 1, "discretised": region}),
+        grey_levels=len(region.present),
+        constant=bool(region.values.min() == region.values.max()),
     )
-
-
-def _edges(ends: NDArray[Any], settings: Mapping[str, Any]) -> NDArray[Any]:
-    origin = settings.get("binOrigin")
-    found: NDArray[Any]
-    if origin is None or settings.get("binCount") is not None:
-        found = np.asarray(imageoperations.getBinEdges(ends, **dict(settings)))
-    else:
-        width = settings.get("binWidth", 25)
-        found = origin + width * np.arange(int((ends[1] - origin) // width) + 2)
-    return found
 
 
 def shape_features(mask: NDArray[np.bool_], spacing_mm: tuple[float, float, float]) -> Computed:
     """The shape of a mask in its bounding box."""
-    return Computed(values=_features(mask.astype(np.uint8), mask, spacing_mm, ("shape",), {"label": 1}))
+    voxels = mask.astype(np.uint8)
+    return Computed(values=_features(voxels, voxels, spacing_mm, ("shape",), {"label": 1}))
 
 
 def _features(
     image: NDArray[Any],
-    mask: NDArray[np.bool_],
+    mask: NDArray[np.uint8],
     spacing_mm: tuple[float, float, float],
     classes: Sequence[str],
     settings: Mapping[str, Any],
 ) -> dict[str, float]:
     itk_image: Any = GetImageFromArray(image)
-    itk_mask: Any = GetImageFromArray(mask.astype(np.uint8))
+    itk_mask: Any = GetImageFromArray(mask)
     for itk in (itk_image, itk_mask):
         itk.SetSpacing([float(length) for length in reversed(spacing_mm)])
     found = {}

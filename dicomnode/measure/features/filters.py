@@ -12,6 +12,7 @@ from radiomics import imageoperations
 from SimpleITK import GetArrayViewFromImage
 
 from dicomnode.measure.features.frame import Box, Frame
+from dicomnode.measure.features.laplacian import laplacian_of_gaussian
 from dicomnode.measure.features.standard import anchored
 
 #: Voxels more than the length of the wavelet that a level needs: 8 with pyradiomics' own `coif1`.
@@ -142,9 +143,8 @@ def _laplacian(frame: Frame, settings: Mapping[str, Any]) -> Iterator[Filtered]:
             yield Filtered(name=name, missing=f"sigma {sigma} mm on {tuple(frame.array.shape)} voxels, needed {needed}")
             continue
         box, inner = _margin(frame, np.ceil(LOG_MARGIN_SIGMAS * steps).astype(int))
-        one = {**settings, "sigma": [sigma]}
-        ((image, _, _),) = imageoperations.getLoGImage(frame.itk(frame.block(box)), None, **one)
-        yield Filtered(name=name, array=_part(image, inner), settings=settings)
+        found = laplacian_of_gaussian(frame.itk(frame.block(box)), float(sigma), inner)
+        yield Filtered(name=name, array=found, settings=settings)
 
 
 def _wavelet(frame: Frame, settings: Mapping[str, Any]) -> Iterator[Filtered]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +20,17 @@ from dicomnode.train.importing.compare import Difference, compare, phantom, run_
 from dicomnode.train.importing.export import export
 from dicomnode.train.importing.faults import refuse
 from dicomnode.train.importing.nnunet_card import Import, card
-from dicomnode.train.importing.nnunet_folder import FINAL, ResultFolder, find
-from dicomnode.train.importing.nnunet_labels import Labels, channels_of, labels_of
-from dicomnode.train.importing.nnunet_measured import clean_up, others, own_figures
-from dicomnode.train.importing.nnunet_network import UNet, build, load
-from dicomnode.train.importing.nnunet_plans import Plan, plan_of
-from dicomnode.train.importing.nnunet_weights import Checkpoint, read_checkpoint
+from dicomnode.train.importing.nnunet_folder import FINAL
+from dicomnode.train.importing.nnunet_measured import others
+from dicomnode.train.importing.nnunet_network import UNet
+from dicomnode.train.importing.nnunet_plans import Plan
+from dicomnode.train.importing.nnunet_source import Source, read_source
 from dicomnode.train.importing.written import new_bundle, sha256_of, write_model_toml
 
 Floats = npt.NDArray[np.float32]
+
+#: Where in a bundle the first stage of a cascade lies.
+FIRST_STAGE = "lowres"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,20 +62,6 @@ class Options:
     mirror: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Source:
-    """A folder that has been read."""
-
-    folder: ResultFolder
-    plan: Plan
-    labels: Labels
-    checkpoints: Mapping[str, Checkpoint]
-    networks: Mapping[str, UNet]
-    channels: tuple[str, ...]
-    cleaning: Sequence[Mapping[str, Any]]
-    figures: str
-
-
 def import_nnunet(source: Path, options: Options, say: Callable[[str], None]) -> Path:
     """Make the bundle `options.models/options.name` of a result folder; nothing stays of one that fails.
 
@@ -92,60 +80,45 @@ def import_nnunet(source: Path, options: Options, say: Callable[[str], None]) ->
         If the bundle answers otherwise than its source.
     """
     with new_bundle(options.models, options.name) as draft:
-        read = _read(source, options)
+        read = read_source(source, options.configuration, options.folds, options.checkpoint)
+        if options.modalities and len(options.modalities) != len(read.channels):
+            named = ", ".join(read.channels)
+            refuse("--modality", [*options.modalities], f"needed one for each of {named}, in this order")
         own = read_codes(options.codes) if options.codes is not None else {}
-        codes = codes_of(read.labels.parts, own)
-        folds = []
-        for fold, network in read.networks.items():
-            onnx = "model.onnx" if len(read.networks) == 1 else f"fold_{fold}.onnx"
-            export(network, draft / onnx, len(read.channels), read.plan.patch)
-            folds.append({"onnx": onnx, "sha256": sha256_of(draft / onnx)})
-        tables = _tables(read, options, folds, bundle.segment_tables(read.labels, codes))
-        write_model_toml(
-            draft, tables, "Imported from nnU-Net v2; CARD.md tells what is known of the model and what is missing."
-        )
+        segments = bundle.segment_tables(read.labels, codes_of(read.labels.parts, own))
+        if read.before is not None:
+            (draft / FIRST_STAGE).mkdir()
+            first = replace(options, name=f"{options.name}-{FIRST_STAGE}")
+            _write(draft / FIRST_STAGE, read.before, first, segments)
+        _write(draft, read, options, segments)
         spec = load_bundle(draft)
-        differences = _compared(read, spec, say)
-        (draft / "CARD.md").write_text(card(_import(read, options, differences)), encoding="utf-8")
+        before = None
+        if read.before is not None and spec.cascade is not None:
+            found = _compared(read.before, spec.cascade.model, f"{read.plan.previous}, ", say)
+            before = _import(read.before, options, found, None)
+        differences = _compared(read, spec, "", say)
+        hounsfield = "CTNormalization" in read.plan.schemes
+        labels = run_through(spec, Sessions(device="cpu"), phantom(*_scene(read.plan), hounsfield=hounsfield))
+        say(f"the whole bundle ran on a phantom and found there: {', '.join(labels) or 'nothing'}")
+        (draft / "CARD.md").write_text(card(_import(read, options, differences, before)), encoding="utf-8")
     target = options.models / options.name
     say(f"{target} is a bundle now; its card names what is missing before anybody may rely on it")
     return target
 
 
-def _read(source: Path, options: Options) -> _Source:
-    folder = find(source, options.configuration, options.folds, options.checkpoint)
-    checkpoints = {fold: read_checkpoint(path) for fold, path in folder.checkpoints.items()}
-    first = next(iter(checkpoints.values()))
-    configuration = first.configuration or folder.configuration
-    if folder.configuration and configuration != folder.configuration:
-        refuse(str(folder.path), configuration, f"its checkpoints were trained for that, not {folder.configuration}")
-    if not configuration:
-        refuse("--configuration", "", "neither folder nor checkpoint says which configuration was trained; name it")
-    plan, labels = plan_of(folder.plans, configuration), labels_of(folder.dataset)
-    channels = channels_of(folder.dataset)
-    if len(channels) != len(plan.schemes) or len(plan.masked) != len(plan.schemes):
-        counts = f"{len(channels)} channels in dataset.json, {len(plan.schemes)} in plans.json"
-        refuse(str(folder.path), counts, "needed as many; the files are not of one training")
-    if options.modalities and len(options.modalities) != len(channels):
-        refuse("--modality", [*options.modalities], f"needed one for each of {', '.join(channels)}, in this order")
-    networks = {}
-    for fold, checkpoint in checkpoints.items():
-        where = f"fold_{fold}/{options.checkpoint}"
-        if checkpoint.mirror != first.mirror or checkpoint.configuration != first.configuration:
-            refuse(
-                where,
-                checkpoint.configuration,
-                "trained otherwise than the first fold; name those that belong together",
-            )
-        networks[fold] = load(build(*plan.architecture, len(channels), labels.heads), checkpoint.weights, where)
-    return _Source(
-        folder=folder, plan=plan, labels=labels, checkpoints=checkpoints, networks=networks, channels=channels,
-        cleaning=clean_up(folder, labels), figures=own_figures(folder, labels),
-    )  # fmt: skip
+def _write(folder: Path, read: Source, options: Options, segments: Sequence[Mapping[str, Any]]) -> None:
+    """Networks and model.toml of one stage."""
+    folds = []
+    for fold, network in read.networks.items():
+        onnx = "model.onnx" if len(read.networks) == 1 else f"fold_{fold}.onnx"
+        export(network, folder / onnx, len(read.channels) + len(read.seen), read.plan.patch)
+        folds.append({"onnx": onnx, "sha256": sha256_of(folder / onnx)})
+    remark = "Imported from nnU-Net v2; CARD.md tells what is known of the model and what is missing."
+    write_model_toml(folder, _tables(read, options, folds, segments), remark)
 
 
 def _tables(
-    read: _Source, options: Options, folds: Sequence[Mapping[str, str]], segments: Sequence[Mapping[str, Any]]
+    read: Source, options: Options, folds: Sequence[Mapping[str, str]], segments: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
     plan = read.plan
     names = bundle.input_names(read.channels)
@@ -167,22 +140,20 @@ def _tables(
         "prepare": bundle.prepare_steps(plan, names, _orientation(plan, options)),
         "tile": bundle.tile_table(plan, _mirror(read, options)),
         "output": bundle.output_table(plan, read.labels),
+        "cascade": {"folder": FIRST_STAGE, "channels": read.seen} if read.before is not None else {},
         "post": [*bundle.post_steps(read.labels), *read.cleaning],
         "segment": segments,
     }
     return {name: table for name, table in tables.items() if table}
 
 
-def _compared(read: _Source, spec: ModelSpec, say: Callable[[str], None]) -> list[Difference]:
-    """Fold by fold, then the whole way on a phantom."""
+def _compared(read: Source, spec: ModelSpec, stage: str, say: Callable[[str], None]) -> list[Difference]:
+    """Both runtimes, fold by fold."""
     sessions = Sessions(device="cpu")
     differences = []
     for (fold, network), weights in zip(read.networks.items(), spec.weights, strict=True):
         differences.append(compare(_answering(network, len(read.plan.patch)), spec, weights, sessions))
-        say(f"fold {fold}: PyTorch and onnxruntime on the same input: {differences[-1]}")
-    hounsfield = "CTNormalization" in read.plan.schemes
-    found = run_through(spec, sessions, phantom(*_scene(read.plan), hounsfield=hounsfield))
-    say(f"the whole bundle ran on a phantom and found there: {', '.join(found) or 'nothing'}")
+        say(f"{stage}fold {fold}: PyTorch and onnxruntime on the same input: {differences[-1]}")
     return differences
 
 
@@ -206,7 +177,7 @@ def _scene(plan: Plan) -> tuple[tuple[int, int, int], tuple[float, float, float]
     return (slices, rows, columns), (slice_mm, row_mm, column_mm)
 
 
-def _import(read: _Source, options: Options, differences: Sequence[Difference]) -> Import:
+def _import(read: Source, options: Options, differences: Sequence[Difference], before: Import | None) -> Import:
     cases = read.folder.dataset.get("numTraining")
     return Import(
         name=options.name,
@@ -225,14 +196,15 @@ def _import(read: _Source, options: Options, differences: Sequence[Difference]) 
         figures=read.figures,
         cleaned=len(read.cleaning),
         left_out=others(read.folder),
+        before=before,
     )
 
 
-def _mirror(read: _Source, options: Options) -> tuple[int, ...]:
+def _mirror(read: Source, options: Options) -> tuple[int, ...]:
     return next(iter(read.checkpoints.values())).mirror if options.mirror else ()
 
 
-def _modalities(read: _Source, options: Options) -> Sequence[str]:
+def _modalities(read: Source, options: Options) -> Sequence[str]:
     guessed = [bundle.modality_of(*pair) for pair in zip(read.channels, read.plan.schemes, strict=True)]
     return options.modalities or guessed
 

@@ -53,6 +53,8 @@ def prepare_steps(plan: Plan, names: Sequence[str], orientation: str) -> list[di
     if plan.transpose != (0, 1, 2):
         steps.append({"step": "transpose", "axes": [*plan.transpose]})
     steps += [{"step": "nonzero"}, {"step": "crop_to_mask", "around": "nonzero"}]
+    if plan.previous:
+        steps.append({"step": "labelled"})
     for number, name in enumerate(names):
         only = {"inputs": [name]} if len(names) > 1 else {}
         steps += [{**step, **only} for step in _normalised(plan, number)]

@@ -26,6 +26,8 @@ class Import:
         What nnU-Net measured of the folds, in words; empty where it left nothing.
     cleaned, left_out
         How many steps of its clean-up were taken over, and the names of those that were found for other folds.
+    before
+        The stage whose labels the network takes beside the image, if it is the second of a cascade.
     """
 
     name: str
@@ -44,13 +46,19 @@ class Import:
     figures: str
     cleaned: int
     left_out: str
+    before: Import | None = None
 
 
 def card(made: Import) -> str:
     """CARD.md with the headings of the CLAIM checklist (Radiology: AI 2024) that apply to a model."""
     plan, labels = made.plan, made.labels
     epochs = ", ".join("unknown" if epoch is None else str(epoch) for epoch in made.epochs)
-    differences = "".join(f"- fold {fold}: {one}\n" for fold, one in zip(made.folds, made.differences, strict=True))
+    differences = "".join(
+        f"- {stage}fold {fold}: {one}\n"
+        for stage, part in ((f"{plan.previous}, ", made.before), ("", made))
+        if part is not None
+        for fold, one in zip(part.folds, part.differences, strict=True)
+    )
     turned = (
         f"Images are turned to {made.orientation} (growing slice, row, column) first, as the network was trained."
         if made.orientation
@@ -65,7 +73,6 @@ def card(made: Import) -> str:
         if labels.regions
         else ""
     )
-    mirror = f"mirrored along axes {', '.join(map(str, made.mirror))}" if made.mirror else "not mirrored"
     licence = made.licence or "MISSING: whoever trained it has to say; `--licence` records it."
     return f"""# {made.name} 1.0.0: imported from nnU-Net v2
 
@@ -86,11 +93,8 @@ MISSING: sources, scanners, dates, inclusion and exclusion, demographics, refere
 were divided.
 
 ## Model
-nnU-Net v2, configuration {plan.configuration}, {plan.architecture[0]}, {made.parameters} parameters, trainer
-{made.trainer or "unknown"}, folds {", ".join(made.folds)}, whose logits are averaged. Tiles of
-{" × ".join(map(str, plan.patch))} voxels at {" × ".join(f"{one:.4g}" for one in plan.spacing_mm)} mm, half a tile
-apart, weighted by a Gaussian, {mirror}.
-{turned}{_cleaned(made)}
+nnU-Net v2, configuration {_run(made)}
+{_cascaded(made)}{turned}{_cleaned(made)}
 Normalisation: {", ".join(plan.schemes)}. Steps and their order are nnU-Net's; model.toml states them.
 
 ## Training
@@ -107,6 +111,28 @@ model.toml are empty: nothing keeps it from images unlike those it was trained o
 ## Licence
 {licence}
 """
+
+
+def _run(made: Import) -> str:
+    """A configuration, its network, and how that is run."""
+    plan = made.plan
+    mirror = f"mirrored along axes {', '.join(map(str, made.mirror))}" if made.mirror else "not mirrored"
+    return f"""{plan.configuration}, {plan.architecture[0]}, {made.parameters} parameters, trainer
+{made.trainer or "unknown"}, folds {", ".join(made.folds)}, whose logits are averaged. Tiles of
+{" × ".join(map(str, plan.patch))} voxels at {" × ".join(f"{one:.4g}" for one in plan.spacing_mm)} mm, half a tile
+apart, weighted by a Gaussian, {mirror}."""
+
+
+def _cascaded(made: Import) -> str:
+    """Where the labels come from that the network of a second stage takes."""
+    if made.before is None:
+        return ""
+    epochs = ", ".join("unknown" if epoch is None else str(epoch) for epoch in made.before.epochs)
+    return (
+        "It is the second stage of a cascade: labels that a first stage finds, resampled to its own grid, are further\n"
+        "channels of 0 and 1 behind the image. As in nnU-Net no clean-up comes between the stages.\n"
+        f"First stage: configuration {_run(made.before)}\nIts epochs by fold: {epochs}.\n"
+    )
 
 
 def _cleaned(made: Import) -> str:

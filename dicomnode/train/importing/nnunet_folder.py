@@ -52,7 +52,8 @@ def find(source: Path, configuration: str = "", folds: Sequence[str] = (), check
         there = f"; there are {', '.join(others)}: name one with --checkpoint" if others else ""
         refuse(str(folder), checkpoint, f"no fold_*/{checkpoint}, needed one at least{there}")
     if missing := [fold for fold in folds if fold not in found]:
-        refuse("--folds", ",".join(missing), f"no such fold with {checkpoint}; there are {', '.join(found)}")
+        say = f"no such fold with {checkpoint} in {folder.name}; there are {', '.join(found)}"
+        refuse("--folds", ",".join(missing), say)
     # A fold named all was trained on everything and is no fifth part of an ensemble.
     default = [fold for fold in found if fold != "all"] or ["all"]
     return ResultFolder(
@@ -63,6 +64,26 @@ def find(source: Path, configuration: str = "", folds: Sequence[str] = (), check
         trainer=trainer,
         configuration=configuration or named,
     )
+
+
+def stage_before(folder: ResultFolder, configuration: str) -> Path:
+    """The folder beside, of the same trainer and plans, whose labels a network of `folder` was trained to take.
+
+    Raises
+    ------
+    ConfigError
+        If it is not there.
+    """
+    own = folder.path.resolve()
+    beside = own.with_name("__".join([*own.name.split("__")[:2], configuration]))
+    if not (beside / PLANS).is_file():
+        refuse(
+            "SOURCE",
+            str(beside),
+            f"no {PLANS} in it: the network of {own.name} takes the labels of {configuration}, trained by the same "
+            "trainer and plans, as input; put that folder beside it, or import 3d_fullres",
+        )
+    return beside
 
 
 def _trained(source: Path, configuration: str) -> Path:

@@ -23,11 +23,14 @@ class Labels:
         The labels of the reference that each channel stands for: one, or all of a region.
     regions
         Whether channels are regions that may overlap, of which the last that passes 0.5 counts.
+    written
+        The label that a voxel of each channel gets in nnU-Net's own mask.
     """
 
     names: tuple[str, ...]
     holds: tuple[tuple[int, ...], ...]
     regions: bool
+    written: tuple[int, ...] = ()
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -40,6 +43,16 @@ class Labels:
         behind = {name: {*held} for name, held in rest if own & {*held}}
         outer = [name for name, held in behind.items() if not any(held < other for other in behind.values())]
         return "_without_".join([self.names[number], *(["_and_".join(outer)] if outer else [])])
+
+    @property
+    def seen(self) -> tuple[int, ...]:
+        """Channels of 0 and 1 that the next stage of a cascade gets, by numbers of segments here; 0 for an empty one.
+
+        nnU-Net makes one of every label of the reference (`foreground_labels`), though no region may be written as it.
+        """
+        labels = sorted({label for held in self.holds for label in held} - {0})
+        written = self.written or tuple(range(1, len(self.names) + 1))
+        return tuple(written.index(label) + 1 if label in written else 0 for label in labels)
 
     @property
     def heads(self) -> int:
@@ -65,7 +78,8 @@ def labels_of(dataset: Mapping[str, Any]) -> Labels:
         order = need(dataset, "regions_class_order", list, _WHERE)
         if len(order) != len(kept) or not all(isinstance(one, int) for one in order):
             refuse(f"{_WHERE}: regions_class_order", order, f"needed a number for each of {len(kept)} regions")
-        return Labels(names=tuple(kept), holds=tuple(_numbers(*one) for one in kept.items()), regions=True)
+        holds = tuple(_numbers(*one) for one in kept.items())
+        return Labels(names=tuple(kept), holds=holds, regions=True, written=tuple(order))
     numbers = {name: _number(name, value) for name, value in kept.items()}
     names = sorted(numbers, key=lambda name: numbers[name])
     if [numbers[name] for name in names] != list(range(1, len(names) + 1)):

@@ -63,6 +63,8 @@ class Plan:
         Class name and arguments of the network.
     reader
         nnU-Net's class that read the training images: it settles how axes lay.
+    previous
+        The configuration whose labels its network takes beside the image, as second stage of a cascade; else empty.
     """
 
     configuration: str
@@ -77,6 +79,7 @@ class Plan:
     architecture: tuple[str, Mapping[str, Any]] = field(repr=False)
     reader: str
     dataset_name: str
+    previous: str = ""
 
 
 def plan_of(plans: Mapping[str, Any], configuration: str) -> Plan:
@@ -89,13 +92,6 @@ def plan_of(plans: Mapping[str, Any], configuration: str) -> Plan:
     """
     table = _inherited(plans, configuration, ())
     where = f"{_WHERE}: {configuration}"
-    if table.get("previous_stage"):
-        refuse(
-            f"{where}.previous_stage",
-            table["previous_stage"],
-            "its network takes the labels of another one as input, which a bundle cannot say; import that "
-            "configuration, or 3d_fullres, which nnU-Net trains from the same plans",
-        )
     schemes = tuple(str(one) for one in need(table, "normalization_schemes", list, where))
     for scheme in schemes:
         if scheme not in SCHEMES:
@@ -109,6 +105,9 @@ def plan_of(plans: Mapping[str, Any], configuration: str) -> Plan:
     statistics = plans.get("foreground_intensity_properties_per_channel") or plans.get(
         "foreground_intensity_properties_by_modality", {}
     )
+    data, previous = _resampling(table, "data", where), str(table.get("previous_stage") or "")
+    if previous:
+        _require_labels_resampled_alike(table, data, where)
     return Plan(
         configuration=configuration,
         patch=tuple(int(count) for count in patch),
@@ -117,11 +116,12 @@ def plan_of(plans: Mapping[str, Any], configuration: str) -> Plan:
         masked=tuple(bool(one) for one in need(table, "use_mask_for_norm", list, where)),
         intensities=tuple(_statistics(statistics, channel, scheme) for channel, scheme in enumerate(schemes)),
         transpose=(int(transpose[0]), int(transpose[1]), int(transpose[2])),
-        data=_resampling(table, "data", where),
+        data=data,
         answer=_resampling(table, "probabilities", where),
         architecture=_architecture(table, where),
         reader=str(plans.get("image_reader_writer", "")),
         dataset_name=str(plans.get("dataset_name", "")),
+        previous=previous,
     )
 
 
@@ -165,6 +165,14 @@ def _resampling(table: Mapping[str, Any], what: str, where: str) -> Resampling:
         refuse(f"{where}.{name}_kwargs", options, say)
     above = None if forced is False else float(options.get("separate_z_anisotropy_threshold", _ANISOTROPY))
     return Resampling(order=_ORDERS[order], apart=_ORDERS[apart], above=above)
+
+
+def _require_labels_resampled_alike(table: Mapping[str, Any], data: Resampling, where: str) -> None:
+    """Labels of the previous stage go the image's way, in the one manner that a bundle repeats."""
+    labels = _resampling(table, "seg", where)
+    if labels.apart != "nearest" or labels.above != data.above:
+        told = table.get("resampling_fn_seg_kwargs")
+        refuse(f"{where}.resampling_fn_seg_kwargs", told, "needed order_z 0 and force_separate_z as of the image")
 
 
 def _architecture(table: Mapping[str, Any], where: str) -> tuple[str, Mapping[str, Any]]:

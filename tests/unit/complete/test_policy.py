@@ -115,6 +115,12 @@ def test_what_is_complete_stays_complete_as_time_passes(case: StudyProgress, sec
         assert not isinstance(judge(case, after(seconds + more), PATIENCE), Wait)
 
 
+@given(case=cases, seconds=st.floats(0, 2, exclude_max=True))
+def test_nothing_is_judged_before_the_shortest_patience_is_over(case: StudyProgress, seconds: float) -> None:
+    assert PATIENCE.shortest == timedelta(seconds=2)
+    assert isinstance(judge(case, after(seconds), PATIENCE), Wait)
+
+
 @given(case=cases)
 def test_every_study_is_judged_in_the_end(case: StudyProgress) -> None:
     assert not isinstance(judge(case, after(2000), PATIENCE), Wait)

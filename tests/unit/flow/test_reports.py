@@ -9,6 +9,7 @@ import pytest
 from pydicom import Dataset
 from pydicom.uid import Comprehensive3DSRStorage, ExplicitVRLittleEndian
 
+from dicomnode.domain.errors import EncodingError
 from dicomnode.domain.network import Acceptance, Peer
 from dicomnode.domain.uid import ResultUids
 from dicomnode.flow.output import Output, encode_as
@@ -137,3 +138,17 @@ def test_the_same_name_never_stands_for_another_content() -> None:
 
 def test_a_report_that_says_nothing_is_not_made_in_any_form() -> None:
     assert list(reports("radiomics", lambda *_: None, UIDS, MADE, [taker()])) == []
+
+
+def test_each_company_is_read_back_once_and_what_differs_stops_it() -> None:
+    seen: list[bytes] = []
+    found = list(reports("sr", write, UIDS, MADE[:1], [Taker(peer=peer())], seen.append))
+    newest = [one.data for one in found if one.dataset.SOPClassUID == Comprehensive3DSRStorage]
+    assert seen == newest
+    assert len(found) == 3 * len(newest)
+
+    def refuse(data: bytes) -> None:
+        raise EncodingError("report: found another number")
+
+    with pytest.raises(EncodingError, match="another number"):
+        next(reports("sr", write, UIDS, MADE[:1], [Taker(peer=peer())], refuse))

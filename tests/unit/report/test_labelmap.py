@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from io import BytesIO
 
 import highdicom
 import numpy as np
 import pytest
+from highdicom import Volume
 from pydicom import Dataset, config, dcmread
 from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 from pydicom.valuerep import DSfloat
@@ -18,7 +20,7 @@ from dicomnode.domain.uid import ResultUids
 from dicomnode.report import check, labelmap, measurements, segmentation
 from dicomnode.report.encode import to_bytes
 
-from .conftest import findings_in, labels
+from .conftest import findings_in, labels, with_headers
 from .reading import referenced_instances, reread
 
 LABELMAP = "1.2.840.10008.5.1.4.1.1.66.7"
@@ -150,3 +152,29 @@ def test_positions_with_more_digits_than_a_decimal_string_holds_are_met_all_the_
     made = labelmap.write(findings, provenance, uids)
     assert made is not None
     labelmap.verify(to_bytes(made), findings)
+
+
+def test_frames_of_an_odd_number_of_pixels_are_encoded_too(
+    findings: Findings, provenance: Provenance, uids: ResultUids
+) -> None:
+    def change(_: int, ds: Dataset) -> None:
+        ds.Columns = 25
+
+    def cropped(volume: Volume) -> Volume:
+        return Volume(
+            array=volume.array[:, :, :25],
+            affine=volume.affine,
+            coordinate_system="PATIENT",
+            frame_of_reference_uid=volume.frame_of_reference_uid,
+        )
+
+    whole = with_headers(findings, change)
+    narrow = replace(
+        whole,
+        source=replace(whole.source, volume=cropped(whole.source.volume)),
+        segmentation=replace(whole.segmentation, volume=cropped(whole.segmentation.volume)),
+    )
+    ds = labelmap.write(narrow, provenance, uids)
+    assert ds is not None
+    assert (ds.file_meta.TransferSyntaxUID, ds.SOPInstanceUID) == (RLELossless, uids.instance("labelmap"))
+    labelmap.verify(to_bytes(ds), narrow)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from io import BytesIO
 
 import pytest
 from pydicom import Dataset, dcmread
+from pydicom.uid import Comprehensive3DSRStorage, ComprehensiveSRStorage
 
 from dicomnode.domain.errors import EncodingError
 from dicomnode.domain.finding import Findings, Provenance
@@ -71,3 +73,43 @@ def test_what_stands_in_place_of_a_result_is_read_back_too(
     ds.StudyInstanceUID = "2.25.9"
     with pytest.raises(EncodingError, match="another StudyInstanceUID"):
         report_check.verify(to_bytes(ds), findings.source.datasets)
+
+
+def _recast(ds: Dataset) -> Dataset:
+    ds = deepcopy(ds)
+    ds.SOPClassUID, ds.SOPInstanceUID = ComprehensiveSRStorage, "1.2.3"
+    return ds
+
+
+def _created(ds: Dataset) -> None:
+    ds.InstanceCreationTime = "000000"
+
+
+def _not_recast(ds: Dataset) -> None:
+    ds.SOPClassUID = Comprehensive3DSRStorage
+
+
+def _other_instance(ds: Dataset) -> None:
+    ds.SOPInstanceUID = "1.2.34"
+
+
+@pytest.mark.parametrize("change", [_number, _patient, _evidence, _created, _not_recast, _other_instance])
+def test_a_report_of_an_older_class_that_says_something_else_is_found(
+    findings: Findings, provenance: Provenance, uids: ResultUids, change: Callable[[Dataset], None]
+) -> None:
+    original = measurements.write(findings, provenance, uids, segmentation.write(findings, provenance, uids))
+    older = _recast(original)
+    report_check.verify_recast(to_bytes(older), to_bytes(original), older)
+    changed = deepcopy(older)
+    change(changed)
+    with pytest.raises(EncodingError, match=r"report: found"):
+        report_check.verify_recast(to_bytes(changed), to_bytes(original), older)
+
+
+def test_a_recast_report_that_was_cut_short_is_found(
+    findings: Findings, provenance: Provenance, uids: ResultUids
+) -> None:
+    original = measurements.write(findings, provenance, uids, None)
+    older = _recast(original)
+    with pytest.raises(EncodingError, match="another content"):
+        report_check.verify_recast(to_bytes(older)[:-2], to_bytes(original), older)

@@ -20,6 +20,7 @@ from dicomnode.store.jobs import Jobs, Made, Plan
 from dicomnode.store.priors import Searches
 from dicomnode.store.reports import Reports
 from dicomnode.store.scratch import Scratch
+from dicomnode.store.set_back import wait_anew
 from dicomnode.store.studies import Studies
 from tests.conftest import Hands, MakeArrival
 
@@ -105,8 +106,8 @@ def test_no_statement_of_the_way_from_c_store_to_delivery_scans_a_table(
     studies.clear_associations()
     for variant in studies.variants():
         studies.promote(variant.instance_id)
-    studies.quiet_from_now()
-    (received,) = studies.receiving()
+    wait_anew(db)
+    (received,) = studies.receiving(clock())
     assert studies.settle(received, "", forced=studies.on_demand(STUDY))
     assert len(jobs.add(STUDY, 1, [plan(studies, deadline_seconds=1)], forced=False)) == 1
     clock.forward(2)

@@ -13,7 +13,7 @@ from dicomnode.domain.model import ModelSpec
 from dicomnode.infer.bundle.before import AnyPrepare
 from dicomnode.infer.bundle.grids import InterpolatedTable, OntoTable, PrepareTable
 from dicomnode.infer.prepare.pipeline import WAY
-from dicomnode.infer.prepare.steps import GRIDS, JOINT, MASKS, VALUES
+from dicomnode.infer.prepare.steps import GRIDS, JOINT, LABELS, MASKS, VALUES
 
 TABLES: dict[str, type[PrepareTable]] = {
     get_args(table.model_fields["step"].annotation)[0]: table for table in get_args(get_args(AnyPrepare)[0])
@@ -21,7 +21,7 @@ TABLES: dict[str, type[PrepareTable]] = {
 
 
 def test_every_step_of_the_schema_is_done_and_the_other_way_round() -> None:
-    assert set(TABLES) == {*GRIDS, *VALUES, *JOINT}
+    assert set(TABLES) == {*GRIDS, *VALUES, *JOINT, *LABELS}
     # These do not ask what lies beyond the image.
     within = {"respace", "restep", "transpose"}
     assert {name for name, table in TABLES.items() if issubclass(table, OntoTable)} == {*GRIDS} - within
@@ -34,7 +34,7 @@ def test_settings_and_their_defaults_are_the_functions_own(name: str) -> None:
     fields = {key: field for key, field in TABLES[name].model_fields.items() if key not in ("step", "inputs")}
     if name in GRIDS:
         fields = {key: field for key, field in fields.items() if key not in WAY}
-    keywords = dict(list(inspect.signature({**GRIDS, **VALUES, **JOINT}[name]).parameters.items())[1:])
+    keywords = dict(list(inspect.signature({**GRIDS, **VALUES, **JOINT, **LABELS}[name]).parameters.items())[1:])
     assert set(fields) == set(keywords)
     for key, field in fields.items():
         assert field.is_required() == (keywords[key].default is inspect.Parameter.empty), key

@@ -20,7 +20,7 @@ from dicomnode.domain.finding import Segmentation
 from dicomnode.domain.measuring import RadiomicsSpec
 from dicomnode.infer.read.volume import read_series
 from dicomnode.measure import radiomics
-from dicomnode.measure.features import work
+from dicomnode.measure.features import texture, work
 from dicomnode.measure.features.filters import LOG_TOLERANCE
 
 from ..conftest import SPACING_MM, segmentation_of, volume_of
@@ -44,6 +44,12 @@ OF_THE_MESH = ("MeshVolume", "SurfaceArea", "SurfaceVolumeRatio", "Sphericity")
 LOG_FEATURES = 10 * LOG_TOLERANCE
 
 Scene = tuple[NDArray[np.int16], NDArray[np.bool_]]
+
+
+@pytest.fixture(autouse=True)
+def always_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in large regions, though those of the tests are small."""
+    monkeypatch.setattr(texture, "LEAST_VOXELS", 0)
 
 
 @pytest.fixture(scope="module")

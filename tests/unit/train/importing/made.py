@@ -39,6 +39,19 @@ def plans(dimensions: int = 3, **changes: Any) -> dict[str, Any]:
     }
 
 
+def cascade_plans(**changes: Any) -> dict[str, Any]:
+    """plans.json of a cascade of two stages, as nnU-Net's planner writes it; `changes` are of the second."""
+    made = plans(
+        resampling_fn_seg=RESAMPLING,
+        resampling_fn_seg_kwargs={"is_seg": True, "order": 1, "order_z": 0, "force_separate_z": None},
+    )
+    every = made["configurations"]
+    low = {"spacing": [4.0, 3.0, 3.0], "patch_size": [4, 16, 16], "next_stage": "3d_cascade_fullres"}
+    every["3d_lowres"] = {**every["3d_fullres"], **low}
+    every["3d_cascade_fullres"] = {"inherits_from": "3d_fullres", "previous_stage": "3d_lowres", **changes}
+    return made
+
+
 def architecture(dimensions: int) -> dict[str, Any]:
     """Arguments of a small PlainConvUNet."""
     return {
@@ -65,7 +78,16 @@ def dataset(**changes: Any) -> dict[str, Any]:
     return {"channel_names": {"0": "CT"}, "labels": labels, "numTraining": 5, "file_ending": ".nii.gz", **changes}
 
 
-def write_folder(below: Path, dimensions: int = 3, folds: int = 1, **changes: Any) -> Path:
+def write_cascade(below: Path, folds: int = 1, **changes: Any) -> tuple[Path, Path]:
+    """The result folders of both stages of a cascade."""
+    own = {"plans": cascade_plans(), **changes}
+    first, second = (
+        write_folder(below, folds=folds, configuration=name, **own) for name in ("3d_lowres", "3d_cascade_fullres")
+    )
+    return first, second
+
+
+def write_folder(below: Path, dimensions: int = 3, folds: int = 1, configuration: str = "", **changes: Any) -> Path:
     """A result folder with checkpoints as nnU-Net's trainer writes them: names twice, scalars of numpy."""
     import numpy as np
     import torch
@@ -74,16 +96,17 @@ def write_folder(below: Path, dimensions: int = 3, folds: int = 1, **changes: An
     from dicomnode.train.importing.nnunet_network import build
     from dicomnode.train.importing.nnunet_plans import plan_of
 
-    configuration = "3d_fullres" if dimensions == 3 else "2d"
+    configuration = configuration or ("3d_fullres" if dimensions == 3 else "2d")
     folder = below / f"nnUNetTrainer__nnUNetPlans__{configuration}"
     own = {"plans": plans(dimensions), "dataset": dataset(), **changes}
     folder.mkdir(parents=True)
     (folder / "plans.json").write_text(json.dumps(own["plans"]))
     (folder / "dataset.json").write_text(json.dumps(own["dataset"]))
-    plan = plan_of(own["plans"], configuration)
+    plan, labels = plan_of(own["plans"], configuration), labels_of(own["dataset"])
+    channels = len(plan.schemes) + (len(labels.seen) if plan.previous else 0)
     for fold in range(folds):
         torch.manual_seed(fold)
-        network = build(*plan.architecture, len(plan.schemes), labels_of(own["dataset"]).heads)
+        network = build(*plan.architecture, channels, labels.heads)
         weights = network.state_dict()
         twice = {f"decoder.encoder.{name[8:]}": value for name, value in weights.items() if name.startswith("encoder.")}
         again = {name.replace(".conv.", ".all_modules.0."): value for name, value in weights.items()}

@@ -19,7 +19,7 @@ from dicomnode.train.importing.nnunet_bundle import (
 )
 from dicomnode.train.importing.nnunet_labels import channels_of, labels_of
 from dicomnode.train.importing.nnunet_plans import plan_of
-from tests.unit.train.importing.made import architecture, dataset, plans
+from tests.unit.train.importing.made import architecture, cascade_plans, dataset, plans
 
 
 def test_a_ct_is_cropped_limited_normalised_and_then_resampled() -> None:
@@ -106,7 +106,7 @@ def test_a_configuration_inherits_what_it_does_not_state() -> None:
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"previous_stage": "3d_lowres"}, "labels of another one as input"),
+        ({"previous_stage": "3d_lowres"}, "resampling_fn_seg"),
         ({"normalization_schemes": ["MyNormalization"]}, "MyNormalization"),
         ({"resampling_fn_data": "resample_torch_fornnunet"}, "resample_torch_fornnunet"),
         ({"resampling_fn_probabilities_kwargs": {"order": 3}}, "needed order 1"),
@@ -127,6 +127,33 @@ def test_what_a_bundle_cannot_say_is_refused_by_name(changes: dict[str, Any], to
 def test_ct_without_statistics_is_refused(statistics: Any) -> None:
     with pytest.raises(ConfigError, match="foreground_intensity"):
         plan_of({**plans(), "foreground_intensity_properties_per_channel": statistics}, "3d_fullres")
+
+
+def test_the_second_stage_of_a_cascade_counts_what_the_first_has_labelled_before_it_normalises() -> None:
+    plan = plan_of(cascade_plans(), "3d_cascade_fullres")
+    assert plan.previous == "3d_lowres"
+    names = [step["step"] for step in prepare_steps(plan, ["ct"], "")]
+    assert names == ["nonzero", "crop_to_mask", "labelled", "clip", "zscore", "respace"]
+    assert plan_of(cascade_plans(), "3d_lowres").previous == ""
+
+
+@pytest.mark.parametrize(
+    "kwargs",
+    [{"order": 0}, {"order": 1, "order_z": 1}, {"order": 1, "force_separate_z": True}, {"order": 1}],
+    ids=["order", "order_z", "forced", "otherwise than the image"],
+)
+def test_labels_that_are_resampled_otherwise_are_refused(kwargs: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=r"resampling_fn_seg_kwargs.*needed order"):
+        plan_of(cascade_plans(resampling_fn_seg_kwargs=kwargs), "3d_cascade_fullres")
+
+
+def test_the_next_stage_sees_every_label_of_the_reference_by_the_segment_that_is_written_as_it() -> None:
+    assert labels_of(dataset()).seen == (1, 2)
+    regions = {"background": 0, "kidney": [1, 2, 3], "mass": [2, 3], "tumour": 2}
+    # Label 2 is the tumour's, which comes last; label 3 the mass's.
+    assert labels_of(dataset(labels=regions, regions_class_order=[1, 3, 2])).seen == (1, 3, 2)
+    # Nothing is ever written as label 3: nnU-Net has an empty channel for it.
+    assert labels_of(dataset(labels={**regions, "mass": 2}, regions_class_order=[1, 4, 2])).seen == (1, 3, 0)
 
 
 def test_regions_become_thresholds_of_which_the_last_counts() -> None:
