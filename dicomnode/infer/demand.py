@@ -25,8 +25,8 @@ ANSWERS = 6
 #: Copies of every probability map in memory at a time.
 _MAPS = 3
 
-#: Copies of a volume as floats in which shares of labels are compared on another grid.
-_RELABELLING = 4
+#: Copies of a volume as floats in which shares of labels are compared on another grid; 5.5 were measured.
+_RELABELLING = 6
 
 _FLOAT = np.dtype(np.float32).itemsize
 _HALF = np.dtype(np.float16).itemsize

@@ -43,7 +43,8 @@ def blobs(shape: tuple[int, int, int], labels: int) -> Array:
     """Regions with smooth borders, where three and more meet."""
     rng = np.random.default_rng(11)
     fields = [ndimage.gaussian_filter(rng.normal(size=shape), 1.5) for _ in range(labels)]
-    return np.argmax(fields, axis=0).astype(np.int16) - 1
+    found: Array = np.argmax(fields, axis=0).astype(np.int16) - 1
+    return found
 
 
 @pytest.mark.parametrize("shape", [(9, 31, 20), (14, 12, 33), (20, 42, 34), (5, 7, 6), (10, 21, 5)])
