@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from dicomnode.domain.finding import SourceSeries
 from dicomnode.domain.identity import Correction, correct
 from dicomnode.domain.model import InputSpec, ModelSpec
 from dicomnode.infer.quality.units import asked
-from dicomnode.infer.read.faults import reading
 from dicomnode.infer.read.suv import UNITS
 from dicomnode.infer.read.volume import read_series
 
@@ -40,11 +40,9 @@ def read(
     """
     sources = []
     for number, fed in enumerate(model.images, start=1):
-        source = read_series(inputs[fed.name], suv=_suv(fed, model))
-        for header in source.datasets if corrections else ():
-            with reading(f"input {fed.name}", "needed a readable identity", header):
-                correct(header, corrections)
-        sources.append(source)
+        # Before it is asked whether all images are of one patient: an archive may have corrected, and sent, only some.
+        amend = partial(correct, corrections=corrections) if corrections else None
+        sources.append(read_series(inputs[fed.name], suv=_suv(fed, model), amend=amend))
         progress(number, len(model.images))
     return sources
 

@@ -17,7 +17,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 FORBIDDEN_NAMES = {"utils", "helpers", "common", "manager", "base"}
 
 #: Where `except Exception` may stand: the SCP handler, the job's verdict, settle's guard.
-BROAD = {"receive/scp.py": 1, "flow/work.py": 1, "flow/settle.py": 1}
+BROAD = {"receive/storing.py": 1, "flow/work.py": 1, "flow/settle.py": 1}
 
 #: Which room may import which library.
 HOMES = {

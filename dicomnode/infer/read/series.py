@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pydicom import Dataset
 from pydicom.uid import (
     CTImageStorage,
     EnhancedCTImageStorage,
@@ -110,13 +111,15 @@ def _few(reasons: Sequence[str]) -> list[str]:
     return [*reasons[:_MOST_NAMES], *([f"{more} more objects or stacks"] if more > 0 else [])]
 
 
-def read_stacks(paths: Sequence[Path]) -> Stacks:
+def read_stacks(paths: Sequence[Path], amend: Callable[[Dataset], None] | None = None) -> Stacks:
     """Describe the stacks of a series.
 
     Parameters
     ----------
     paths
         Part 10 files of one series, in any order.
+    amend
+        Puts what is known better into each header, before anything is made of it.
 
     Raises
     ------
@@ -128,6 +131,10 @@ def read_stacks(paths: Sequence[Path]) -> Stacks:
     # Parsing holds the GIL: threads make it slower (170 MR headers: 0.67 s with eight threads, 0.53 s without).
     headers = [read_header(path) for path in dict.fromkeys(paths)]
     subject = f"series {headers[0].dataset.get('SeriesInstanceUID', 'without UID')}"
+    if amend is not None:
+        for header in headers:
+            with reading(subject, "needed a readable identity", header.dataset):
+                amend(header.dataset)
     _require_one_series(headers, subject)
     made_up = _made_up_frame_of_reference(headers)
     frames, left_out = _all_frames(headers)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 from pydicom import Dataset
@@ -36,6 +37,7 @@ class FakeArchive:
     def __init__(self, intake: Intake) -> None:
         self.intake = intake
         self.objects: list[Arrival] = []
+        self.content: dict[Path, bytes] = {}
         self.error: Exception | None = None
         self.withheld: set[str] = set()
         self.questions = 0
@@ -47,6 +49,7 @@ class FakeArchive:
 
     def add(self, *arrivals: Arrival, originator: str = "DICOMNODE") -> None:
         self.objects += [replace(one, move_originator=originator) for one in arrivals]
+        self.content |= {one.path: one.path.read_bytes() for one in arrivals}
 
     @contextmanager
     def asked(self) -> Iterator[FakeArchive]:
@@ -82,6 +85,8 @@ class FakeArchive:
         self.on_fetch()
         for one in self.objects:
             if one.series_instance_uid == series_instance_uid and one.sop_instance_uid not in self.withheld:
+                # The node keeps the file that it was brought.
+                one.path.write_bytes(self.content[one.path])
                 self.intake.accept(one)
         missing = [one for one in self.objects if one.series_instance_uid == series_instance_uid]
         failed = sum(one.sop_instance_uid in self.withheld for one in missing)

@@ -119,10 +119,7 @@ def received(
     db: Database, files: Files, ct: MakeStudy, receive: Callable[[Intake, list[Path]], None]
 ) -> dict[str, Path]:
     """Real files of a study, by the end of their SOP Instance UID."""
-    paths = ct()
-    receive(Intake(db, files, ()), paths)
-    for path in paths:
-        path.unlink()
+    receive(Intake(db, files, ()), ct())
     rows = db.rows("SELECT sop_instance_uid, path FROM instance")
     return {row["sop_instance_uid"].rsplit(".", 1)[1]: files.path(row["path"]) for row in rows}
 
