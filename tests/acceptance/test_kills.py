@@ -26,6 +26,9 @@ pytestmark = [pytest.mark.acceptance, pytest.mark.filterwarnings("ignore:unclose
 #: A working grid so fine that a job of the toy network takes seconds.
 SLOW = TOML.replace("spacing_mm = [4.0, 2.0, 2.0]", "spacing_mm = [0.7, 0.7, 0.7]")
 
+#: So slow that a second is over before it ends, which is how often deadlines are looked at.
+SLOWER = TOML.replace("spacing_mm = [4.0, 2.0, 2.0]", "spacing_mm = [0.4, 0.4, 0.4]")
+
 
 #: Folders of the store in which every file has its row.
 KEPT = ("studies", "results", "notices")
@@ -184,7 +187,7 @@ def test_kills_at_arbitrary_moments_of_four_studies_lose_and_double_nothing(
 def test_a_kill_while_a_missed_deadline_is_told_doubles_nothing_and_leaves_nothing(
     make_node: MakeNode, pacs: CountingPacs, tmp_path: Path, name: str
 ) -> None:
-    write_bundle(tmp_path / "slow", toml=SLOW)
+    write_bundle(tmp_path / "slow", toml=SLOWER)
     rules = RULE.replace('model = "toy"', 'model = "toy"\ndeadline_seconds = 0.1')
     node = make_node(models=tmp_path / "slow", peers=[peer("PACS", pacs.aet, pacs.port)], rules=rules)
     ct = make_ct(tmp_path / "ct", announced=12)
