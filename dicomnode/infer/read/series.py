@@ -26,7 +26,7 @@ from dicomnode.domain.errors import Unsuitable
 from dicomnode.domain.uid import derived_uid
 from dicomnode.infer.read.announced import announced
 from dicomnode.infer.read.enhanced import enhanced_frames
-from dicomnode.infer.read.faults import reading
+from dicomnode.infer.read.faults import reading, word
 from dicomnode.infer.read.frame import Attributed, Frame, classic_frame
 from dicomnode.infer.read.image import Header, image_of, is_greyscale, read_header
 from dicomnode.infer.read.nuclear import nuclear_frames
@@ -213,7 +213,8 @@ def _frames(header: Header) -> list[Frame]:
         image = image_of(header)
         kind = told(dataset, "SOPClassUID")
         if kind in _DERIVED_OBJECTS:
-            raise Unsuitable(f"{subject}: {dataset.get('Modality')} derived from images, needed an image")
+            modality = word(dataset.get("Modality"), "an object")
+            raise Unsuitable(f"{subject}: {modality} derived from images, needed an image")
         if kind == NuclearMedicineImageStorage:
             return nuclear_frames(image)
         if "PerFrameFunctionalGroupsSequence" in dataset:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 from highdicom import Volume
-from pydicom import Dataset
-from pydicom.uid import ComprehensiveSRStorage, generate_uid
+from pydicom import DataElement, Dataset
+from pydicom.uid import ComprehensiveSRStorage, SegmentationStorage, generate_uid
 
 from dicomnode.domain.errors import Unsuitable
 from dicomnode.domain.header import Header, differences
@@ -200,6 +200,16 @@ def test_objects_without_pixels_beside_the_images_are_named_and_left_out(
     found = read_series(saved([*images, report]))
     assert np.array_equal(found.volume.array, phantom.array)
     assert "SR without pixels, needed an image" in found.warnings[0]
+
+
+def test_a_derived_object_is_not_called_by_what_is_no_modality(phantom: Volume, slices: Slices, saved: Saved) -> None:
+    images = slices(phantom)
+    mask = deepcopy(images[0])
+    mask.SOPClassUID = mask.file_meta.MediaStorageSOPClassUID = SegmentationStorage
+    mask.SOPInstanceUID = mask.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+    mask[0x00080060] = DataElement(0x00080060, "LO", "Doe^Jane " * 7)
+    found = read_series(saved([*images, mask]))
+    assert "an object derived from images, needed an image" in found.warnings[0] and "Doe" not in found.warnings[0]
 
 
 def test_headers_without_a_place_and_multi_frame_objects_stay_together(phantom: Volume, slices: Slices) -> None:
