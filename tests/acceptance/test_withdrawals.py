@@ -25,7 +25,7 @@ pytestmark = pytest.mark.acceptance
 KOS = "1.2.840.10008.5.1.4.1.1.88.59"
 
 #: A working grid so fine that a job of the toy network takes seconds.
-SLOW = TOML.replace("spacing_mm = [4.0, 2.0, 2.0]", "spacing_mm = [0.7, 0.7, 0.7]")
+SLOW = TOML.replace("spacing_mm = [4.0, 2.0, 2.0]", "spacing_mm = [0.4, 0.4, 0.4]")
 
 
 def analysed(node: Node, ct: Ct) -> None:
