@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import secrets
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 Found = TypeVar("Found")
@@ -13,6 +15,9 @@ Found = TypeVar("Found")
 PATIENCE_SECONDS = 60.0
 
 _INTERVAL_SECONDS = 0.05
+
+#: Below what Linux takes for outgoing connections (ip_local_port_range of ip(7), from 32768 on).
+_NEVER_GIVEN = range(20000, 32768)
 
 
 def eventually(condition: Callable[[], Found], seconds: float = PATIENCE_SECONDS, what: str = "") -> Found:
@@ -28,7 +33,9 @@ def eventually(condition: Callable[[], Found], seconds: float = PATIENCE_SECONDS
 
 
 def free_port() -> int:
-    """A port on which nothing listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port on which nothing listens, and that the system gives to no outgoing connection before it is used."""
+    while True:
+        port = secrets.choice(_NEVER_GIVEN)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
