@@ -34,7 +34,7 @@ _MOST_NESTED = 32
 #: about half a gigabyte and a few seconds.
 _MOST_ELEMENTS = 1_000_000
 
-#: Longer values are not remembered: those that repeat are short, and there are 16384.
+#: Longer values are not remembered: those that repeat are short, and there are 4096.
 _REPEATED_BYTES = 64
 
 #: Bytes of all values that are kept of one header.
@@ -94,7 +94,7 @@ def parse(buffer: bytes | mmap, start: int, encoding: Encoding) -> Parsed:
     return Parsed(attributes=attributes, pixels_start=walk.pixels[0], pixels_end=walk.pixels[1], contours=contours)
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=4096)
 def repeated(vr: str, value: bytes, order: str, codecs: tuple[str, ...]) -> Mapping[str, Any] | None:
     """`to_json`, once for what the instances of a series have in common; nobody changes what it returns."""
     return to_json(vr, value, order, codecs)

@@ -31,8 +31,8 @@ UNASKED = frozenset({"Sta1", "Sta2"})
 #: and the longest, by geostationary satellite, takes 0.52 s (ITU-T G.114 Table A.1). ARTIM would hold a slot longer.
 LINGER_SECONDS = 1.0
 
-#: What is read beyond what was asked for: two of the longest PDUs that are negotiated.
-_AHEAD_BYTES = 1 << 18
+#: What is read beyond what was asked for, at most; every connection keeps so much.
+_AHEAD_BYTES = 1 << 16
 
 #: Most bytes taken from the kernel at once.
 _READ_BYTES = 1 << 20

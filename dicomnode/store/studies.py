@@ -17,6 +17,9 @@ from dicomnode.store.database import Database
 from dicomnode.store.files import Files
 from dicomnode.store.identity import Corrections
 
+#: Longer headers are read each time: those of enhanced objects take megabytes, and 64 are remembered.
+_REMEMBERED_CHARACTERS = 1 << 14
+
 
 class Standing(StrEnum):
     """What a stored object means for its study."""
@@ -53,11 +56,16 @@ class Variant:
     newer: bool
 
 
-@lru_cache(maxsize=256)
-def _decoded(header: str) -> JsonAttributes:
+@lru_cache(maxsize=64)
+def _remembered(header: str) -> JsonAttributes:
     """Every instance of a series asks for the same one while the series comes; nobody changes it."""
     found: JsonAttributes = json.loads(header)
     return found
+
+
+def _decoded(header: str) -> JsonAttributes:
+    # With `__wrapped__` nothing is remembered.
+    return (_remembered if len(header) <= _REMEMBERED_CHARACTERS else _remembered.__wrapped__)(header)
 
 
 class Studies:
