@@ -45,6 +45,19 @@ quiet_seconds = 3600
 long_quiet_seconds = 3600
 """
 
+#: pynetdicom's storescp as it is, but that it takes more than ten associations, for which its command has no option.
+FOR_MANY = """
+import sys
+from pynetdicom.ae import ApplicationEntity
+from pynetdicom.apps.storescp.storescp import main
+made = ApplicationEntity.__init__
+def make(self, *arguments, **options):
+    made(self, *arguments, **options)
+    self.maximum_associations = 64
+ApplicationEntity.__init__ = make
+main(sys.argv[1:])
+"""
+
 #: The node answers from its first moment, and takes objects once its store is open.
 READY = "node ready"
 
@@ -150,7 +163,7 @@ def _command(receiver: str, folder: Path, port: int) -> Sequence[str]:
         path.write_text(CONFIGURATION.format(port=port, folder=folder))
         return [sys.executable, "-m", "dicomnode", "run", "--config", str(path), "--only", "receive"]
     if receiver == PYNETDICOM:
-        return [sys.executable, "-m", "pynetdicom", "storescp", str(port), "-aet", "BENCH", "-od", str(folder), "-q"]
+        return [sys.executable, "-c", FOR_MANY, str(port), "-aet", "BENCH", "-od", str(folder), "-q"]
     if receiver == ORTHANC:
         path = folder / "orthanc.json"
         path.write_text(
