@@ -27,7 +27,7 @@ torture: N = 200
 torture: .venv/dev
 	$(BIN)/python -m tests.torture --torments $(N) --seed $(SEED)
 
-# Load for two minutes and a half, N studies through the whole node, and a C-STORE at a million instances, each with its limit.
+# Load for a minute, N studies through the whole node, and a C-STORE at a million instances, each with its limit.
 soak: N = 1000
 soak: .venv/dev
 	$(BIN)/python -m bench.soak --studies $(N)

@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -72,14 +71,8 @@ def test_an_interrupt_is_quiet_with_status_130() -> None:
     waiting = subprocess.Popen([*COMMAND, "wait"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert waiting.stdout is not None
     assert waiting.stdout.readline() == "waiting\n"
-    for _ in range(20):
-        # One that comes while the interpreter collects garbage is lost on it.
-        os.kill(waiting.pid, signal.SIGINT)
-        with suppress(subprocess.TimeoutExpired):
-            said, told = waiting.communicate(timeout=3)
-            break
-    else:
-        pytest.fail("it goes on in spite of interrupts")
+    os.kill(waiting.pid, signal.SIGINT)
+    said, told = waiting.communicate(timeout=60)
     assert (waiting.returncode, said, told) == (130, "", "")
 
 
