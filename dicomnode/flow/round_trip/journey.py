@@ -27,6 +27,9 @@ from dicomnode.store.round_trips import RoundTrips
 #: How often the store is asked how far the study has come.
 _POLL_SECONDS = 0.1
 
+#: An association that was interrupted is closed in the books by then.
+_LET_GO_SECONDS = 2.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Journey:
@@ -99,8 +102,9 @@ def _there_and_back(
         gone = True
     finally:
         if not gone:
-            # Whoever interrupts waits for no answer; what cannot go at once goes with the next round trip.
-            removed(db, files, settings, uid, "the study", patience_seconds=0)
+            # Whoever interrupts waits for no answer, but for the listener to notice that the association has ended;
+            # what cannot go then goes with the next round trip.
+            removed(db, files, settings, uid, "the study", patience_seconds=_LET_GO_SECONDS)
         withdraw(settings.store.folder)
 
 
