@@ -103,9 +103,10 @@ def test_a_lung_of_800_000_voxels_is_measured_within_three_seconds() -> None:
     lung = ((z - 150) / 95) ** 2 + ((y - 128) / 62) ** 2 + ((x - 100) / 36) ** 2 < 1
     labels = lung.astype(np.uint8)
     assert np.count_nonzero(labels) > 800_000
-    began = time.perf_counter()
+    # Processor time: other tests share the machine.
+    began = time.process_time()
     found = size.measure(volume_of(labels), segmentation_of(labels)).measurements
-    assert time.perf_counter() - began < 3.0
+    assert time.process_time() - began < 3.0
     voxels, mesh = (row.value for row in found)
     assert mesh == pytest.approx(voxels, rel=0.01)
 
@@ -114,9 +115,9 @@ def test_a_lesion_as_large_as_a_lung_is_measured_within_three_seconds() -> None:
     z, y, x = np.ogrid[:300, :256, :256]
     lung = ((z - 150) / 95) ** 2 + ((y - 128) / 62) ** 2 + ((x - 100) / 36) ** 2 < 1
     labels = lung.astype(np.uint8)
-    began = time.perf_counter()
+    began = time.process_time()
     found = size.measure(volume_of(labels), segmentation_of(labels, subject=Subject.LESION), MeasureSpec(lungs=(2,)))
-    assert time.perf_counter() - began < 3.0
+    assert time.process_time() - began < 3.0
     assert not {row.name.meaning for row in found.absent if row.segment_number == 1}
 
 
