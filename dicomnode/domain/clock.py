@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 Clock = Callable[[], datetime]
 
 _FORM = "%Y-%m-%dT%H:%M:%S.%fZ"
+_OFFSET = len("+00:00")
 
 
 def utc_now() -> datetime:
@@ -18,7 +19,7 @@ def utc_now() -> datetime:
 
 def to_text(moment: datetime) -> str:
     """ISO 8601 in UTC with microseconds and `Z`; fixed width, so that text order is time order."""
-    return moment.astimezone(UTC).strftime(_FORM)
+    return f"{moment.astimezone(UTC).isoformat(timespec='microseconds')[:-_OFFSET]}Z"
 
 
 def from_text(text: str) -> datetime:

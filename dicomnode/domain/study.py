@@ -18,7 +18,8 @@ class Arrival:
     ----------
     path
         A complete Part 10 file inside the store's incoming folder, with the data set exactly as sent. It
-        disappears when the handler returns, so whoever accepts the arrival links it elsewhere first.
+        disappears when the handler returns, so whoever accepts the arrival moves it elsewhere first. A listener gives
+        text: pathlib interns every part of a name, and each object has a new one.
     header
         Its attributes without pixel data and other bulk.
     digest
@@ -33,7 +34,7 @@ class Arrival:
     """
 
     association: Association
-    path: Path
+    path: Path | str
     header: Header
     study_instance_uid: str
     series_instance_uid: str

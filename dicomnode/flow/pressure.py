@@ -47,7 +47,7 @@ def require_file(files: Files, path: str) -> None:
     OutOfResources
         It was known when it came and was removed since to make room, or was removed under the same name.
     """
-    if not path or not files.path(path).is_file():
+    if not path or not files.has(path):
         raise OutOfResources("the object was being removed when it came again; it is taken the next time")
 
 

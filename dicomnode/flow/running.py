@@ -22,6 +22,11 @@ _LONGEST_RESTART_SECONDS = 30.0
 _DOUBLINGS = 10
 
 
+#: glibc gives the threads of a process up to eight heaps for each core, and none takes what another has given back: with
+#: 64 associations the memory of a listener grew with every generation of their threads. Threads of Python take turns.
+_MEMORY = {"MALLOC_ARENA_MAX": "2"}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handed:
     """What a process gets from its supervisor: variables of its environment, and descriptors that they name."""
@@ -79,7 +84,7 @@ class Running:
             own = {LIFELINE: str(lifeline), READY: str(speak), WORKER: worker, **({HEIR: "1"} if self.heir else {})}
             self.process = subprocess.Popen(
                 command,
-                env={**os.environ, **self.handed.environment, **own},
+                env={**_MEMORY, **os.environ, **self.handed.environment, **own},
                 pass_fds=(lifeline, speak, *keep_open, *self.handed.descriptors),
                 start_new_session=True,
             )

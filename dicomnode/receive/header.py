@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import os
 from hashlib import sha256
 from pathlib import Path
 from struct import Struct
@@ -31,7 +32,7 @@ _MOST_INFLATED_BYTES = 4 << 30
 
 
 def read_arrival(
-    path: Path,
+    path: Path | str,
     association: Association,
     *,
     sop_class_uid: str,
@@ -69,16 +70,14 @@ def read_arrival(
     OSError
         The file cannot be read.
     """
-    if path.stat().st_size < _GROUP_LENGTH_END:
-        raise CannotUnderstand("file: too short for file meta information (PS3.10 7.1)")
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+    with _mapped(path) as content:
         start = data_set_start or _data_set_start(content)
         if not digest:
             with memoryview(content) as whole, whole[start:] as data_set:
                 digest = sha256(data_set).hexdigest()
         encoding = Encoding.of(transfer_syntax_uid)
         if transfer_syntax_uid == DeflatedExplicitVRLittleEndian:
-            with inflated(content, start, path.parent, most_inflated_bytes) as plain:
+            with inflated(content, start, Path(path).parent, most_inflated_bytes) as plain:
                 attributes, pixel_digest = _described(plain, 0, encoding)
         else:
             attributes, pixel_digest = _described(content, start, encoding)
@@ -125,6 +124,16 @@ def _data_set_start(content: mmap.mmap) -> int:
         if (group, element, vr) == (0x0002, 0x0000, b"UL") and start <= len(content):
             return start
     raise CannotUnderstand("file: no file meta information with its group length (PS3.10 7.1)")
+
+
+def _mapped(path: Path | str) -> mmap.mmap:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if os.fstat(descriptor).st_size < _GROUP_LENGTH_END:
+            raise CannotUnderstand("file: too short for file meta information (PS3.10 7.1)")
+        return mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
+    finally:
+        os.close(descriptor)
 
 
 def _described(buffer: mmap.mmap, start: int, encoding: Encoding) -> tuple[Attributes, str]:

@@ -47,6 +47,7 @@ class GuardedProvider(DULServiceProvider):
         """Read from `connection` within these limits, and hand on to `messages`."""
         self.socket, self._messages = connection, messages
         most = limits.maximum_pdu_bytes
+        self._room, self._most_room = memoryview(b""), most
         self._longest = max(most, _LENIENT_BYTES) if most else _UNNEGOTIATED_BYTES
         self._patience = (limits.network_timeout_seconds, limits.slowest_bytes_per_second)
         self._run_loop_delay = 0.0
@@ -82,21 +83,22 @@ class GuardedProvider(DULServiceProvider):
             if fault:
                 log.warning("pdu_refused", reason=fault)
                 return _INVALID
-            body = self.socket.recv(length)
+            body = self._room_of(length)
+            read = self.socket.recv_into(body)
         except OSError as error:
             log.warning("connection_lost", reason=error.strerror or str(error) or type(error).__name__)
             return _CLOSED
-        if len(body) < length:
+        if read < length:
             return _CLOSED
         if kind == _P_DATA and self.state_machine.current_state == _TRANSFER and self.event_queue.empty():
             # The state machine would hand it on without a change of state (PS3.8 9.2.2.3, DT-2).
             return self._taken(body)
-        fault = fault_of(body) if kind == _ASSOCIATE_RQ else ""
+        fault = fault_of(bytes(body)) if kind == _ASSOCIATE_RQ else ""
         if fault:
             log.warning("pdu_refused", reason=fault)
             return _INVALID
         try:
-            pdu, event = self._decode_pdu(head + body)
+            pdu, event = self._decode_pdu(head + bytes(body))
             if kind != _P_DATA:
                 # The state machine does the same where a fault would end the thread.
                 pdu.to_primitive()
@@ -106,16 +108,28 @@ class GuardedProvider(DULServiceProvider):
         self._recv_pdu.put(pdu)
         return str(event)
 
+    def _room_of(self, length: int) -> memoryview:
+        """Where a PDU is put, until the next comes: fresh memory costs more than what is written there."""
+        if length > self._most_room:
+            return memoryview(bytearray(length))
+        if length > len(self._room):
+            self._room = memoryview(bytearray(length))
+        return self._room[:length]
+
+    def release(self) -> None:
+        """Give back what the connection took of the system; the thread has ended."""
+        self._room = memoryview(b"")
+        self.socket.release()
+
     def idle_timer_expired(self) -> bool:
         """Whether nothing has come for too long; what this node itself takes over an object is not held against it."""
         return not self._taking and super().idle_timer_expired()
 
-    def _taken(self, body: bytearray) -> str:
+    def _taken(self, body: memoryview) -> str:
         self._taking = True
         try:
-            with memoryview(body) as whole:
-                values = tuple(fragments(whole))
-                return "" if self._messages.take(values) else _INVALID
+            # All of them before the first is taken: what is no P-DATA-TF is refused whole.
+            return "" if self._messages.take(tuple(fragments(body))) else _INVALID
         except DECODING_FAULTS as error:
             log.warning("pdu_refused", reason=f"P-DATA-TF: {type(error).__name__}, needed one as of PS3.8 9.3.5")
             return _INVALID

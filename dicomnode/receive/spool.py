@@ -74,7 +74,7 @@ def part_10_preface(sop_class_uid: str, sop_instance_uid: str, transfer_syntax_u
     return b"\0" * 128 + b"DICM" + length + group
 
 
-def _create(path: Path) -> int:
+def _create(path: str) -> int:
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
 
 
@@ -87,7 +87,7 @@ class Spooled:
     Attributes
     ----------
     path
-        Of the file, None when it could not be created.
+        Of the file, "" when it could not be created.
     data_set_start
         Where in it the data set begins.
     size_bytes
@@ -95,7 +95,7 @@ class Spooled:
     """
 
     def __init__(self, folder: Path, preface: bytes, maximum_bytes: int) -> None:
-        self.path: Path | None = None
+        self.path = ""
         self.data_set_start = len(preface)
         self.size_bytes = 0
         self._maximum_bytes = maximum_bytes
@@ -103,7 +103,7 @@ class Spooled:
         self._error: OSError | OutOfResources | None = None
         self._descriptor = -1
         try:
-            path = folder / f"arriving-{os.getpid()}-{next(_NUMBERS)}.part"
+            path = f"{folder}/arriving-{os.getpid()}-{next(_NUMBERS)}.part"
             self._descriptor = _create(path)
             self.path = path
             self._write(preface)
@@ -125,7 +125,7 @@ class Spooled:
         except OSError as error:
             self._error = error
 
-    def finish(self) -> tuple[Path, str]:
+    def finish(self) -> tuple[str, str]:
         """Path of the complete file, and the SHA-256 of its data set.
 
         Raises
@@ -137,7 +137,6 @@ class Spooled:
         """
         if self._error is not None:
             raise self._error
-        assert self.path is not None
         # The disk works while the header is read.
         begin_writing(self._descriptor)
         return self.path, self._digest.hexdigest()
@@ -148,8 +147,9 @@ class Spooled:
         if descriptor >= 0:
             with suppress(OSError):
                 os.close(descriptor)
-        if self.path is not None:
-            self.path.unlink(missing_ok=True)
+        if self.path:
+            with suppress(FileNotFoundError):
+                os.unlink(self.path)
 
     def _write(self, content: bytes | memoryview) -> None:
         left = memoryview(content)

@@ -113,7 +113,15 @@ class WaitingSocket(AssociationSocket):
         return self._under_way() or self.assoc.dul.state_machine.current_state in UNASKED
 
     def recv(self, nr_bytes: int) -> bytearray:
-        """Read `nr_bytes`, or fewer if the peer closes the connection before.
+        """Read `nr_bytes`, or fewer if the peer closes the connection before; errors as `recv_into`."""
+        content = bytearray(nr_bytes)
+        with memoryview(content) as view:
+            read = self.recv_into(view)
+        del content[read:]
+        return content
+
+    def recv_into(self, view: memoryview) -> int:
+        """Fill `view`; with how many bytes, which are fewer if the peer closes the connection before.
 
         Raises
         ------
@@ -125,34 +133,32 @@ class WaitingSocket(AssociationSocket):
         connection = self.socket
         if connection is None:
             raise OSError(errno.ENOTCONN, "the connection is closed")
-        content = bytearray(nr_bytes)
-        read = self._from_ahead(memoryview(content))
-        if read == nr_bytes:
-            return content
+        wanted = len(view)
+        read = self._from_ahead(view)
+        if read == wanted:
+            return read
         try:
-            with memoryview(content) as view:
-                while read < nr_bytes:
-                    left_seconds = self.pace.left_seconds
-                    if left_seconds <= 0:
-                        raise TimeoutError("the peer is too slow")
-                    connection.settimeout(left_seconds)
-                    started = monotonic()
-                    # A head of six bytes does not come alone: what is there is taken with one call.
-                    into = self._ahead if nr_bytes - read < len(self._ahead) else view[read:]
-                    count = connection.recv_into(into, min(len(into), _READ_BYTES))
-                    self.pace.waited(monotonic() - started)
-                    self.pace.received(count)
-                    if not count:
-                        break
-                    if into is self._ahead:
-                        self._ahead_start, self._ahead_end = 0, count
-                        count = self._from_ahead(view[read:])
-                    read += count
+            while read < wanted:
+                left_seconds = self.pace.left_seconds
+                if left_seconds <= 0:
+                    raise TimeoutError("the peer is too slow")
+                connection.settimeout(left_seconds)
+                started = monotonic()
+                # A head of six bytes does not come alone: what is there is taken with one call.
+                into = self._ahead if wanted - read < len(self._ahead) else view[read:]
+                count = connection.recv_into(into, min(len(into), _READ_BYTES))
+                self.pace.waited(monotonic() - started)
+                self.pace.received(count)
+                if not count:
+                    break
+                if into is self._ahead:
+                    self._ahead_start, self._ahead_end = 0, count
+                    count = self._from_ahead(view[read:])
+                read += count
         finally:
             with suppress(OSError):
                 connection.settimeout(self._send_seconds)
-        del content[read:]
-        return content
+        return read
 
     def _from_ahead(self, view: memoryview) -> int:
         """Take what was read ahead, as much as there is room for; how much."""
@@ -187,9 +193,14 @@ class WaitingSocket(AssociationSocket):
             return  # enough wake-ups are pending, or the association is over
 
     def release(self) -> None:
-        """Give the two descriptors back; the association is over."""
+        """Give the two descriptors and the memory back; the association is over.
+
+        Its objects refer to each other: until they are looked for, hundreds of ended associations may lie about.
+        """
         self._waker.close()
         self._woken.close()
+        self._ahead = memoryview(b"")
+        self._ahead_start = self._ahead_end = 0
 
 
 def readable_of(seconds: float, *connections: socket.socket) -> list[socket.socket]:

@@ -92,8 +92,11 @@ class Database:
 
     def execute(self, sql: str, *values: Any, **named: Any) -> int:
         """Run one statement; the number of rows that it changed."""
-        with mapped_errors():
+        try:
             return self._connection.execute(sql, named or values).rowcount
+        except sqlite3.DatabaseError as error:
+            _raise_meaning(error)
+            raise
 
     def insert(self, sql: str, *values: Any, **named: Any) -> int:
         """Run one INSERT; the row id, or 0 when a conflict clause kept the row out."""
@@ -108,9 +111,12 @@ class Database:
 
     def row(self, sql: str, *values: Any, **named: Any) -> sqlite3.Row | None:
         """The first row of a query."""
-        with mapped_errors():
+        try:
             found: sqlite3.Row | None = self._connection.execute(sql, named or values).fetchone()
-            return found
+        except sqlite3.DatabaseError as error:
+            _raise_meaning(error)
+            raise
+        return found
 
     def copy_to(self, path: Path) -> None:
         """Write a consistent copy as it is now, durably, while others go on writing; what is there is replaced."""
@@ -227,16 +233,18 @@ def mapped_errors() -> Iterator[None]:
     """Turn SQLite's "not now" into `OutOfResources`; programming errors pass unchanged."""
     try:
         yield
-    except sqlite3.OperationalError as error:
-        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
-        if code & 0xFF in _RESOURCE_CODES:
-            raise OutOfResources(f"database: {error.sqlite_errorname}, {error}") from error
-        raise
     except sqlite3.DatabaseError as error:
-        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
-        if code & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
-            raise DicomNodeError(f"database: {error}; restore a backup and see `dicomnode check`") from error
+        _raise_meaning(error)
         raise
+
+
+def _raise_meaning(error: sqlite3.DatabaseError) -> None:
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    if isinstance(error, sqlite3.OperationalError):
+        if code in _RESOURCE_CODES:
+            raise OutOfResources(f"database: {error.sqlite_errorname}, {error}") from error
+    elif code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
+        raise DicomNodeError(f"database: {error}; restore a backup and see `dicomnode check`") from error
 
 
 def file_system(path: Path) -> str:

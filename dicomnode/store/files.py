@@ -32,6 +32,8 @@ class Files:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        # What comes by the thousand is named by text: pathlib interns every part of every name it ever saw.
+        self._name = str(folder)
         self.incoming = folder / "incoming"
         with mapped_errors():
             # The mode goes to the last folder alone, so that of the store is made by itself.
@@ -39,7 +41,7 @@ class Files:
             for part in _KINDS:
                 (folder / part).mkdir(mode=0o700, exist_ok=True)
 
-    def keep_arrival(self, study_instance_uid: str, sop_instance_uid: str, digest: str, source: Path) -> str:
+    def keep_arrival(self, study_instance_uid: str, sop_instance_uid: str, digest: str, source: Path | str) -> str:
         """Give the finished file `source` its final name, durably; the name relative to the store.
 
         It has its old name still if this fails.
@@ -58,7 +60,7 @@ class Files:
 
     def holds_arrival(self, study_instance_uid: str, sop_instance_uid: str, digest: str) -> bool:
         """Whether `keep_arrival` has kept this content and it is still there."""
-        return self.path(f"studies/{study_instance_uid}/{sop_instance_uid}.{digest}").is_file()
+        return self.has(f"studies/{study_instance_uid}/{sop_instance_uid}.{digest}")
 
     def keep_result(self, study_instance_uid: str, sop_instance_uid: str, data: bytes) -> tuple[str, str]:
         """Write a result durably; its name relative to the store and its SHA-256."""
@@ -70,7 +72,7 @@ class Files:
         digest = hashlib.sha256(data).hexdigest()
         return self._write("notices", study_instance_uid, sop_instance_uid, digest, data), digest
 
-    def keep_prior(self, study_instance_uid: str, sop_instance_uid: str, digest: str, source: Path) -> str:
+    def keep_prior(self, study_instance_uid: str, sop_instance_uid: str, digest: str, source: Path | str) -> str:
         """Keep the finished file `source` of an earlier study; as `keep_arrival`."""
         return self._move("priors", study_instance_uid, sop_instance_uid, digest, source)
 
@@ -82,9 +84,19 @@ class Files:
         ValueError
             If that is outside the store: somebody has been at the database.
         """
-        if relative.startswith("/") or ".." in relative.split("/"):
-            raise ValueError(f"{relative[:LONGEST_UID]!r}: a row names a file outside the store")
+        _require_inside(relative)
         return self.folder / relative
+
+    def has(self, relative: str) -> bool:
+        """Whether a kept file is there.
+
+        Raises
+        ------
+        ValueError
+            As `path`.
+        """
+        _require_inside(relative)
+        return os.path.isfile(f"{self._name}/{relative}")
 
     def lying(self) -> Iterator[Path]:
         """Every file below the store's folders, whatever it is."""
@@ -148,26 +160,29 @@ class Files:
             path.unlink()
         return sorted(str(path.relative_to(self.folder)) for path in left)
 
-    def _move(self, kind: str, study: str, instance: str, digest: str, source: Path) -> str:
-        relative, final = self._named(kind, study, instance, digest)
+    def _move(self, kind: str, study: str, instance: str, digest: str, source: Path | str) -> str:
+        relative = _named(kind, study, instance, digest)
+        folder, final = f"{self._name}/{kind}/{study}", f"{self._name}/{relative}"
         with mapped_errors():
             try:
                 sync(source)
-                self._in_folder(final.parent, lambda: source.rename(final))
+                _in_folder(folder, lambda: os.rename(source, final))
             except FileNotFoundError as error:
-                if source.exists():
+                if os.path.exists(source):
                     raise
-                raise CannotUnderstand(f"{source.name}: the received file is gone before it could be kept") from error
-            sync(final.parent)
+                name = os.path.basename(source)
+                raise CannotUnderstand(f"{name}: the received file is gone before it could be kept") from error
+            sync(folder)
         return relative
 
     def _write(self, kind: str, study: str, instance: str, digest: str, data: bytes) -> str:
-        relative, final = self._named(kind, study, instance, digest)
+        relative = _named(kind, study, instance, digest)
+        final = self.folder / relative
         part = final.parent / f".{final.name[:200]}.{os.getpid()}.{threading.get_ident()}{_PART}"
         with mapped_errors():
             try:
                 part.unlink(missing_ok=True)
-                self._in_folder(final.parent, lambda: part.write_bytes(data))
+                _in_folder(final.parent, lambda: part.write_bytes(data))
                 sync(part)
                 part.rename(final)
             except BaseException:
@@ -177,24 +192,31 @@ class Files:
             sync(final.parent)
         return relative
 
-    def _named(self, kind: str, study: str, instance: str, digest: str) -> tuple[str, Path]:
-        for uid in (study, instance):
-            if not is_uid(uid):
-                raise CannotUnderstand(f"{uid[: LONGEST_UID + 1]!r} is not a UID (PS3.5 9.1), so no file is named so")
-        if not digest.isalnum():
-            raise ValueError(f"{digest!r} is no digest")
-        relative = f"{kind}/{study}/{instance}.{digest}"
-        return relative, self.folder / relative
 
-    def _in_folder(self, folder: Path, act: Callable[[], object]) -> None:
-        """Act in a folder that may have to be made, or was empty and is removed at this moment."""
-        if folder.is_dir():
-            with suppress(FileNotFoundError):
-                act()
-                return
-        folder.mkdir(mode=0o700, exist_ok=True)
-        sync(folder.parent)
-        act()
+def _require_inside(relative: str) -> None:
+    if relative.startswith("/") or ".." in relative.split("/"):
+        raise ValueError(f"{relative[:LONGEST_UID]!r}: a row names a file outside the store")
+
+
+def _named(kind: str, study: str, instance: str, digest: str) -> str:
+    for uid in (study, instance):
+        if not is_uid(uid):
+            raise CannotUnderstand(f"{uid[: LONGEST_UID + 1]!r} is not a UID (PS3.5 9.1), so no file is named so")
+    if not digest.isalnum():
+        raise ValueError(f"{digest!r} is no digest")
+    return f"{kind}/{study}/{instance}.{digest}"
+
+
+def _in_folder(folder: Path | str, act: Callable[[], object]) -> None:
+    """Act in a folder that may have to be made, or was empty and is removed at this moment."""
+    if os.path.isdir(folder):
+        with suppress(FileNotFoundError):
+            act()
+            return
+    with suppress(FileExistsError):
+        os.mkdir(folder, mode=0o700)
+    sync(os.path.dirname(folder))
+    act()
 
 
 def is_kept(relative: str) -> bool:
@@ -209,7 +231,7 @@ def is_kept(relative: str) -> bool:
     return kind in _KINDS and is_uid(study) and is_uid(instance) and digest.isalnum()
 
 
-def sync(path: Path) -> None:
+def sync(path: Path | str) -> None:
     """Make a file, or the names in a folder, survive a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

@@ -46,7 +46,7 @@ class Kept:
             self.open += 1
 
     def accept(self, arrival: Arrival) -> None:
-        assert arrival.path.is_file()
+        assert Path(arrival.path).is_file()
         with self._lock:
             self.accepted += 1
 

@@ -65,9 +65,9 @@ class Recorder:
         self.closed_event.set()
 
 
-def data_set_of(path: Path) -> bytes:
+def data_set_of(path: Path | str) -> bytes:
     """What follows the file meta information."""
-    content = path.read_bytes()
+    content = Path(path).read_bytes()
     return content[144 + int.from_bytes(content[140:144], "little") :]
 
 

@@ -45,7 +45,7 @@ def test_an_object_is_handed_over_before_success_is_sent(
     assert arrival.association.address == "127.0.0.1"
     assert arrival.header.first("Modality") == "CT"
     assert not arrival.on_demand
-    assert arrival.path.parent == incoming
+    assert Path(arrival.path).parent == incoming
     assert recorder.content["1.2.3.4.1"] == dsutils.encode(ct(), False, True)
 
 

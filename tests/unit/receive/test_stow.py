@@ -63,7 +63,7 @@ def test_every_object_reaches_the_intake_with_its_data_set_as_sent(
 
 def test_a_preamble_of_strangers_and_their_private_information_are_not_kept(storing: Storing, intake: Kept) -> None:
     seen: list[bytes] = []
-    intake.before = lambda arrival: seen.append(arrival.path.read_bytes())
+    intake.before = lambda arrival: seen.append(Path(arrival.path).read_bytes())
     answered(storing, body(b"MZ" + instance()[2:]))
     assert seen[0].startswith(bytes(128) + b"DICM")
 

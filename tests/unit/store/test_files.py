@@ -25,18 +25,18 @@ def test_the_file_is_synced_before_it_has_its_name_and_the_folder_after(
     files: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps: list[str] = []
-    fsync, rename = os.fsync, Path.rename
+    fsync, rename = os.fsync, os.rename
 
     def record_fsync(descriptor: int) -> None:
         steps.append(f"fsync {Path(f'/proc/self/fd/{descriptor}').readlink().name}")
         fsync(descriptor)
 
-    def record_rename(self: Path, target: Path) -> Path:
-        steps.append(f"rename to {target.name}")
-        return rename(self, target)
+    def record_rename(source: str | Path, target: str | Path) -> None:
+        steps.append(f"rename to {Path(target).name}")
+        rename(source, target)
 
     monkeypatch.setattr(os, "fsync", record_fsync)
-    monkeypatch.setattr(Path, "rename", record_rename)
+    monkeypatch.setattr(os, "rename", record_rename)
     source = files.incoming / "x"
     source.write_bytes(b"abc")
     files.keep_arrival("1.2", "1.2.3", "d1", source)
