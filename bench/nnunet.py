@@ -63,7 +63,8 @@ def measure(arguments: argparse.Namespace) -> Sequence[Row]:
         taken = alternating({"ours": ours, "nnU-Net": theirs}, arguments.runs)
     row = Row(
         name="nnU-Net bundle",
-        remark=f"{' × '.join(map(str, SHAPE))}, {arguments.features} features and more, 4 tiles in 8 mirrors, "
+        remark=f"{' × '.join(map(str, SHAPE))}, {arguments.features} features and more, "
+        f"4 tiles in 8 mirrors, imported with --processor, "
         f"CPU, {arguments.threads} threads",
         ours=taken["ours"],
         theirs=taken["nnU-Net"],
@@ -91,8 +92,8 @@ def _imported(folder: Path, python: str, features: int) -> Path:
     _run(python, PEER, _told(folder / "write.json", task))
     (folder / "codes.tsv").write_text(CODES)
     packages = _run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip()
-    words = ("models", "import", "nnunet", folder / "result", "--name", "made", "--folder", folder, "--codes")
-    _run(sys.executable, "-c", COMMAND, packages, *words, folder / "codes.tsv")
+    words = ("models", "import", "nnunet", folder / "result", "--name", "made", "--folder", folder, "--processor")
+    _run(sys.executable, "-c", COMMAND, packages, *words, "--codes", folder / "codes.tsv")
     return folder / "made"
 
 

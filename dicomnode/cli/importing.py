@@ -60,6 +60,9 @@ def import_nnunet(
     modality: Annotated[list[str] | None, typer.Option(help="DICOM Modality of every channel, in order.")] = None,
     licence: LicenceOption = "",
     mirror: Annotated[bool, typer.Option(help="Average over mirrored tiles: up to eight times as slow.")] = True,
+    processor: Annotated[
+        bool, typer.Option("--processor", help="Write it for a node without a graphics card, where it is faster then.")
+    ] = False,
 ) -> None:
     """Import an nnU-Net v2 result folder.
 
@@ -70,7 +73,7 @@ def import_nnunet(
     options = Options(
         name=name, models=bundles(folder), codes=codes, configuration=configuration,
         folds=[one.strip() for one in folds.split(",") if one.strip()], checkpoint=checkpoint,
-        orientation=orientation, modalities=modality or (), licence=licence, mirror=mirror,
+        orientation=orientation, modalities=modality or (), licence=licence, mirror=mirror, processor=processor,
     )  # fmt: skip
     import_nnunet(source, options, _say)
 

@@ -19,6 +19,7 @@ from dicomnode.train.importing.codes import codes_of, read_codes
 from dicomnode.train.importing.compare import Difference, compare, phantom, run_through
 from dicomnode.train.importing.export import export
 from dicomnode.train.importing.faults import refuse
+from dicomnode.train.importing.flattened import flatten_convolutions
 from dicomnode.train.importing.nnunet_card import Import, card
 from dicomnode.train.importing.nnunet_folder import FINAL
 from dicomnode.train.importing.nnunet_measured import others
@@ -48,6 +49,8 @@ class Options:
         DICOM Modality of every channel, in order; guessed where empty.
     mirror
         Whether tiles are mirrored along the axes that training allowed, which takes up to eight times as long.
+    processor
+        Whether networks are written for a node without a graphics card (`flattened`).
     """
 
     name: str
@@ -60,6 +63,7 @@ class Options:
     modalities: Sequence[str] = ()
     licence: str = ""
     mirror: bool = True
+    processor: bool = False
 
 
 def import_nnunet(source: Path, options: Options, say: Callable[[str], None]) -> Path:
@@ -112,6 +116,8 @@ def _write(folder: Path, read: Source, options: Options, segments: Sequence[Mapp
     for fold, network in read.networks.items():
         onnx = "model.onnx" if len(read.networks) == 1 else f"fold_{fold}.onnx"
         export(network, folder / onnx, len(read.channels) + len(read.seen), read.plan.patch)
+        if options.processor:
+            flatten_convolutions(folder / onnx)
         folds.append({"onnx": onnx, "sha256": sha256_of(folder / onnx)})
     remark = "Imported from nnU-Net v2; CARD.md tells what is known of the model and what is missing."
     write_model_toml(folder, _tables(read, options, folds, segments), remark)
@@ -187,6 +193,7 @@ def _import(read: Source, options: Options, differences: Sequence[Difference], b
         folds=[*read.networks],
         epochs=[one.epoch for one in read.checkpoints.values()],
         mirror=_mirror(read, options),
+        processor=options.processor,
         orientation=_orientation(read.plan, options),
         modalities=_modalities(read, options),
         licence=options.licence,

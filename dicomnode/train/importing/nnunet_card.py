@@ -9,6 +9,11 @@ from dicomnode.train.importing.compare import Difference
 from dicomnode.train.importing.nnunet_labels import Labels
 from dicomnode.train.importing.nnunet_plans import Plan
 
+_FOR_PROCESSORS = (
+    "Convolutions are written for a node without a graphics card (`--processor`): the answers are the same but for\n"
+    "rounding, and on a graphics card they are likely to come later.\n"
+)
+
 _NO_FIGURES = "MISSING: no figure of its accuracy came with every fold; measure it on cases with a reference."
 
 
@@ -37,6 +42,7 @@ class Import:
     folds: Sequence[str]
     epochs: Sequence[int | None]
     mirror: Sequence[int]
+    processor: bool
     orientation: str
     modalities: Sequence[str]
     licence: str
@@ -94,7 +100,7 @@ were divided.
 
 ## Model
 nnU-Net v2, configuration {_run(made)}
-{_cascaded(made)}{turned}{_cleaned(made)}
+{_cascaded(made)}{_FOR_PROCESSORS if made.processor else ""}{turned}{_cleaned(made)}
 Normalisation: {", ".join(plan.schemes)}. Steps and their order are nnU-Net's; model.toml states them.
 
 ## Training

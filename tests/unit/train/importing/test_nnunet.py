@@ -18,6 +18,7 @@ from dicomnode.infer.network.session import Sessions
 from tests.unit.train.importing.made import architecture, dataset, plans, write_folder
 
 torch = pytest.importorskip("torch", reason="importing needs the extra `train`")
+onnx = pytest.importorskip("onnx", reason="importing needs the extra `train`")
 
 from dicomnode.train.importing.compare import phantom, run_through  # noqa: E402
 from dicomnode.train.importing.nnunet import Options, import_nnunet  # noqa: E402
@@ -60,6 +61,21 @@ def test_a_folder_becomes_a_bundle_that_was_held_against_its_source(
     for heading in ("Intended use", "Data", "Model", "Training", "Performance", "Limits", "Licence"):
         assert f"## {heading}" in card
     assert "MISSING" in card and "CC-BY-4.0" in card and "not for clinical use" in card and "largest difference" in card
+
+
+def test_a_bundle_for_processors_answers_as_its_source_and_says_so(tmp_path: Path, models: Path) -> None:
+    source = write_folder(tmp_path / "Dataset900_Made")
+    import_nnunet(source, Options(name="plain", models=models), lambda _: None)
+    said: list[str] = []
+    bundle = import_nnunet(source, options(models, processor=True), said.append)
+    assert len([line for line in said if "largest difference" in line]) == 1
+    kinds = {
+        name: {len(weights.dims) for weights in onnx.load(str(models / name / "model.onnx")).graph.initializer}
+        for name in ("plain", "made")
+    }
+    assert 4 not in kinds["plain"] and 4 in kinds["made"], "axes of the weights of convolutions over pictures"
+    assert "without a graphics card" in (bundle / "CARD.md").read_text()
+    assert "without a graphics card" not in (models / "plain" / "CARD.md").read_text()
 
 
 def test_the_folder_of_the_data_set_is_enough_where_one_configuration_was_trained(tmp_path: Path, models: Path) -> None:
