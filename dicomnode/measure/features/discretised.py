@@ -21,8 +21,10 @@ class Discretised:
     ----------
     values
         Intensities of the region's voxels, in their order.
-    mask, levels
-        The region in its bounding box, (slice, row, column), and the grey levels from 1 on, 0 outside.
+    found
+        Their grey levels, from 1 on.
+    mask
+        The region in its bounding box, (slice, row, column).
     present, voxels
         The grey levels that occur, ascending, and how many voxels have each.
     texture
@@ -30,8 +32,8 @@ class Discretised:
     """
 
     values: NDArray[Any] = field(repr=False)
+    found: NDArray[np.int64] = field(repr=False)
     mask: NDArray[np.bool_] = field(repr=False)
-    levels: NDArray[np.int64] = field(repr=False)
     present: NDArray[np.int64]
     voxels: NDArray[np.int64] = field(repr=False)
     texture: Texture | None = field(repr=False, default=None)
@@ -39,7 +41,14 @@ class Discretised:
     @property
     def shape(self) -> tuple[int, ...]:
         """Of the bounding box, which pyradiomics asks of an image."""
-        return self.levels.shape
+        return self.mask.shape
+
+    @property
+    def levels(self) -> NDArray[np.int64]:
+        """The grey levels in the bounding box, 0 outside of the region, for pyradiomics' own code."""
+        block = np.zeros(self.mask.shape, dtype=np.int64)
+        block[self.mask] = self.found
+        return block
 
 
 def discretised(
@@ -56,18 +65,16 @@ def discretised(
     # The edges of bins depend on the least and the greatest value alone, by width as by count.
     ends = np.array([values.min(), values.max()], dtype=values.dtype)
     found = np.digitize(values, _edges(ends, settings))
-    levels = np.zeros(image.shape, dtype=np.int64)
-    levels[mask] = found
     counted = np.bincount(found)
     present = np.flatnonzero(counted)
     near = textures and list(settings.get("distances", [1])) == [1] and not settings.get("force2D", False)
     return Discretised(
         values=values,
+        found=found,
         mask=mask,
-        levels=levels,
         present=present,
         voxels=counted[present],
-        texture=texture(levels, mask, present) if near else None,
+        texture=texture(found, mask, present) if near else None,
     )
 
 

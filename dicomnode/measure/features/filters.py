@@ -11,12 +11,10 @@ from numpy.typing import NDArray
 from radiomics import imageoperations
 from SimpleITK import GetArrayViewFromImage
 
+from dicomnode.measure.features import wavelet
 from dicomnode.measure.features.frame import Box, Frame
 from dicomnode.measure.features.laplacian import laplacian_of_gaussian
 from dicomnode.measure.features.standard import anchored
-
-#: Voxels more than the length of the wavelet that a level needs: 8 with pyradiomics' own `coif1`.
-_BEYOND_THE_WAVELET = 2
 
 #: Laplacian of Gaussian is a recursive filter, which in theory sees the whole image. With this many standard deviations
 #: around a region its values differ from those of the whole image by LOG_TOLERANCE of the largest at most.
@@ -149,11 +147,13 @@ def _laplacian(frame: Frame, settings: Mapping[str, Any]) -> Iterator[Filtered]:
 
 def _wavelet(frame: Frame, settings: Mapping[str, Any]) -> Iterator[Filtered]:
     """An axis along which the margin passes the edge is taken whole, since the transform is periodic."""
-    levels = int(settings.get("level", 1)) + int(settings.get("start_level", 0))
-    margin = levels * (imageoperations.pywt.Wavelet(settings.get("wavelet", "coif1")).dec_len + _BEYOND_THE_WAVELET)
-    box, inner = _margin(frame, (margin,) * 3, whole_at_edge=True)
-    for image, name, given in imageoperations.getWaveletImage(frame.itk(frame.block(box)), None, **settings):
-        yield Filtered(name=name, array=_part(image, inner), settings=given)
+    given = {name: settings[name] for name in ("level", "start_level", "wavelet") if name in settings}
+    box, inner = _margin(frame, (wavelet.margin(**given),) * 3, whole_at_edge=True)
+    axes = [2, 1, 0]
+    if settings.get("force2D"):
+        axes.remove(settings.get("force2Ddimension", 0))
+    for name, found in wavelet.wavelet_images(frame.block(box), inner, axes, **given):
+        yield Filtered(name=name, array=found, settings=settings)
 
 
 def _margin(frame: Frame, margins: Sequence[int] | NDArray[Any], *, whole_at_edge: bool = False) -> tuple[Box, Box]:

@@ -26,7 +26,7 @@ class FirstOrder:
         self.maskArray = self._region.mask
 
     def _applyBinning(self, _: Any) -> Any:
-        return self._region.levels
+        return self._region
 
     def _initCalculation(self, voxelCoordinates: Any = None) -> None:
         self.targetVoxelArray = self._region.values.astype(np.float64).reshape(1, -1)

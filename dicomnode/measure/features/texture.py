@@ -58,7 +58,7 @@ class Texture:
     pairs: Counts = field(repr=False)
 
 
-def texture(levels: NDArray[np.int64], mask: NDArray[np.bool_], present: NDArray[np.int64]) -> Texture | None:
+def texture(found: NDArray[np.int64], mask: NDArray[np.bool_], present: NDArray[np.int64]) -> Texture | None:
     """What lies beside what at a distance of one voxel; None where pyradiomics' own code has to count.
 
     That is so where it is as fast, and where a direction has no two neighbours: then its rules for directions that do
@@ -66,38 +66,44 @@ def texture(levels: NDArray[np.int64], mask: NDArray[np.bool_], present: NDArray
 
     Parameters
     ----------
-    levels, mask
-        The bounding box, (slice, row, column).
+    found
+        Levels of the region's voxels.
+    mask
+        The region in its bounding box, (slice, row, column).
     present
         The levels that occur in the mask, ascending.
     """
-    shape = (levels.shape[0] + 1, levels.shape[1] + 1, levels.shape[2] + 1)
+    shape = (mask.shape[0] + 1, mask.shape[1] + 1, mask.shape[2] + 1)
     size = int(np.prod(shape))
-    if np.count_nonzero(mask) < LEAST_VOXELS or size > MOST_BOX_VOXELS or len(present) > MOST_LEVELS:
+    if len(found) < LEAST_VOXELS or size > MOST_BOX_VOXELS or len(present) > MOST_LEVELS:
         return None
     angles = tuple(
         (int(z), int(y), int(x))
-        for z, y, x in cMatrices.generate_angles(np.array(levels.shape), np.array([1]), False, False, 0)
+        for z, y, x in cMatrices.generate_angles(np.array(mask.shape), np.array([1]), False, False, 0)
     )
     steps = tuple((z * shape[1] + y) * shape[2] + x for z, y, x in angles)
     count = len(present)
-    table = np.zeros(int(present[-1]) + 1, dtype=np.min_scalar_type(count))
-    table[present] = np.arange(1, count + 1)
-    block = np.zeros(shape, dtype=table.dtype)
-    block[:-1, :-1, :-1][mask] = table.take(levels[mask])
+    width = count + 1
+    table = np.zeros(int(present[-1]) + 1, dtype=np.min_scalar_type(width))
+    table[present] = np.arange(1, width)
+    here = table.take(found)
+    block = np.zeros(shape, dtype=bool)
+    block[:-1, :-1, :-1] = mask
+    inside = np.flatnonzero(block)
     # As many zeros behind the last voxel as the longest step reaches over.
-    reaching = np.concatenate([block.ravel(), np.zeros(max(steps), dtype=table.dtype)])
+    reaching = np.zeros(size + max(steps), dtype=table.dtype)
+    reaching[inside] = here
     codes = reaching[:size]
-    inside = np.flatnonzero(codes)
-    here = codes.take(inside)
-    equal = np.zeros((len(steps), size), dtype=bool)
-    pairs = np.empty((len(steps), count + 1, count + 1), dtype=np.int64)
-    first = here.astype(np.intp) * (count + 1)
-    for row, found, step in zip(equal, pairs, steps, strict=True):
-        np.equal(codes, reaching[step : step + size], out=row)
-        row &= codes != 0
-        beside = reaching[step:].take(inside)
-        found[...] = np.bincount(first + beside, minlength=found.size).reshape(found.shape)
+    # What lies outside is equal to nothing.
+    own = np.where(codes != 0, codes, table.dtype.type(width))
+    equal = np.empty((len(steps), size), dtype=bool)
+    pairs = np.empty((len(steps), width, width), dtype=np.int64)
+    first = here.astype(np.min_scalar_type(width * width))
+    first *= width
+    for row, counted, step in zip(equal, pairs, steps, strict=True):
+        np.equal(own, reaching[step : step + size], out=row)
+        key = first + reaching[step:].take(inside)
+        counted[...] = np.bincount(key, minlength=counted.size).reshape(counted.shape)
     pairs = pairs[:, 1:, 1:]
     if not pairs.any(axis=(1, 2)).all():
         return None
@@ -120,9 +126,11 @@ def runs(found: Texture) -> Counts:
     directions, size = found.equal.shape
     width = len(found.present) + 1
     starts, keys = [], []
+    begins = np.empty(size, dtype=bool)
     for number, (same, step) in enumerate(zip(found.equal, found.steps, strict=True)):
-        begins = same.copy()
-        begins[step:] &= ~same[: size - step]
+        begins[:step] = same[:step]
+        # Equal to the next, but not to the one before.
+        np.greater(same[step:], same[:-step], out=begins[step:])
         start = np.flatnonzero(begins)
         keys.append(found.codes.take(start) + np.intp(number * width))
         starts.append(start + number * size)
@@ -133,9 +141,9 @@ def runs(found: Texture) -> Counts:
     longer = [found.voxels - np.diagonal(found.pairs, axis1=1, axis2=2)]
     while len(at):
         longer.append(np.bincount(key, minlength=directions * width).reshape(directions, -1)[:, 1:])
-        at = at + ahead
-        further = flat.take(at)
-        at, ahead, key = at.compress(further), ahead.compress(further), key.compress(further)
+        at += ahead
+        further = np.flatnonzero(flat.take(at))
+        at, ahead, key = at.take(further), ahead.take(further), key.take(further)
     ended = np.array([*longer, np.zeros_like(longer[0])])
     exact: Counts = (ended[:-1] - ended[1:]).transpose(2, 0, 1)
     return exact
@@ -156,9 +164,11 @@ def dependences(found: Texture) -> Counts:
 
 def differences(found: Texture) -> NDArray[np.float64]:
     """Sum of what voxels of a level differ by from the mean of their neighbours, shape (level,)."""
-    # Levels and voxels of 27 fit into 32 bits.
-    levels = np.concatenate([[0], found.present]).astype(np.int32).take(found.codes)
-    own = levels.take(found.inside)
+    # The sum over 27 voxels is the greatest number.
+    kind = np.min_scalar_type(-27 * int(found.present[-1]))
+    own = found.present.astype(kind).take(found.here - 1)
+    levels = np.zeros(found.codes.size, dtype=kind)
+    levels[found.inside] = own
     total = _around(levels.reshape(found.shape)).take(found.inside) - own
     voxels = _around((found.codes != 0).view(np.uint8).reshape(found.shape)).take(found.inside) - 1
     apart = np.abs(own - total / np.maximum(voxels, 1))
@@ -169,7 +179,7 @@ def differences(found: Texture) -> NDArray[np.float64]:
 
 def sizes_of_zones(found: Texture) -> tuple[NDArray[np.int64], Counts]:
     """The sizes of zones of one level that occur, ascending, and how many zones have each, shape (level, size)."""
-    size, code = zones(found.codes, dict(zip(found.angles, found.equal, strict=True)), found.shape)
+    size, code = zones(found.codes, found.inside, dict(zip(found.angles, found.equal, strict=True)), found.shape)
     sizes, place = np.unique(size, return_inverse=True)
     key = code.astype(np.intp) * len(sizes) + place
     counted = np.bincount(key, minlength=(len(found.present) + 1) * len(sizes)).reshape(-1, len(sizes))

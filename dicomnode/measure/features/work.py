@@ -1,4 +1,4 @@
-"""Images of regions shared out to processes, when there is enough to do for that."""
+"""Images of regions shared out to threads or processes, when there is enough to do for that."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from functools import cache
@@ -36,6 +36,13 @@ _WORTH_SECONDS_LATER = 1.0
 
 #: Images per process that wait for it, so that no process does, and memory is not filled with images.
 _AHEAD = 2
+
+#: The interpreter's lock is held for a seventh of the time of an image (py-spy, right lung of LUNG1-002), and what one
+#: image needs of memory is needed twice.
+_THREADS = 2
+
+#: Below this a thread adds a tenth to the processor time and takes little of the clock's (balls of 30 000 voxels).
+_WORTH_SECONDS_OF_THREADS = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,9 +80,9 @@ def computed(jobs: Iterable[Job], workers: int, expected_seconds: float) -> Iter
     Parameters
     ----------
     workers
-        Processes; one computes here.
+        Processes; one computes here, beside the thread that makes the next image.
     expected_seconds
-        Of one core for all of them; little work is done here, too.
+        Of one core for all of them; little work is done here, one after the other.
 
     Raises
     ------
@@ -83,19 +90,28 @@ def computed(jobs: Iterable[Job], workers: int, expected_seconds: float) -> Iter
         If pyradiomics fails, or a process was killed.
     """
     started = _context.cache_info().currsize > 0
-    if workers < 2 or expected_seconds < (_WORTH_SECONDS_LATER if started else _WORTH_SECONDS):
+    if workers > 1 and expected_seconds >= (_WORTH_SECONDS_LATER if started else _WORTH_SECONDS):
+        with ProcessPoolExecutor(workers, mp_context=_context(), initializer=_leave_with_parent) as processes:
+            yield from _shared(jobs, processes, workers * _AHEAD)
+    elif expected_seconds >= _WORTH_SECONDS_OF_THREADS:
+        with ThreadPoolExecutor(_THREADS) as threads:
+            yield from _shared(jobs, threads, _THREADS - 1)
+    else:
         for job in jobs:
             yield job, _compute(job)
-        return
-    with ProcessPoolExecutor(workers, mp_context=_context(), initializer=_leave_with_parent) as pool:
-        waiting: deque[tuple[Job, Future[Computed]]] = deque()
-        for job in jobs:
-            waiting.append((job, pool.submit(_compute, job)))
-            if len(waiting) > workers * _AHEAD:
-                first, answer = waiting.popleft()
-                yield first, _result(first, answer)
-        for first, answer in waiting:
+
+
+def _shared(jobs: Iterable[Job], pool: Executor, most: int) -> Iterator[tuple[Job, Computed]]:
+    """Every job with its answer; at most `most` of them wait for theirs while another is made."""
+    waiting: deque[tuple[Job, Future[Computed]]] = deque()
+    for job in jobs:
+        waiting.append((job, pool.submit(_compute, job)))
+        if len(waiting) > most:
+            first, answer = waiting.popleft()
             yield first, _result(first, answer)
+    while waiting:
+        first, answer = waiting.popleft()
+        yield first, _result(first, answer)
 
 
 def _result(job: Job, answer: Future[Computed]) -> Computed:

@@ -17,7 +17,7 @@ _ROW: Direction = (0, 0, 1)
 
 
 def zones(
-    codes: NDArray[Any], equal: Mapping[Direction, Flags], shape: tuple[int, int, int]
+    codes: NDArray[Any], inside: NDArray[np.intp], equal: Mapping[Direction, Flags], shape: tuple[int, int, int]
 ) -> tuple[NDArray[np.int64], NDArray[Any]]:
     """Size in voxels and grey level of every zone.
 
@@ -28,6 +28,8 @@ def zones(
     ----------
     codes
         Of every voxel, flat; 0 outside. The last plane along every axis is outside.
+    inside
+        Places of the others in it, ascending.
     equal
         Direction → whether a voxel has the level of its neighbour there; directions along which the region is flat are
         left out.
@@ -35,21 +37,24 @@ def zones(
         Of the block that `codes` are of.
     """
     joined = equal.get(_ROW, np.zeros(codes.size, dtype=bool))
-    begins = codes != 0
-    begins[1:] &= ~joined[:-1]
-    run = np.cumsum(begins, dtype=np.int32) - 1
-    starts = np.flatnonzero(begins)
+    first = np.ones(len(inside), dtype=bool)
+    np.logical_not(joined.take(inside[1:] - 1), out=first[1:])
+    begins = np.flatnonzero(first)
+    starts = inside.take(begins)
+    length = np.diff(begins, append=len(inside))
+    run = np.zeros(codes.size, dtype=np.int32)
+    run[inside] = np.repeat(np.arange(len(starts), dtype=np.int32), length)
     one, other = [], []
     for step, needed in _connections(equal, joined, shape):
         at = np.flatnonzero(needed)
         one.append(run.take(at))
         other.append(run.take(at + step))
-    ends = (np.concatenate([[], *one]).astype(np.int32), np.concatenate([[], *other]).astype(np.int32))
+    none = np.zeros(0, dtype=np.int32)
+    ends = (np.concatenate([none, *one]), np.concatenate([none, *other]))
     graph = coo_array((np.ones(len(ends[0])), ends), shape=(len(starts), len(starts)))
     # Otherwise scipy sorts it.
     graph.has_canonical_format = True
     count, zone = connected_components(graph.tocsr(), directed=False)
-    length = np.bincount(run.compress(codes != 0), minlength=len(starts))
     size = np.bincount(zone, weights=length, minlength=count).astype(np.int64)
     code = np.zeros(count, dtype=codes.dtype)
     code[zone] = codes.take(starts)
@@ -71,21 +76,21 @@ def _connections(
         if (z, y, x) == _ROW:
             continue
         needed = same.copy()
-        needed[1:] &= ~(same[:-1] & joined[:-1])
+        np.greater(needed[1:], same[:-1] & joined[:-1], out=needed[1:])
         if x:
-            needed &= ~equal.get((z, y, 0), none)
+            np.greater(needed, equal.get((z, y, 0), none), out=needed)
             _without(needed, joined, x, 1)
         if z and y:
-            needed &= ~equal.get((z, 0, x), none)
+            np.greater(needed, equal.get((z, 0, x), none), out=needed)
             _without(needed, down, y, width)
         elif z:
-            needed[width:] &= ~(same[:-width] & down[:-width])
+            np.greater(needed[width:], same[:-width] & down[:-width], out=needed[width:])
         yield (z * shape[1] + y) * width + x, needed
 
 
 def _without(needed: Flags, same: Flags, sign: int, step: int) -> None:
     """Takes away the voxels whose neighbour on the side of `sign` has their level."""
     if sign > 0:
-        needed &= ~same
+        np.greater(needed, same, out=needed)
     else:
-        needed[step:] &= ~same[:-step]
+        np.greater(needed[step:], same[:-step], out=needed[step:])

@@ -60,9 +60,11 @@ def _compare(region: Region, settings: dict[str, Any]) -> None:
     np.testing.assert_equal(_ours(region, settings), _theirs(region, settings))
 
 
+@pytest.mark.parametrize("width", [300.0, 25.0, 6.0])
 @pytest.mark.parametrize("seed", range(8))
-def test_a_count_is_that_of_pyradiomics(seed: int) -> None:
-    region = discretised(*_region(seed), {"binWidth": 25}, textures=True)
+def test_a_count_is_that_of_pyradiomics(seed: int, width: float) -> None:
+    # Levels whose pairs take 8, 16 and 32 bits are among them.
+    region = discretised(*_region(seed), {"binWidth": width}, textures=True)
     counted = region.texture
     assert counted is not None
     rows, most = region.present - 1, int(region.present[-1])

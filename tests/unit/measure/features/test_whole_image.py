@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw
 from radiomics import getImageTypes
 from scipy import ndimage
 
+from dicomnode.domain.errors import ModelError
 from dicomnode.domain.finding import Segmentation
 from dicomnode.domain.measuring import RadiomicsSpec
 from dicomnode.infer.read.volume import read_series
@@ -191,6 +192,28 @@ def test_processes_give_the_same_values_in_the_same_order(scene: Scene, monkeypa
     monkeypatch.setattr(work, "_WORTH_SECONDS", 0.0)
     shared = ours(scene, image_types, {"binWidth": 25}, workers=2)
     assert list(shared.items()) == list(alone.items())
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_threads_give_the_same_values_in_the_same_order(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, threads: int
+) -> None:
+    image_types: dict[str, dict[str, Any]] = {"Original": {}, "Wavelet": {}, "LoG": {"sigma": [1.0]}}
+    alone = ours(scene, image_types, {"binWidth": 25})
+    monkeypatch.setattr(work, "_WORTH_SECONDS_OF_THREADS", 0.0)
+    monkeypatch.setattr(work, "_THREADS", threads)
+    shared = ours(scene, image_types, {"binWidth": 25})
+    assert list(shared.items()) == list(alone.items())
+
+
+def test_what_fails_in_a_thread_names_the_image(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: Any) -> None:
+        raise MemoryError("no memory for it")
+
+    monkeypatch.setattr(work, "_WORTH_SECONDS_OF_THREADS", 0.0)
+    monkeypatch.setattr(work, "intensity_features", fails)
+    with pytest.raises(ModelError, match=r"image original: pyradiomics failed with no memory for it"):
+        ours(scene, {"Original": {}, "Square": {}}, {"binWidth": 25})
 
 
 def test_the_tumour_of_a_patient_has_the_values_of_the_whole_image(real_data: Path) -> None:
