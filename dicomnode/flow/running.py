@@ -22,8 +22,9 @@ _LONGEST_RESTART_SECONDS = 30.0
 _DOUBLINGS = 10
 
 
-#: glibc gives the threads of a process up to eight heaps for each core, and none takes what another has given back: with
-#: 64 associations the memory of a listener grew with every generation of their threads. Threads of Python take turns.
+#: glibc gives the threads of a process up to eight heaps for each core, and none takes what another has given back:
+#: with 64 associations the memory of a listener grew with every generation of their threads. Two are enough for
+#: threads that take turns.
 _MEMORY = {"MALLOC_ARENA_MAX": "2"}
 
 

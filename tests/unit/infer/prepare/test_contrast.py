@@ -72,7 +72,7 @@ def test_values_that_are_no_numbers_are_refused() -> None:
 @pytest.mark.parametrize("radius", [3, 16])
 def test_a_slice_takes_a_tenth_of_a_second_at_most(radius: int) -> None:
     array = RANDOM.integers(-1000, 1000, (4, 512, 512)).astype(np.int16)
-    # Processor time, and the least of ten: what else runs on the machine takes caches away, and some of it all the time.
+    # Processor time, and the least of ten: what else runs on the machine takes caches away.
     seconds = []
     for _ in range(10):
         start = time.process_time()
