@@ -49,7 +49,7 @@ class FakeArchive:
 
     def add(self, *arrivals: Arrival, originator: str = "DICOMNODE") -> None:
         self.objects += [replace(one, move_originator=originator) for one in arrivals]
-        self.content |= {one.path: one.path.read_bytes() for one in arrivals}
+        self.content |= {Path(one.path): Path(one.path).read_bytes() for one in arrivals}
 
     @contextmanager
     def asked(self) -> Iterator[FakeArchive]:
@@ -86,7 +86,7 @@ class FakeArchive:
         for one in self.objects:
             if one.series_instance_uid == series_instance_uid and one.sop_instance_uid not in self.withheld:
                 # The node keeps the file that it was brought.
-                one.path.write_bytes(self.content[one.path])
+                Path(one.path).write_bytes(self.content[Path(one.path)])
                 self.intake.accept(one)
         missing = [one for one in self.objects if one.series_instance_uid == series_instance_uid]
         failed = sum(one.sop_instance_uid in self.withheld for one in missing)
