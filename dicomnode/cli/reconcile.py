@@ -16,7 +16,7 @@ app = verbs("")
 def reconcile(
     peer: Annotated[str, typer.Argument(help="Name of an archive.")],
     since: Annotated[str, typer.Option(help="A day (2026-11-21), or how long ago (24h, 7d).")] = "24h",
-    until: Annotated[str, typer.Option(help="As --since; else now.")] = "",
+    until: Annotated[str, typer.Option(help="As --since; else the end of today: clocks of scanners run ahead.")] = "",
     config_file: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -29,12 +29,12 @@ def reconcile(
     from dicomnode.flow.reconcile.ask import asking
     from dicomnode.flow.reconcile.studies import reconcile as act
     from dicomnode.flow.shown.reconciled import show_reconciled
-    from dicomnode.flow.span import moment
+    from dicomnode.flow.span import end_of_day, moment
 
     settings = load_settings(config_file)
     db, _ = store(settings)
     archive, now = find_peer(settings, peer), db.clock()
-    first, last = moment(since, now, "--since"), moment(until, now, "--until") if until else now
+    first, last = moment(since, now, "--since"), moment(until, now, "--until") if until else end_of_day(now)
     with asking(archive, settings) as catalogue:
         found = act(db, settings, archive, catalogue, first, last)
     write_json(asdict(found)) if as_json else show_reconciled(found, out)

@@ -34,3 +34,11 @@ def moment(text: str, now: datetime, what: str) -> datetime:
     except (ValueError, OverflowError) as error:
         remedy = "needed a day (2026-11-21), a time (2026-11-21T08:00) or how long ago (24h, 7d)"
         raise DicomNodeError(f"{what}: found {text}, {remedy}") from error
+
+
+def end_of_day(now: datetime) -> datetime:
+    """The end of this machine's day.
+
+    Scanners have clocks of their own, which run ahead, and DICOM's times no zone: an image of later today is here, too.
+    """
+    return now.astimezone().replace(hour=23, minute=59, second=59, microsecond=0)

@@ -21,7 +21,7 @@ from dicomnode.flow.reconcile.ask import asking
 from dicomnode.flow.reconcile.studies import Reconciled, reconcile
 from dicomnode.flow.retract import retract
 from dicomnode.flow.shown.reconciled import show_reconciled
-from dicomnode.flow.span import moment
+from dicomnode.flow.span import end_of_day, moment
 from dicomnode.store.database import Database
 from dicomnode.store.files import Files
 from tests.conftest import Hands
@@ -203,6 +203,16 @@ def test_studies_outside_the_time_are_left_out_and_those_without_a_time_are_not(
     found = look()
     assert set(why(found)) == {"1.2.2", "1.2.4"}
     assert len(catalogue.days) == 2
+
+
+def test_a_study_of_a_scanner_whose_clock_runs_ahead_counts_until_the_end_of_the_day(
+    look: Look, catalogue: FakeCatalogue
+) -> None:
+    end = end_of_day(NOW)
+    catalogue.add("1.2.1", end)
+    catalogue.add("1.2.2", end + timedelta(seconds=1))
+    assert set(why(look(until=end))) == {"1.2.1"}
+    assert end.date() == NOW.astimezone().date() and end > NOW
 
 
 def test_without_a_rule_whose_model_can_be_read_nothing_is_asked(it: Node, look: Look, tmp_path: Path) -> None:
