@@ -102,7 +102,7 @@ class NodeAssociation(Association):
         finally:
             self.told.set()
             self.dimse.discard()
-            self.dul.release()
+            self._connection.release()
             self._on_end(self)
 
     @property

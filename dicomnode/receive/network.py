@@ -59,6 +59,11 @@ class GuardedProvider(DULServiceProvider):
         except _THREAD_FAULTS:
             log.exception("network_thread_failed")
             self.socket._shutdown_socket()
+        finally:
+            # By this thread, which alone reads: its objects refer to each other, and until they are looked for,
+            # hundreds of ended associations may lie about.
+            self._room = memoryview(b"")
+            self.socket.forget_ahead()
 
     def _read_pdu_data(self) -> None:
         # A connection that has yet to ask for an association has one pace from its beginning.
@@ -115,11 +120,6 @@ class GuardedProvider(DULServiceProvider):
         if length > len(self._room):
             self._room = memoryview(bytearray(length))
         return self._room[:length]
-
-    def release(self) -> None:
-        """Give back what the connection took of the system; the thread has ended."""
-        self._room = memoryview(b"")
-        self.socket.release()
 
     def idle_timer_expired(self) -> bool:
         """Whether nothing has come for too long; what this node itself takes over an object is not held against it."""

@@ -193,12 +193,12 @@ class WaitingSocket(AssociationSocket):
             return  # enough wake-ups are pending, or the association is over
 
     def release(self) -> None:
-        """Give the two descriptors and the memory back; the association is over.
-
-        Its objects refer to each other: until they are looked for, hundreds of ended associations may lie about.
-        """
+        """Give the two descriptors back; the association is over."""
         self._waker.close()
         self._woken.close()
+
+    def forget_ahead(self) -> None:
+        """Give back the memory of what was read ahead; only the thread that reads may do so, and reads no more."""
         self._ahead = memoryview(b"")
         self._ahead_start = self._ahead_end = 0
 
