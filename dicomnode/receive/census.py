@@ -19,6 +19,11 @@ class Census:
     ----------
     maximum_associations, maximum_associations_per_peer
         As of `Limits`.
+
+    Attributes
+    ----------
+    left
+        How many connections have ended so far.
     """
 
     def __init__(self, maximum_associations: int, maximum_associations_per_peer: int) -> None:
@@ -27,6 +32,7 @@ class Census:
         self._connected: set[Caller] = set()
         self._associated: dict[Caller, str] = {}
         self._lock = Lock()
+        self.left = 0
 
     @property
     def most_connections(self) -> int:
@@ -66,5 +72,6 @@ class Census:
     def leave(self, caller: Caller) -> None:
         """Forget a connection and its association."""
         with self._lock:
+            self.left += caller in self._connected
             self._connected.discard(caller)
             self._associated.pop(caller, None)
