@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 import structlog
-from pydicom import Dataset
+from pydicom import Dataset, dcmwrite
+from pydicom.dataset import FileMetaDataset
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
 from dicomnode.domain.header import Header
 from dicomnode.domain.network import Association
@@ -119,22 +121,28 @@ def make_arrival(files: Files) -> MakeArrival:
         ds.FrameOfReferenceUID = f"{study}.9"
         for keyword, value in attributes.items():
             setattr(ds, keyword, value)
+        header = Header.of(ds.to_json_dict())
+        ds.ImageComments = content
+        ds.add_new("PixelData", "OW", pixels.encode())
         path = files.incoming / f"arrival-{count}"
-        path.write_bytes(f"{study} {series} {number} {content} {pixels}".encode())
+        ds.preamble = f"{study} {series} {number}".encode().ljust(128, b"\0")
+        ds.file_meta = FileMetaDataset()
+        ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        ds.file_meta.MediaStorageSOPClassUID = CTImageStorage
+        dcmwrite(path, ds, enforce_file_format=True)
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         return Arrival(
             association=Association(
                 association_id=association, calling_aet=peer, called_aet="DICOMNODE", address="127.0.0.1", peer=peer
             ),
             path=path,
-            header=Header.of(ds.to_json_dict()),
+            header=header,
             study_instance_uid=study,
             series_instance_uid=series,
             sop_class_uid="1.2.840.10008.5.1.4.1.1.2",
             sop_instance_uid=f"{series}.{number}",
             transfer_syntax_uid="1.2.840.10008.1.2.1",
             digest=digest,
-            pixel_digest=hashlib.sha256(pixels.encode()).hexdigest(),
             size_bytes=path.stat().st_size,
             on_demand=on_demand,
         )

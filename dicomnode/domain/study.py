@@ -24,9 +24,6 @@ class Arrival:
         Its attributes without pixel data and other bulk.
     digest
         SHA-256 of the data set as sent, without file meta information.
-    pixel_digest
-        SHA-256 of the value of the pixel data element as encoded, of a structure set that of its contours; "" for an
-        object without either.
     on_demand
         Sent to a called AE title that forces a run even when nothing changed.
     move_originator
@@ -42,7 +39,6 @@ class Arrival:
     sop_instance_uid: str
     transfer_syntax_uid: str
     digest: str
-    pixel_digest: str
     size_bytes: int
     on_demand: bool = False
     move_originator: str = ""

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
+from pathlib import Path
 
 import structlog
 from pydicom.uid import RTStructureSetStorage
 
-from dicomnode.domain.errors import OutOfResources
+from dicomnode.domain.errors import CannotUnderstand, OutOfResources
 from dicomnode.domain.network import Association
 from dicomnode.domain.rule import Rule
-from dicomnode.domain.study import Arrival
+from dicomnode.domain.study import Arrival, Instance
 from dicomnode.flow.failpoint import failpoint
 from dicomnode.flow.pressure import Pressure, Room, require_file
 from dicomnode.flow.priors.scratch import ScratchArea
 from dicomnode.flow.round_trip.ticket import stray
 from dicomnode.flow.sameness import IDENTITY, changes, counted_keywords
+from dicomnode.receive.header import content_digest
 from dicomnode.store.counts import Counts
 from dicomnode.store.database import Database
 from dicomnode.store.files import Files
@@ -100,13 +102,16 @@ class Intake:
                 # An archive that forwards everything brings our results home; they are here and change nothing.
                 _log.debug("own object came back", sop_instance_uid=arrival.sop_instance_uid)
                 return
-            known = self._studies.known(arrival)
+            known, before = self._studies.known(arrival), None
             if known is None:
                 self._pressure.require_room(arrival.study_instance_uid)
+                before = self._studies.current_instance(arrival.study_instance_uid, arrival.sop_instance_uid)
         path, name = "", (arrival.study_instance_uid, arrival.sop_instance_uid, arrival.digest)
         # Success promises the file, also where somebody has damaged the store since the object came first.
         if known is None or not self._files.holds_arrival(*name):
             path = self._files.keep_arrival(*name, arrival.path)
+        # Reading two files takes as long as they are large; nobody else has to wait for that.
+        alike = before.digest if before is not None and _has_content_of(before, arrival, self._files.path(path)) else ""
         failpoint("intake.before_commit")
         with self._lock, self._db.transaction():
             if arrival.association.association_id in self._unnoted:
@@ -117,7 +122,7 @@ class Intake:
             known = self._studies.known(arrival)
             if known is None:
                 require_file(self._files, path)
-                self._add(arrival, path)
+                self._add(arrival, path, alike)
                 self._pressure.added(arrival.study_instance_uid)
             elif known is Standing.REPLACED:
                 self._studies.readmit(arrival)
@@ -126,14 +131,15 @@ class Intake:
                 self._studies.demand(arrival)
         failpoint("intake.after_commit")
 
-    def _add(self, arrival: Arrival, path: str) -> None:
-        before = self._studies.current_instance(arrival.study_instance_uid, arrival.sop_instance_uid)
-        if before is None:
+    def _add(self, arrival: Arrival, path: str, alike: str) -> None:
+        """Add a kept object; `alike` is the digest of the object that had the same pixels or contours, if one had."""
+        current = self._studies.current_instance(arrival.study_instance_uid, arrival.sop_instance_uid)
+        if current is None:
             self._studies.add(arrival, path, Standing.CURRENT, known=False)
             return
-        current, pixel_digest = before
         changed = changes(current.header, arrival.header, self._counted)
-        other = pixel_digest != arrival.pixel_digest
+        # One that another association has brought meanwhile was not compared: that is done when studies settle.
+        other = current.digest != alike
         if other and arrival.sop_class_uid == RTStructureSetStorage:
             # A person moved the contours: nothing is to be decoded, and the newest counts as with any correction.
             changed, other = [*changed, "ContourData"], False
@@ -147,3 +153,14 @@ class Intake:
             standing, detail = Standing.EQUAL, "other bytes, same content"
         self._studies.add(arrival, path, standing, known=True)
         self._db.event(arrival.study_instance_uid, "instance", arrival.sop_instance_uid, "came again", detail)
+
+
+def _has_content_of(current: Instance, arrival: Arrival, path: Path) -> bool:
+    """Whether the newcomer at `path` has the encoded pixels, or contours, of the current object, if it can be read."""
+    files = ((current.path, current.transfer_syntax_uid), (path, arrival.transfer_syntax_uid))
+    try:
+        one, other = (content_digest(*each) for each in files)
+    except (CannotUnderstand, OSError) as error:
+        _log.error("stored objects cannot be compared", sop_instance_uid=arrival.sop_instance_uid, reason=str(error))
+        return False
+    return one == other

@@ -37,8 +37,8 @@ from dicomnode.tls.credentials import Credentials
 log = structlog.get_logger(__name__)
 
 
-#: So many connections that have ended are worth a search for what they leave: 65 KiB each, in objects that refer to each
-#: other. It takes a few milliseconds.
+#: So many connections that have ended are worth a search for what they leave, which takes a few milliseconds: 65 KiB
+#: each, in objects that refer to each other.
 _MANY_LEFT = 16
 
 
@@ -319,7 +319,7 @@ class Server(ThreadedAssociationServer):
     def service_actions(self) -> None:
         """Let the memory of those who have left be found before as many others need it.
 
-        pynetdicom searches with every 60th turn: by then the next sixty-four associations have taken memory of their own.
+        pynetdicom searches with every 60th turn, when dozens of associations may have come and gone.
         """
         left = self.census.left
         if left - self._left_before < _MANY_LEFT:

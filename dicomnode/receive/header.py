@@ -1,9 +1,11 @@
-"""Reads what the node needs to know of an arrived file: its header, who it is, and its digests."""
+"""Reads what the node needs to know of an arrived file: its header, who it is, and its digest."""
 
 from __future__ import annotations
 
 import mmap
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from struct import Struct
@@ -16,7 +18,7 @@ from dicomnode.domain.header import Header
 from dicomnode.domain.network import Association
 from dicomnode.domain.study import Arrival
 from dicomnode.domain.uid import LONGEST_UID, is_uid
-from dicomnode.receive.elements import Attributes, Encoding, parse
+from dicomnode.receive.elements import Encoding, parse
 from dicomnode.receive.inflate import inflated
 from dicomnode.receive.refusal import Contradiction, NotUnderstood
 
@@ -75,15 +77,10 @@ def read_arrival(
         if not digest:
             with memoryview(content) as whole, whole[start:] as data_set:
                 digest = sha256(data_set).hexdigest()
-        encoding = Encoding.of(transfer_syntax_uid)
-        if transfer_syntax_uid == DeflatedExplicitVRLittleEndian:
-            with inflated(content, start, Path(path).parent, most_inflated_bytes) as plain:
-                attributes, pixel_digest = _described(plain, 0, encoding)
-        else:
-            attributes, pixel_digest = _described(content, start, encoding)
+        with _plain(content, start, transfer_syntax_uid, Path(path).parent, most_inflated_bytes) as (plain, at):
+            header = Header.of(parse(plain, at, Encoding.of(transfer_syntax_uid)).attributes)
         size_bytes = len(content)
 
-    header = Header.of(attributes)
     found = {tag: _uid(header, tag) for tag in (SOP_CLASS_UID, SOP_INSTANCE_UID)}
     for tag, asked in ((SOP_CLASS_UID, sop_class_uid), (SOP_INSTANCE_UID, sop_instance_uid)):
         if found[tag] != asked.rstrip("\0 "):
@@ -99,11 +96,32 @@ def read_arrival(
         sop_instance_uid=found[SOP_INSTANCE_UID],
         transfer_syntax_uid=transfer_syntax_uid,
         digest=digest,
-        pixel_digest=pixel_digest,
         size_bytes=size_bytes,
         on_demand=on_demand,
         move_originator=move_originator,
     )
+
+
+def content_digest(path: Path | str, transfer_syntax_uid: str, most_inflated_bytes: int = _MOST_INFLATED_BYTES) -> str:
+    """SHA-256 of the value of the pixel data element as encoded, of a structure set that of its contours; else "".
+
+    Raises
+    ------
+    CannotUnderstand, OSError
+        As `read_arrival`.
+    """
+    with (
+        _mapped(path) as content,
+        _plain(content, _data_set_start(content), transfer_syntax_uid, Path(path).parent, most_inflated_bytes) as (
+            plain,
+            at,
+        ),
+    ):
+        parsed = parse(plain, at, Encoding.of(transfer_syntax_uid))
+        if not parsed.pixels_end:
+            return parsed.contours
+        with memoryview(plain) as whole, whole[parsed.pixels_start : parsed.pixels_end] as pixels:
+            return sha256(pixels).hexdigest()
 
 
 def _uid(header: Header, tag: int) -> str:
@@ -136,10 +154,13 @@ def _mapped(path: Path | str) -> mmap.mmap:
         os.close(descriptor)
 
 
-def _described(buffer: mmap.mmap, start: int, encoding: Encoding) -> tuple[Attributes, str]:
-    """Attributes of the data set that begins at `start`, and the digest of its pixels, else of its contours."""
-    parsed = parse(buffer, start, encoding)
-    if not parsed.pixels_end:
-        return parsed.attributes, parsed.contours
-    with memoryview(buffer) as whole, whole[parsed.pixels_start : parsed.pixels_end] as pixels:
-        return parsed.attributes, sha256(pixels).hexdigest()
+@contextmanager
+def _plain(
+    content: mmap.mmap, start: int, transfer_syntax_uid: str, folder: Path, most_inflated_bytes: int
+) -> Iterator[tuple[mmap.mmap, int]]:
+    """The bytes of the data set that begins at `start`, inflated if need be, and where in them it begins."""
+    if transfer_syntax_uid != DeflatedExplicitVRLittleEndian:
+        yield content, start
+        return
+    with inflated(content, start, folder, most_inflated_bytes) as plain:
+        yield plain, 0

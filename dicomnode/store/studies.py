@@ -125,14 +125,14 @@ class Studies:
         detail = "a replaced object came again and counts again"
         self._db.event(arrival.study_instance_uid, "instance", arrival.sop_instance_uid, "came again", detail)
 
-    def current_instance(self, study_instance_uid: str, sop_instance_uid: str) -> tuple[Instance, str] | None:
-        """The object that counts under a UID, with its pixel digest."""
+    def current_instance(self, study_instance_uid: str, sop_instance_uid: str) -> Instance | None:
+        """The object that counts under a UID."""
         row = self._db.row(
             "SELECT instance.*, series.header FROM instance JOIN series USING (study_instance_uid, series_instance_uid)"
             " WHERE study_instance_uid = ? AND sop_instance_uid = ? AND standing = 'current'",
             study_instance_uid, sop_instance_uid,
         )  # fmt: skip
-        return None if row is None else (self._instance(row, json.loads(row["header"])), str(row["pixel_digest"]))
+        return None if row is None else self._instance(row, json.loads(row["header"]))
 
     def note_carrier(self, arrival: Arrival) -> None:
         """Note that this association carries this study."""
@@ -148,7 +148,7 @@ class Studies:
         An object that replaces the current one (standing CURRENT under a `known` UID) takes its place. One that was
         removed to make room and comes back is new, in the row that it had.
         """
-        self._touch(arrival, counts=standing is Standing.CURRENT)
+        was_removed = self._touch(arrival, counts=standing is Standing.CURRENT)
         header = self._series_header(arrival)
         if standing is Standing.CURRENT and known:
             self._db.execute(
@@ -158,20 +158,18 @@ class Studies:
             )  # fmt: skip
         self._db.execute(
             "INSERT INTO instance (study_instance_uid, series_instance_uid, sop_class_uid, sop_instance_uid,"
-            " transfer_syntax_uid, digest, pixel_digest, size_bytes, path, own, arrived_at, standing)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (study_instance_uid, sop_instance_uid, digest)"
+            " transfer_syntax_uid, digest, size_bytes, path, own, arrived_at, standing)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (study_instance_uid, sop_instance_uid, digest)"
             " DO UPDATE SET path = excluded.path, size_bytes = excluded.size_bytes, own = excluded.own,"
             "  transfer_syntax_uid = excluded.transfer_syntax_uid, arrived_at = excluded.arrived_at,"
             "  standing = excluded.standing, purged_at = '', returned = 1 WHERE purged_at <> ''",
             arrival.study_instance_uid, arrival.series_instance_uid, arrival.sop_class_uid, arrival.sop_instance_uid,
-            arrival.transfer_syntax_uid, arrival.digest, arrival.pixel_digest, arrival.size_bytes, path,
+            arrival.transfer_syntax_uid, arrival.digest, arrival.size_bytes, path,
             json.dumps(differences(arrival.header.merged(), header)), self._db.now(), standing.value,
         )  # fmt: skip
         self._db.execute("DELETE FROM removal WHERE path = ?", path)
-        if self._db.execute(
-            "UPDATE study SET purged_at = '' WHERE study_instance_uid = ? AND purged_at <> ''",
-            arrival.study_instance_uid,
-        ):
+        if was_removed:
+            self._db.execute("UPDATE study SET purged_at = '' WHERE study_instance_uid = ?", arrival.study_instance_uid)
             self._db.event(arrival.study_instance_uid, "study", "", "came back", "its objects had been removed")
 
     def demand(self, arrival: Arrival) -> None:
@@ -239,14 +237,8 @@ class Studies:
             current = self.current_instance(row["study_instance_uid"], row["sop_instance_uid"])
             if current is not None:
                 newcomer = self._instance(row, json.loads(row["header"]))
-                found.append(
-                    Variant(
-                        instance_id=row["instance_id"],
-                        current=current[0],
-                        newcomer=newcomer,
-                        newer=row["instance_id"] > self._current_id(row["study_instance_uid"], row["sop_instance_uid"]),
-                    )
-                )
+                newer = row["instance_id"] > self._current_id(row["study_instance_uid"], row["sop_instance_uid"])
+                found.append(Variant(instance_id=row["instance_id"], current=current, newcomer=newcomer, newer=newer))
         return found
 
     # ---- settling
@@ -322,28 +314,31 @@ class Studies:
 
     # ---- inside
 
-    def _touch(self, arrival: Arrival, counts: bool) -> None:
-        association, now = arrival.association, self._db.now()
-        self._db.execute(
-            "INSERT INTO study (study_instance_uid, changed_at, calling_aet, called_aet, address, peer,"
-            " first_arrival_at, last_arrival_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            arrival.study_instance_uid, now, association.calling_aet, association.called_aet, association.address,
-            association.peer, now, now,
-        )  # fmt: skip
-        if not counts:
-            return
-        self._db.execute(
-            "UPDATE study SET state = 'receiving', revision = revision + 1, changed_at = :now, first_arrival_at = :now,"
-            " reason = :why WHERE study_instance_uid = :uid AND state <> 'receiving'",
-            now=now, uid=arrival.study_instance_uid,
-            why=f"object {arrival.sop_instance_uid} from {association.calling_aet}",
-        )  # fmt: skip
-        self._db.execute(
-            "UPDATE study SET last_arrival_at = ?, calling_aet = ?, called_aet = ?, address = ?, peer = ?"
-            " WHERE study_instance_uid = ?",
-            now, association.calling_aet, association.called_aet, association.address, association.peer,
-            arrival.study_instance_uid,
-        )  # fmt: skip
+    def _touch(self, arrival: Arrival, counts: bool) -> bool:
+        """Note an arrival in the row of its study; whether the objects of the study had been removed."""
+        association, now, uid = arrival.association, self._db.now(), arrival.study_instance_uid
+        sender = (association.calling_aet, association.called_aet, association.address, association.peer)
+        row = self._db.row("SELECT state, purged_at FROM study WHERE study_instance_uid = ?", uid)
+        if row is None:
+            self._db.execute(
+                "INSERT INTO study (study_instance_uid, changed_at, calling_aet, called_aet, address, peer,"
+                " first_arrival_at, last_arrival_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                uid, now, *sender, now, now,
+            )  # fmt: skip
+            return False
+        if counts and row["state"] != "receiving":
+            self._db.execute(
+                "UPDATE study SET state = 'receiving', revision = revision + 1, changed_at = ?, first_arrival_at = ?,"
+                " reason = ? WHERE study_instance_uid = ?",
+                now, now, f"object {arrival.sop_instance_uid} from {association.calling_aet}", uid,
+            )  # fmt: skip
+        if counts:
+            self._db.execute(
+                "UPDATE study SET last_arrival_at = ?, calling_aet = ?, called_aet = ?, address = ?, peer = ?"
+                " WHERE study_instance_uid = ?",
+                now, *sender, uid,
+            )  # fmt: skip
+        return bool(row["purged_at"])
 
     def _current_id(self, study_instance_uid: str, sop_instance_uid: str) -> int:
         row = self._db.row(

@@ -69,8 +69,8 @@ def _study(insert: Callable[..., object], study: str, number: int, per_series: i
     first = number * _SERIES * per_series
     insert(
         "INSERT INTO instance (instance_id, study_instance_uid, series_instance_uid, sop_class_uid, sop_instance_uid,"
-        " transfer_syntax_uid, digest, pixel_digest, size_bytes, path, own, arrived_at, standing)"
-        " VALUES (?, ?, ?, '1.2.840.10008.5.1.4.1.1.2', ?, '1.2.840.10008.1.2.1', ?, ?, 526000, ?, ?, ?, 'current')",
+        " transfer_syntax_uid, digest, size_bytes, path, own, arrived_at, standing)"
+        " VALUES (?, ?, ?, '1.2.840.10008.5.1.4.1.1.2', ?, '1.2.840.10008.1.2.1', ?, 526000, ?, ?, ?, 'current')",
         list(_instances(study, first, per_series, own)),
     )
     insert(
@@ -109,7 +109,7 @@ def _instances(study: str, first: int, per_series: int, own: str) -> Iterator[tu
             number = first + one * per_series + position + 1
             uid = f"{study}.{one}.{position}"
             digest = sha256(uid.encode()).hexdigest()
-            yield number, study, f"{study}.{one}", uid, digest, digest, f"studies/{study}/{uid}.{digest}", own, _AT
+            yield number, study, f"{study}.{one}", uid, digest, f"studies/{study}/{uid}.{digest}", own, _AT
 
 
 def seconds_of_questions(store: Path) -> dict[str, float]:

@@ -10,11 +10,16 @@ from pydicom.pixels.utils import pixel_array
 
 from dicomnode.infer.read.faults import READ_FAULTS
 
+_PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+
 
 def same_pixels(first: Path, second: Path) -> bool:
-    """Whether both files decode to identical pixels; False when either cannot be decoded, since nobody can tell."""
+    """Whether both files decode to identical pixels, or have none; False when one cannot be decoded, too."""
     try:
-        one, other = (pixel_array(dcmread(path), raw=True) for path in (first, second))
+        objects = [dcmread(path) for path in (first, second)]
+        if not any(keyword in ds for ds in objects for keyword in _PIXELS):
+            return True
+        one, other = (pixel_array(ds, raw=True) for ds in objects)
     except READ_FAULTS:
         return False
     return one.dtype == other.dtype and np.array_equal(one, other)

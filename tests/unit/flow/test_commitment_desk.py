@@ -313,8 +313,8 @@ def test_as_many_objects_as_a_request_can_name_are_noted_in_seconds(db: Database
         for uid in uids:
             db.execute(
                 "INSERT INTO instance (study_instance_uid, series_instance_uid, sop_class_uid, sop_instance_uid,"
-                " transfer_syntax_uid, digest, pixel_digest, size_bytes, path, own, arrived_at, standing)"
-                " VALUES ('7', '8', ?, ?, '1', 'd', 'p', 1, ?, '{}', '', 'current')",
+                " transfer_syntax_uid, digest, size_bytes, path, own, arrived_at, standing)"
+                " VALUES ('7', '8', ?, ?, '1', 'd', 1, ?, '{}', '', 'current')",
                 CT, uid, uid,
             )  # fmt: skip
     wanted = request(tuple(Reference(sop_class_uid=CT, sop_instance_uid=uid) for uid in uids))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -130,6 +131,33 @@ def test_other_encoded_pixels_under_a_known_uid_wait_for_a_decision(
     intake.accept(make_arrival(pixels="recompressed"))
     assert standings(db) == ["current", "undecided"]
     assert study_row(db)["state"] == "settled", "it is not known yet whether anything changed"
+
+
+def test_what_cannot_be_compared_because_the_store_was_damaged_waits_for_a_decision(
+    intake: Intake, db: Database, files: Files, make_arrival: MakeArrival
+) -> None:
+    intake.accept(make_arrival())
+    row = db.row("SELECT path FROM instance")
+    assert row is not None
+    files.path(row["path"]).write_bytes(b"cut short")
+    intake.accept(make_arrival(content="as the archive coerced it"))
+    assert standings(db) == ["current", "undecided"]
+
+
+def test_two_associations_that_bring_the_first_object_of_a_uid_at_once_leave_the_second_to_be_compared(
+    intake: Intake, db: Database, make_arrival: MakeArrival, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep = Files.keep_arrival
+    late = make_arrival(content="as the archive coerced it", association="a2")
+
+    def overtaken(files: Files, *name: Any) -> str:
+        monkeypatch.setattr(Files, "keep_arrival", keep)
+        intake.accept(make_arrival())
+        return keep(files, *name)
+
+    monkeypatch.setattr(Files, "keep_arrival", overtaken)
+    intake.accept(late)
+    assert standings(db) == ["current", "undecided"]
 
 
 def test_the_nodes_own_object_coming_back_leaves_no_trace(

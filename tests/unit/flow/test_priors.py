@@ -271,7 +271,8 @@ def test_a_disk_that_would_run_full_takes_no_priors(make_estate: Any) -> None:
 
 
 def test_what_no_job_needs_makes_room_for_what_one_does(make_estate: Any) -> None:
-    estate = make_estate(priors={"maximum_gib": 60 / (1 << 30)}, at_most=1)
+    one = sum(image.size_bytes for image in make_estate().images("1.1", "20260601"))
+    estate = make_estate(priors={"maximum_gib": 1.5 * one / (1 << 30)}, at_most=1)
     estate.archive.add(*estate.images("1.1", "20260601"))
     estate.settled("1.8")
     estate.run()
