@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ import structlog
 from pydicom import Dataset, dcmwrite
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
+from pynetdicom.transport import AssociationSocket
 
 from dicomnode.domain.header import Header
 from dicomnode.domain.network import Association
@@ -59,6 +62,26 @@ class Hands:
     def forward(self, seconds: float) -> None:
         """Let time pass."""
         self.now += timedelta(seconds=seconds)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _sockets_that_close() -> Iterator[None]:
+    """Make pynetdicom's own SCU and SCP close a socket that the peer has shut first, or that found no peer.
+
+    It calls `close` after `shutdown`, which fails then (`AssociationSocket._shutdown_socket`). What is left to the
+    collector fails whichever test is under way when it comes.
+    """
+
+    def shut(connection: AssociationSocket) -> None:
+        taken = connection.socket
+        if taken is not None:
+            with suppress(OSError):
+                taken.shutdown(socket.SHUT_RDWR)
+            taken.close()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(AssociationSocket, "_shutdown_socket", shut)
+        yield
 
 
 @pytest.fixture

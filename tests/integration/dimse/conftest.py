@@ -9,7 +9,6 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -22,7 +21,6 @@ from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 from pynetdicom import AE
 from pynetdicom.association import Association as Requestor
 from pynetdicom.pdu_primitives import A_ASSOCIATE
-from pynetdicom.transport import AssociationSocket
 
 from dicomnode.deliver.dimse import Outgoing, Timeouts, echo
 from dicomnode.domain.errors import PeerUnreachable
@@ -69,23 +67,6 @@ def data_set_of(path: Path | str) -> bytes:
     """What follows the file meta information."""
     content = Path(path).read_bytes()
     return content[144 + int.from_bytes(content[140:144], "little") :]
-
-
-@pytest.fixture(autouse=True)
-def _sockets_that_close(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make pynetdicom's own SCU and SCP close a socket that the peer has shut first, which they leave to the collector.
-
-    It calls `close` after `shutdown`, which fails then (`AssociationSocket._shutdown_socket`).
-    """
-
-    def shut(connection: AssociationSocket) -> None:
-        taken = connection.socket
-        if taken is not None:
-            with suppress(OSError):
-                taken.shutdown(socket.SHUT_RDWR)
-            taken.close()
-
-    monkeypatch.setattr(AssociationSocket, "_shutdown_socket", shut)
 
 
 @pytest.fixture
