@@ -7,6 +7,7 @@ import subprocess
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http.client import HTTPException
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Protocol
@@ -87,7 +88,7 @@ class Restarting(Orthanc):
         """Whether a report on that study has come."""
         try:
             (found,) = self.post("/tools/find", _query(study)) or ({},)
-        except OSError:
+        except (OSError, HTTPException):  # it is away, or was stopped in the midst of its answer
             return False
         return bool(found)
 
