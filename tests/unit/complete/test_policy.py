@@ -115,10 +115,10 @@ def test_what_is_complete_stays_complete_as_time_passes(case: StudyProgress, sec
         assert not isinstance(judge(case, after(seconds + more), PATIENCE), Wait)
 
 
-@given(case=cases, seconds=st.floats(0, 2, exclude_max=True))
-def test_nothing_is_judged_before_the_shortest_patience_is_over(case: StudyProgress, seconds: float) -> None:
+@given(case=cases, since=st.timedeltas(timedelta(0), timedelta(seconds=2) - timedelta.resolution))
+def test_nothing_is_judged_before_the_shortest_patience_is_over(case: StudyProgress, since: timedelta) -> None:
     assert PATIENCE.shortest == timedelta(seconds=2)
-    assert isinstance(judge(case, after(seconds), PATIENCE), Wait)
+    assert isinstance(judge(case, START + since, PATIENCE), Wait)
 
 
 @given(case=cases)
