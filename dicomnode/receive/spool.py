@@ -277,13 +277,16 @@ class SpoolingProvider(DIMSEServiceProvider):
 
     def _finish(self, arriving: _Arriving) -> str:
         try:
-            answer = self._store(arriving.context_id, arriving.request, arriving.spooled)
+            try:
+                answer = self._store(arriving.context_id, arriving.request, arriving.spooled)
+            finally:
+                self._arriving = None
+            if answer:
+                longest = self.assoc.requestor.maximum_length or 0
+                self._send(command_pdus(arriving.context_id, answer, longest))
         finally:
-            self._arriving = None
+            # Nobody has to wait for this.
             arriving.spooled.discard()
-        if answer:
-            longest = self.assoc.requestor.maximum_length or 0
-            self._send(command_pdus(arriving.context_id, answer, longest))
         return ""
 
     def _hand_on(self, context_id: int, content: bytes) -> str:
