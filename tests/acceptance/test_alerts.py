@@ -12,7 +12,7 @@ import pytest
 
 from dicomnode.flow import failpoint
 from tests.acceptance.conftest import MakeNode
-from tests.acceptance.peers import CountingPacs, send
+from tests.acceptance.peers import CountingPacs, listens, send
 from tests.acceptance.phantom import Ct
 from tests.acceptance.running import COMMAND, RULE, peer, table
 from tests.acceptance.waiting import eventually
@@ -77,6 +77,8 @@ def test_the_heartbeat_goes_on_after_a_restart_and_stops_without_signs_of_life(
         node = make_node(peers=[peer("PACS", pacs.aet, pacs.port)], heartbeat=beat).start()
         eventually(lambda: len(web.requests) >= 2, what="two heartbeats")
         os.kill(node.child("receive"), signal.SIGKILL)
+        node.says("process died")
+        eventually(lambda: listens(node.port), what="the listener to be back")
         count = len(web.requests)
         eventually(lambda: len(web.requests) > count, what="a heartbeat after the listener was started anew")
         # A supervisor that still ran would end a listener that hangs, and start another.

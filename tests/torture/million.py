@@ -50,16 +50,20 @@ def fill(store: Path, instances: int, header: Header) -> None:
         per_series = min(_INSTANCES_PER_SERIES, instances // (studies * _SERIES))
         merged, own = json.dumps(header.merged()), json.dumps({"00200032": {"vr": "DS", "Value": [-64.0, -64.0, 1.5]}})
         chance = Random(1)
+        former = any(row["name"] == "pixel_digest" for row in connection.execute("PRAGMA table_info(instance)"))
         for number in range(studies):
-            _study(connection.executemany, f"1.3.{chance.getrandbits(90)}.{number}", number, per_series, merged, own)
+            study = f"1.3.{chance.getrandbits(90)}.{number}"
+            _study(connection.executemany, study, number, per_series, merged, own, former)
         for _, sql in triggers:
             connection.execute(sql)
         connection.execute("COMMIT")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def _study(insert: Callable[..., object], study: str, number: int, per_series: int, header: str, own: str) -> None:
-    """One study with a job, its results and deliveries, and their story."""
+def _study(
+    insert: Callable[..., object], study: str, number: int, per_series: int, header: str, own: str, former: bool
+) -> None:
+    """One study with a job, its results and deliveries, and their story; `former` schemas also keep a pixel digest."""
     insert(
         "INSERT INTO study (study_instance_uid, state, changed_at, calling_aet, called_aet, address, peer,"
         " first_arrival_at, last_arrival_at) VALUES (?, 'settled', ?, 'CT1', 'DICOMNODE', '10.0.0.1', 'CT1', ?, ?)",
@@ -67,10 +71,12 @@ def _study(insert: Callable[..., object], study: str, number: int, per_series: i
     )
     insert("INSERT INTO series VALUES (?, ?, ?)", [(study, f"{study}.{one}", header) for one in range(_SERIES)])
     first = number * _SERIES * per_series
+    column, value = (", pixel_digest", ", 'p'") if former else ("", "")
     insert(
         "INSERT INTO instance (instance_id, study_instance_uid, series_instance_uid, sop_class_uid, sop_instance_uid,"
-        " transfer_syntax_uid, digest, size_bytes, path, own, arrived_at, standing)"
-        " VALUES (?, ?, ?, '1.2.840.10008.5.1.4.1.1.2', ?, '1.2.840.10008.1.2.1', ?, 526000, ?, ?, ?, 'current')",
+        f" transfer_syntax_uid, digest, size_bytes, path, own, arrived_at, standing{column})"
+        " VALUES (?, ?, ?, '1.2.840.10008.5.1.4.1.1.2', ?, '1.2.840.10008.1.2.1', ?, 526000, ?, ?, ?, 'current'"
+        f"{value})",
         list(_instances(study, first, per_series, own)),
     )
     insert(
