@@ -7,7 +7,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import structlog
-from pydicom.uid import RTStructureSetStorage
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    RTStructureSetStorage,
+)
 
 from dicomnode.domain.errors import CannotUnderstand, OutOfResources
 from dicomnode.domain.network import Association
@@ -17,7 +22,7 @@ from dicomnode.flow.failpoint import failpoint
 from dicomnode.flow.pressure import Pressure, Room, require_file
 from dicomnode.flow.priors.scratch import ScratchArea
 from dicomnode.flow.round_trip.ticket import stray
-from dicomnode.flow.sameness import IDENTITY, changes, counted_keywords
+from dicomnode.flow.sameness import IDENTITY, PIXELS, changes, counted_keywords
 from dicomnode.receive.header import content_digest
 from dicomnode.store.counts import Counts
 from dicomnode.store.database import Database
@@ -27,6 +32,8 @@ from dicomnode.store.jobs import Jobs
 from dicomnode.store.studies import Standing, Studies
 
 _log = structlog.get_logger(__name__)
+
+_NATIVE = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian)
 
 
 class Intake:
@@ -145,7 +152,7 @@ class Intake:
             changed, other = [*changed, "ContourData"], False
         if other:
             standing, detail = Standing.UNDECIDED, "other encoded pixels; to be decoded and compared"
-        elif changed:
+        elif changed := [*changed, *changes(current.header, arrival.header, PIXELS)]:
             standing, detail = Standing.CURRENT, f"replaces the earlier one; changed: {', '.join(changed)}"
             if set(changed) & set(IDENTITY):
                 self._corrections.overrule(arrival.study_instance_uid, arrival.header)
@@ -155,9 +162,16 @@ class Intake:
         self._db.event(arrival.study_instance_uid, "instance", arrival.sop_instance_uid, "came again", detail)
 
 
+def _encoding(transfer_syntax_uid: str) -> str:
+    """What the bytes of pixels are: native ones are the same in all but Explicit VR Big Endian."""
+    return "" if transfer_syntax_uid in _NATIVE else transfer_syntax_uid
+
+
 def _has_content_of(current: Instance, arrival: Arrival, path: Path) -> bool:
     """Whether the newcomer at `path` has the encoded pixels, or contours, of the current object, if it can be read."""
     files = ((current.path, current.transfer_syntax_uid), (path, arrival.transfer_syntax_uid))
+    if len({_encoding(syntax) for _, syntax in files}) > 1:
+        return False
     try:
         one, other = (content_digest(*each) for each in files)
     except (CannotUnderstand, OSError) as error:

@@ -19,6 +19,13 @@ GEOMETRY = (
     "PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence",
 )  # fmt: skip
 
+#: What the bytes of pixels mean (PS3.3 C.7.6.3). Transcoding changes some of these together with the bytes: they count
+#: only where the bytes are the same.
+PIXELS = (
+    "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "BitsAllocated", "BitsStored", "HighBit",
+    "PixelRepresentation",
+)  # fmt: skip
+
 #: What a structure set calls its regions and what they are (PS3.3 C.8.8.5, C.8.8.6, C.8.8.8).
 REGIONS = ("StructureSetROISequence", "ROIContourSequence", "RTROIObservationsSequence")
 

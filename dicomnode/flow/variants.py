@@ -22,7 +22,8 @@ class Variants:
     counted
         Keywords whose change makes a newcomer replace the current object.
     same_pixels
-        Decodes two files and compares their pixels, outside the listener's process; None for not now.
+        Decodes two files and compares their pixels, outside the listener's process; None for not now. Its OSError is of
+        the disk, and is left to the caller, who tries again.
     """
 
     def __init__(

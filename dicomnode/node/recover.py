@@ -48,6 +48,7 @@ class Recovery:
     def __init__(self, settings: Settings, files: Files, roles: Sequence[str], stop: Event) -> None:
         self._settings, self._files, self._roles, self._stop = settings, files, roles, stop
         self.db: Database | None = None
+        self._until = time.time()
         self._error: DicomNodeError | None = None
         self._held, self._over = Event(), Event()
         self._thread = Thread(target=self._run, name="recovery")
@@ -103,7 +104,7 @@ class Recovery:
     def _put_in_order(self) -> None:
         begun = time.monotonic()
         db = patiently(lambda: open_store(self._settings)[0], self._stop)
-        patiently(lambda: recover(db, self._files, self._roles), self._stop)
+        patiently(lambda: recover(db, self._files, self._roles, self._until), self._stop)
         tell_upgrade(db)
         self.db = db
         _log.info("store ready", seconds=round(time.monotonic() - begun, 3))
@@ -113,8 +114,11 @@ class Recovery:
             notify_systemd.longer(_MORE_SECONDS)
 
 
-def recover(db: Database, files: Files, roles: Sequence[str]) -> None:
-    """Put right what a crash left: claims of workers that no longer exist, and files that no row names."""
+def recover(db: Database, files: Files, roles: Sequence[str], until: float | None = None) -> None:
+    """Put right what a crash left: claims of workers that no longer exist, and files that no row names.
+
+    `until` is the POSIX time after which a listener may write.
+    """
     jobs, deliveries = Jobs(db, files), Deliveries(db, files)
     with db.transaction():
         for role in roles:
@@ -122,12 +126,13 @@ def recover(db: Database, files: Files, roles: Sequence[str]) -> None:
             deliveries.hand_back(f"{role}-%", "the node was restarted", counts=True)
     row = db.row("SELECT at FROM event ORDER BY event_id DESC LIMIT 1")
     last = from_text(row["at"]).timestamp() if row and row["at"] else time.time()
-    sweep(db, files, roles, last - SWEPT_SECONDS)
+    sweep(db, files, roles, last - SWEPT_SECONDS, until)
 
 
-def sweep(db: Database, files: Files, roles: Sequence[str], since: float) -> None:
+def sweep(db: Database, files: Files, roles: Sequence[str], since: float, until: float | None = None) -> None:
     """Remove the files of these roles that no row names, in folders that changed after `since` (POSIX time).
 
+    Of what is received, files that changed after `until` are left: a listener may be writing them.
     What rows have given up is left to `remove_given_up`, which heeds who holds files in their place.
     """
     removed: list[str] = []
@@ -135,7 +140,7 @@ def sweep(db: Database, files: Files, roles: Sequence[str], since: float) -> Non
     db.settle_log()
     try:
         if "receive" in roles:
-            removed += files.sweep("studies", partial(expected, "studies"), since)
+            removed += files.sweep("studies", partial(expected, "studies"), since, until)
         if "work" in roles:
             removed += files.sweep("results", partial(expected, "results"), since)
             # Few studies have notices, so that all their folders are looked at.

@@ -107,9 +107,11 @@ class NodeAssociation(Association):
             super().run_reactor()
         finally:
             self.told.set()
-            self.dimse.discard()
-            self._connection.release()
-            self._on_end(self)
+            try:
+                self.dimse.discard()
+                self._connection.release()
+            finally:
+                self._on_end(self)
 
     @property
     def caller(self) -> tuple[str, int]:

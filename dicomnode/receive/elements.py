@@ -30,6 +30,9 @@ _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _UNDEFINED = 0xFFFFFFFF
 _MOST_NESTED = 32
 
+#: Defined terms of Specific Character Set that are looked at: there are fewer that may be combined (PS3.3 C.12.1.1.2).
+_MOST_CHARACTER_SETS = 16
+
 #: Elements and items of one header. Enhanced MR of 10 000 frames with 60 elements each has 600 000; a million take
 #: about half a gigabyte and a few seconds.
 _MOST_ELEMENTS = 1_000_000
@@ -304,9 +307,10 @@ def _dictionary_vr(tag: int) -> str:
 def codecs_of(defined_terms: Sequence[object]) -> tuple[str, ...]:
     """Python codecs of the values of Specific Character Set (PS3.3 C.12.1.1.2); unknown ones read as Latin-1.
 
-    A value is what its VR made of it, which may be no text at all.
+    A value is what its VR made of it, which may be no text at all. Only the first are looked at: they are part of
+    the name under which every value after them is remembered, and 65 000 of them would be hashed for each.
     """
-    named = [term if isinstance(term, str) else "" for term in defined_terms]
+    named = [term if isinstance(term, str) else "" for term in defined_terms[:_MOST_CHARACTER_SETS]]
     return tuple(python_encoding.get(term, "latin-1") for term in named) or ("latin-1",)
 
 

@@ -26,6 +26,9 @@ STUDY_INSTANCE_UID, SERIES_INSTANCE_UID = 0x0020000D, 0x0020000E
 SOP_CLASS_UID, SOP_INSTANCE_UID = 0x00080016, 0x00080018
 
 _PREAMBLE_BYTES = 128
+
+#: Read at once of a file that is only to be found readable.
+_READ_BYTES = 1 << 20
 _GROUP_LENGTH_END = _PREAMBLE_BYTES + 4 + 12
 _META_GROUP_LENGTH = Struct("<HH2sHL")
 
@@ -110,6 +113,7 @@ def content_digest(path: Path | str, transfer_syntax_uid: str, most_inflated_byt
     CannotUnderstand, OSError
         As `read_arrival`.
     """
+    _require_readable(path)
     with (
         _mapped(path) as content,
         _plain(content, _data_set_start(content), transfer_syntax_uid, Path(path).parent, most_inflated_bytes) as (
@@ -142,6 +146,14 @@ def _data_set_start(content: mmap.mmap) -> int:
         if (group, element, vr) == (0x0002, 0x0000, b"UL") and start <= len(content):
             return start
     raise CannotUnderstand("file: no file meta information with its group length (PS3.10 7.1)")
+
+
+def _require_readable(path: Path | str) -> None:
+    """Read all of a file that has lain: what a failing disk does not give ends a process that has it mapped."""
+    with Path(path).open("rb", buffering=0) as file:
+        room = bytearray(_READ_BYTES)
+        while file.readinto(room):
+            pass
 
 
 def _mapped(path: Path | str) -> mmap.mmap:

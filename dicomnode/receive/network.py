@@ -128,8 +128,11 @@ class GuardedProvider(DULServiceProvider):
     def _taken(self, body: memoryview) -> str:
         self._taking = True
         try:
-            # All of them before the first is taken: what is no P-DATA-TF is refused whole.
-            return "" if self._messages.take(tuple(fragments(body))) else _INVALID
+            # All of them before the first is taken: what is no P-DATA-TF is refused whole. They are looked at twice
+            # instead of kept: a PDU of a MiB may hold 170 000.
+            for _ in fragments(body):
+                pass
+            return "" if self._messages.take(fragments(body)) else _INVALID
         except DECODING_FAULTS as error:
             log.warning("pdu_refused", reason=f"P-DATA-TF: {type(error).__name__}, needed one as of PS3.8 9.3.5")
             return _INVALID

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -46,7 +47,9 @@ _FORGOTTEN_TIMES = 2
 #: Control header of the last fragment of a command (PS3.8 E.2).
 _LAST_OF_COMMAND = b"\3"
 
-#: Names of files under way; a process that takes over has a number of its own.
+#: Names of files under way: a process that takes over has a number of its own, and one that gets the number of a former
+#: process, as in a container, another word.
+_WORD = secrets.token_hex(4)
 _NUMBERS = count()
 
 _INVALID = "Evt19"  # unrecognised or invalid PDU (PS3.8 Table 9-7)
@@ -103,7 +106,7 @@ class Spooled:
         self._error: OSError | OutOfResources | None = None
         self._descriptor = -1
         try:
-            path = f"{folder}/arriving-{os.getpid()}-{next(_NUMBERS)}.part"
+            path = f"{folder}/arriving-{os.getpid()}-{_WORD}-{next(_NUMBERS)}.part"
             self._descriptor = _create(path)
             self.path = path
             self._write(preface)
@@ -142,14 +145,21 @@ class Spooled:
         return self.path, self._digest.hexdigest()
 
     def discard(self) -> None:
-        """Close and remove the file if it is still there; whatever could not be written has been told by `finish`."""
+        """Close and remove the file if it is still there; whatever could not be written has been told by `finish`.
+
+        One that a failing disk does not let go is left to the next sweep: whoever has to end may not fail here.
+        """
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             with suppress(OSError):
                 os.close(descriptor)
         if self.path:
-            with suppress(FileNotFoundError):
+            try:
                 os.unlink(self.path)
+            except FileNotFoundError:
+                pass
+            except OSError as error:
+                log.error("received_file_not_removed", reason=error.strerror)
 
     def _write(self, content: bytes | memoryview) -> None:
         left = memoryview(content)

@@ -147,17 +147,23 @@ class Files:
         until
             Files that changed after this POSIX time stay; None: all are looked at.
         """
-        left = [path for path in self.incoming.iterdir() if path.is_file()] if kind == "studies" else []
+
+        def left_behind(path: Path) -> bool:
+            # Somebody who refuses objects until the store is ready writes and removes at this moment.
+            with suppress(FileNotFoundError):
+                return path.is_file() and (until is None or path.stat().st_mtime < until)
+            return False
+
+        left = [path for path in self.incoming.iterdir() if left_behind(path)] if kind == "studies" else []
         for folder in (self.folder / kind).iterdir():
             if folder.is_dir() and folder.stat().st_mtime >= since:
                 rows = known(folder.name)
                 left += [
                     path for path in folder.iterdir()
-                    if path.is_file() and str(path.relative_to(self.folder)) not in rows
-                    and (until is None or path.stat().st_mtime < until)
+                    if str(path.relative_to(self.folder)) not in rows and left_behind(path)
                 ]  # fmt: skip
         for path in left:
-            path.unlink()
+            path.unlink(missing_ok=True)
         return sorted(str(path.relative_to(self.folder)) for path in left)
 
     def _move(self, kind: str, study: str, instance: str, digest: str, source: Path | str) -> str:

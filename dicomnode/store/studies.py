@@ -10,6 +10,7 @@ from functools import lru_cache
 from sqlite3 import Row
 
 from dicomnode.domain.clock import from_text, to_text
+from dicomnode.domain.errors import CannotUnderstand
 from dicomnode.domain.header import Header, JsonAttributes, differences
 from dicomnode.domain.network import Association
 from dicomnode.domain.study import Arrival, Instance, Series, Study
@@ -105,13 +106,25 @@ class Studies:
     # ---- arrivals
 
     def known(self, arrival: Arrival) -> Standing | None:
-        """The standing of exactly this content, or None if it is not stored yet, or no longer."""
+        """The standing of exactly this content, or None if it is not stored yet, or no longer.
+
+        Raises
+        ------
+        CannotUnderstand
+            The same bytes came with another transfer syntax: one of the two makes something else of them.
+        """
         row = self._db.row(
-            "SELECT standing FROM instance WHERE study_instance_uid = ? AND sop_instance_uid = ? AND digest = ?"
-            " AND purged_at = ''",
+            "SELECT standing, transfer_syntax_uid FROM instance"
+            " WHERE study_instance_uid = ? AND sop_instance_uid = ? AND digest = ? AND purged_at = ''",
             arrival.study_instance_uid, arrival.sop_instance_uid, arrival.digest,
         )  # fmt: skip
-        return None if row is None else Standing(row["standing"])
+        if row is None:
+            return None
+        if row["transfer_syntax_uid"] != arrival.transfer_syntax_uid:
+            raise CannotUnderstand(
+                f"the same data set came before as {row['transfer_syntax_uid']}, now as {arrival.transfer_syntax_uid}"
+            )
+        return Standing(row["standing"])
 
     def readmit(self, arrival: Arrival) -> None:
         """Let a replaced object count again, because it came once more: the newest wins."""

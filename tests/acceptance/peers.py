@@ -18,6 +18,7 @@ from pynetdicom import AE, AllStoragePresentationContexts, build_context, evt
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
 
+from dicomnode.deliver.association import leave_answers
 from tests.acceptance.waiting import PATIENCE_SECONDS, free_port
 
 SEG = "1.2.840.10008.5.1.4.1.1.66.4"
@@ -123,6 +124,7 @@ def send(
     ae.add_requested_context(CTImageStorage, ExplicitVRLittleEndian)
     ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = PATIENCE_SECONDS
     association = ae.associate("127.0.0.1", port, ae_title=called)
+    leave_answers(association)
     if not association.is_established:
         return {}
     with closing(_connection(association)):
@@ -179,6 +181,7 @@ def send_raw(data: bytes, port: int, sop_instance_uid: str = "1.2.3.4.5") -> int
     ae.add_requested_context(CTImageStorage, ExplicitVRLittleEndian)
     ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = PATIENCE_SECONDS
     association = ae.associate("127.0.0.1", port, ae_title="DICOMNODE")
+    leave_answers(association)
     assert association.is_established
     request = C_STORE()
     request.MessageID = 1

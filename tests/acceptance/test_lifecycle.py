@@ -13,6 +13,7 @@ from pydicom import dcmread
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 from pynetdicom import AE
 
+from dicomnode.deliver.association import leave_answers
 from tests.acceptance.conftest import MakeNode
 from tests.acceptance.peers import SEG, SR, CountingPacs, listens, send
 from tests.acceptance.phantom import Ct
@@ -29,6 +30,7 @@ def test_sigterm_lets_an_open_association_finish_and_leaves_no_process(node: Nod
     ae = AE(ae_title="ORTHANC")
     ae.add_requested_context(CTImageStorage, ExplicitVRLittleEndian)
     association = ae.associate("127.0.0.1", node.port, ae_title="DICOMNODE")
+    leave_answers(association)
     answers = [association.send_c_store(dcmread(path)).Status for path in ct.files[:4]]
 
     node.terminate()

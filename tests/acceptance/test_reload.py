@@ -15,6 +15,7 @@ from pydicom import dcmread
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 from pynetdicom import AE
 
+from dicomnode.deliver.association import leave_answers
 from tests.acceptance.conftest import MakeNode
 from tests.acceptance.peers import SEG, SR, CountingPacs, send
 from tests.acceptance.phantom import Ct
@@ -68,6 +69,7 @@ def test_a_reload_turns_nobody_away_and_open_associations_finish(node: Node, pac
     ae = AE(ae_title="ORTHANC")
     ae.add_requested_context(CTImageStorage, ExplicitVRLittleEndian)
     association = ae.associate("127.0.0.1", node.port, ae_title="DICOMNODE")
+    leave_answers(association)
     answers = [association.send_c_store(dcmread(path)).Status for path in ct.files[:4]]
     echoes = Echoes(node.port)
 

@@ -20,6 +20,7 @@ def send(datasets: Sequence[Dataset], port: int, *, calling: str = "ORTHANC", ca
         ae.add_requested_context(sop_class_uid, ExplicitVRLittleEndian)
     ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = PATIENCE_SECONDS
     association = ae.associate("127.0.0.1", port, ae_title=called)
+    leave_answers(association)
     assert association.is_established
     leave_answers(association)
     assert association.dul.socket is not None

@@ -22,6 +22,7 @@ from pynetdicom import AE
 from pynetdicom.association import Association as Requestor
 from pynetdicom.pdu_primitives import A_ASSOCIATE
 
+from dicomnode.deliver.association import leave_answers
 from dicomnode.deliver.dimse import Outgoing, Timeouts, echo
 from dicomnode.domain.errors import PeerUnreachable
 from dicomnode.domain.network import Association, Peer, Tls
@@ -125,6 +126,7 @@ def associate() -> Iterator[Callable[..., Requestor]]:
         ae.add_requested_context("1.2.840.10008.1.1")
         ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = 20
         association = ae.associate("127.0.0.1", listener.port, ae_title=called)
+        leave_answers(association)
         associations.append(association)
         unread: Any = association.dul.peek_next_pdu()
         if isinstance(unread, A_ASSOCIATE) and unread.result:

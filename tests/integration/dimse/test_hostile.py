@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import resource
 import select
 import socket
@@ -184,6 +186,40 @@ def test_a_pdu_that_announces_4_gib_is_refused_unread_and_allocates_nothing(
     finally:
         tracemalloc.stop()
     assert peak < 4 << 20
+
+
+def test_a_pdu_of_many_fragments_takes_no_more_room_than_its_bytes(listen: Start, raw: Start, recorder: Any) -> None:
+    peer = raw(listen()).associated()
+    peer.socket.sendall(pdata(3, store_command()))
+    fragments = pdata(0, b"")[6:] * ((1 << 20) // 6)
+    tracemalloc.start()
+    try:
+        peer.socket.sendall(struct.pack(">BxL", 4, len(fragments)) + fragments)
+        peer.socket.sendall(pdata(2, b""))
+        assert peer.pdu() == 0x04
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 16 << 20
+
+
+def test_a_file_that_cannot_be_removed_holds_no_place(
+    listen: Start, raw: Start, associate: Start, recorder: Any, incoming: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_path: str) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    listener = listen(maximum_associations=1)
+    peer = raw(listener).associated()
+    peer.socket.sendall(pdata(3, store_command()) + pdata(0, bytes(200)))
+    while not list(incoming.iterdir()):
+        time.sleep(0.01)
+    with monkeypatch.context() as read_only, capture_logs() as logs:
+        read_only.setattr(os, "unlink", refuse)
+        peer.socket.close()
+        assert recorder.closed_event.wait(10)
+    assert "received_file_not_removed" in {line["event"] for line in logs}
+    assert associate(listener).send_c_echo().Status == 0
 
 
 def test_a_request_with_too_many_contexts_is_aborted(listen: Start, raw: Start) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydicom.uid import JPEG2000Lossless
 
 from dicomnode.config import parse
-from dicomnode.domain.errors import OutOfResources
+from dicomnode.domain.errors import CannotUnderstand, OutOfResources
 from dicomnode.flow.intake import Intake
 from dicomnode.store.database import Database
 from dicomnode.store.files import Files
@@ -142,6 +144,32 @@ def test_what_cannot_be_compared_because_the_store_was_damaged_waits_for_a_decis
     files.path(row["path"]).write_bytes(b"cut short")
     intake.accept(make_arrival(content="as the archive coerced it"))
     assert standings(db) == ["current", "undecided"]
+
+
+def test_pixels_under_a_corrected_meaning_replace_the_object(
+    intake: Intake, db: Database, make_arrival: MakeArrival
+) -> None:
+    intake.accept(make_arrival(PixelRepresentation=0))
+    settle(db)
+    intake.accept(make_arrival(content="corrected", PixelRepresentation=1))
+    assert standings(db) == ["replaced", "current"] and study_row(db)["revision"] == 2
+
+
+def test_the_same_bytes_in_another_encoding_are_no_longer_the_same_pixels(
+    intake: Intake, db: Database, make_arrival: MakeArrival
+) -> None:
+    intake.accept(make_arrival())
+    intake.accept(replace(make_arrival(content="as JPEG 2000"), transfer_syntax_uid=JPEG2000Lossless))
+    assert standings(db) == ["current", "undecided"]
+
+
+def test_the_same_data_set_in_another_transfer_syntax_is_refused_instead_of_forgotten(
+    intake: Intake, db: Database, make_arrival: MakeArrival
+) -> None:
+    intake.accept(replace(make_arrival(), transfer_syntax_uid=JPEG2000Lossless))
+    with pytest.raises(CannotUnderstand, match=f"came before as {JPEG2000Lossless}, now as 1.2.840.10008.1.2.1"):
+        intake.accept(make_arrival())
+    assert [row["transfer_syntax_uid"] for row in db.rows("SELECT * FROM instance")] == [JPEG2000Lossless]
 
 
 def test_two_associations_that_bring_the_first_object_of_a_uid_at_once_leave_the_second_to_be_compared(

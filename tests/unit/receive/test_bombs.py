@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 import pytest
@@ -60,6 +60,17 @@ def test_padding_behind_the_data_set_is_no_fault() -> None:
     assert parse(b"\x08\x00\x60\x00CS\x02\x00CT" + bytes(64), 0, EXPLICIT).attributes == {
         "00080060": {"vr": "CS", "Value": ["CT"]}
     }
+
+
+def test_a_header_of_many_character_sets_takes_no_more_time_than_another() -> None:
+    # Hashed with each of the values that are remembered, 65 000 of them take half a minute for a megabyte.
+    sets = b"ISO_IR 100" + b"\\" * 65_000
+    header = b"\x08\x00\x05\x00CS" + len(sets).to_bytes(2, "little") + sets
+    begun = process_time()
+    parse(header + b"\x10\x00\x40\x00CS\x02\x00M " * 100_000, 0, EXPLICIT)
+
+    assert process_time() - begun < 5
+    assert len(elements.codecs_of(["ISO_IR 100"] * 65_000)) < 20
 
 
 def test_a_header_of_too_many_items_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -128,6 +128,12 @@ def test_an_object_without_pixels_or_contours_has_no_digest_of_its_content(ct: D
     assert content_digest(save(ct), ExplicitVRLittleEndian) == ""
 
 
+def test_a_stored_file_that_a_disk_does_not_give_is_an_error_and_no_death_of_the_process() -> None:
+    # Its first page is nobody's: reading it is EIO, as a bad sector is, which in a mapping would be SIGBUS.
+    with pytest.raises(OSError, match="Input/output error"):
+        content_digest("/proc/self/mem", ExplicitVRLittleEndian)
+
+
 @pytest.mark.parametrize("keyword", ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID"])
 def test_a_missing_uid_is_named(ct: Dataset, save: Save, read: Read, keyword: str) -> None:
     delattr(ct, keyword)

@@ -87,6 +87,25 @@ def test_sweeping_removes_what_no_row_names_and_nothing_else(files: Files) -> No
     assert files.path(study).exists()
 
 
+def test_sweeping_leaves_what_is_received_meanwhile_and_stumbles_over_nothing_that_goes_meanwhile(files: Files) -> None:
+    before, coming, gone = (files.incoming / name for name in ("before", "coming", "gone"))
+    for each in (before, coming, gone):
+        each.write_bytes(b"x")
+    for each in (before, gone):
+        os.utime(each, (1000, 1000))
+    lost = files.folder / "studies" / "1.2" / "1.2.3.d1"
+    lost.parent.mkdir()
+    lost.write_bytes(b"x")
+    os.utime(lost, (1000, 1000))
+
+    def known(_study: str) -> set[str]:
+        gone.unlink()
+        return set()
+
+    assert "studies/1.2/1.2.3.d1" in files.sweep("studies", known, since=0, until=2000)
+    assert list(files.incoming.iterdir()) == [coming] and not lost.exists()
+
+
 def test_sweeping_passes_over_folders_that_did_not_change_since(files: Files) -> None:
     old, _ = files.keep_result("1.2", "9.1", b"old")
     os.utime(files.folder / "results" / "1.2", (1000, 1000))

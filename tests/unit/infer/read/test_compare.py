@@ -59,3 +59,8 @@ def test_pixels_that_are_gone_are_no_longer_the_same(picture: Dataset, plain: Pa
 def test_a_file_that_cannot_be_read_is_the_same_as_none(plain: Path, tmp_path: Path) -> None:
     (tmp_path / "cut.dcm").write_bytes(plain.read_bytes()[:300])
     assert not same_pixels(plain, tmp_path / "cut.dcm")
+
+
+def test_a_disk_that_fails_says_nothing_of_the_pixels(plain: Path, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        same_pixels(plain, tmp_path / "gone.dcm")
