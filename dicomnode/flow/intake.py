@@ -4,26 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
-from pathlib import Path
 
 import structlog
-from pydicom.uid import (
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-    RTStructureSetStorage,
-)
 
-from dicomnode.domain.errors import CannotUnderstand, OutOfResources
+from dicomnode.domain.errors import OutOfResources
 from dicomnode.domain.network import Association
 from dicomnode.domain.rule import Rule
-from dicomnode.domain.study import Arrival, Instance
+from dicomnode.domain.study import Arrival
+from dicomnode.flow.again import meaning, same_content
 from dicomnode.flow.failpoint import failpoint
 from dicomnode.flow.pressure import Pressure, Room, require_file
 from dicomnode.flow.priors.scratch import ScratchArea
 from dicomnode.flow.round_trip.ticket import stray
-from dicomnode.flow.sameness import IDENTITY, PIXELS, changes, counted_keywords
-from dicomnode.receive.header import content_digest
+from dicomnode.flow.sameness import IDENTITY, counted_keywords
 from dicomnode.store.counts import Counts
 from dicomnode.store.database import Database
 from dicomnode.store.files import Files
@@ -32,8 +25,6 @@ from dicomnode.store.jobs import Jobs
 from dicomnode.store.studies import Standing, Studies
 
 _log = structlog.get_logger(__name__)
-
-_NATIVE = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian)
 
 
 class Intake:
@@ -99,6 +90,8 @@ class Intake:
         OutOfResources
             If the disk or the database cannot take it, or too much has come already; no row names it, and a file
             that is there already is swept.
+        CannotUnderstand
+            The same bytes are here in another transfer syntax.
         """
         strays = stray(self._files.folder, arrival)
         if self._scratch is not None and self._scratch.takes(arrival):
@@ -118,7 +111,7 @@ class Intake:
         if known is None or not self._files.holds_arrival(*name):
             path = self._files.keep_arrival(*name, arrival.path)
         # Reading two files takes as long as they are large; nobody else has to wait for that.
-        alike = before.digest if before is not None and _has_content_of(before, arrival, self._files.path(path)) else ""
+        alike = before.digest if before is not None and same_content(before, arrival, self._files.path(path)) else ""
         failpoint("intake.before_commit")
         with self._lock, self._db.transaction():
             if arrival.association.association_id in self._unnoted:
@@ -144,37 +137,9 @@ class Intake:
         if current is None:
             self._studies.add(arrival, path, Standing.CURRENT, known=False)
             return
-        changed = changes(current.header, arrival.header, self._counted)
         # One that another association has brought meanwhile was not compared: that is done when studies settle.
-        other = current.digest != alike
-        if other and arrival.sop_class_uid == RTStructureSetStorage:
-            # A person moved the contours: nothing is to be decoded, and the newest counts as with any correction.
-            changed, other = [*changed, "ContourData"], False
-        if other:
-            standing, detail = Standing.UNDECIDED, "other encoded pixels; to be decoded and compared"
-        elif changed := [*changed, *changes(current.header, arrival.header, PIXELS)]:
-            standing, detail = Standing.CURRENT, f"replaces the earlier one; changed: {', '.join(changed)}"
-            if set(changed) & set(IDENTITY):
-                self._corrections.overrule(arrival.study_instance_uid, arrival.header)
-        else:
-            standing, detail = Standing.EQUAL, "other bytes, same content"
+        standing, changed, detail = meaning(current, arrival, self._counted, alike=current.digest == alike)
+        if standing is Standing.CURRENT and set(changed) & set(IDENTITY):
+            self._corrections.overrule(arrival.study_instance_uid, arrival.header)
         self._studies.add(arrival, path, standing, known=True)
         self._db.event(arrival.study_instance_uid, "instance", arrival.sop_instance_uid, "came again", detail)
-
-
-def _encoding(transfer_syntax_uid: str) -> str:
-    """What the bytes of pixels are: native ones are the same in all but Explicit VR Big Endian."""
-    return "" if transfer_syntax_uid in _NATIVE else transfer_syntax_uid
-
-
-def _has_content_of(current: Instance, arrival: Arrival, path: Path) -> bool:
-    """Whether the newcomer at `path` has the encoded pixels, or contours, of the current object, if it can be read."""
-    files = ((current.path, current.transfer_syntax_uid), (path, arrival.transfer_syntax_uid))
-    if len({_encoding(syntax) for _, syntax in files}) > 1:
-        return False
-    try:
-        one, other = (content_digest(*each) for each in files)
-    except (CannotUnderstand, OSError) as error:
-        _log.error("stored objects cannot be compared", sop_instance_uid=arrival.sop_instance_uid, reason=str(error))
-        return False
-    return one == other

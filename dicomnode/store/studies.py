@@ -118,13 +118,9 @@ class Studies:
             " WHERE study_instance_uid = ? AND sop_instance_uid = ? AND digest = ? AND purged_at = ''",
             arrival.study_instance_uid, arrival.sop_instance_uid, arrival.digest,
         )  # fmt: skip
-        if row is None:
-            return None
-        if row["transfer_syntax_uid"] != arrival.transfer_syntax_uid:
-            raise CannotUnderstand(
-                f"the same data set came before as {row['transfer_syntax_uid']}, now as {arrival.transfer_syntax_uid}"
-            )
-        return Standing(row["standing"])
+        if row is not None and row["transfer_syntax_uid"] != arrival.transfer_syntax_uid:
+            raise CannotUnderstand(f"the same data set came before in transfer syntax {row['transfer_syntax_uid']}")
+        return None if row is None else Standing(row["standing"])
 
     def readmit(self, arrival: Arrival) -> None:
         """Let a replaced object count again, because it came once more: the newest wins."""
@@ -242,15 +238,17 @@ class Studies:
     def variants(self) -> list[Variant]:
         """Objects whose pixels have to be compared with those of the current object."""
         rows = self._db.rows(
-            "SELECT instance.*, series.header FROM instance JOIN series USING (study_instance_uid, series_instance_uid)"
-            " WHERE standing = 'undecided'"
+            "SELECT instance.*, series.header, other.instance_id AS current_id FROM instance"
+            " JOIN series USING (study_instance_uid, series_instance_uid)"
+            " JOIN instance AS other USING (study_instance_uid, sop_instance_uid)"
+            " WHERE instance.standing = 'undecided' AND other.standing = 'current'"
         )
         found = []
         for row in rows:
             current = self.current_instance(row["study_instance_uid"], row["sop_instance_uid"])
             if current is not None:
                 newcomer = self._instance(row, json.loads(row["header"]))
-                newer = row["instance_id"] > self._current_id(row["study_instance_uid"], row["sop_instance_uid"])
+                newer = row["instance_id"] > row["current_id"]
                 found.append(Variant(instance_id=row["instance_id"], current=current, newcomer=newcomer, newer=newer))
         return found
 
@@ -352,14 +350,6 @@ class Studies:
                 now, *sender, uid,
             )  # fmt: skip
         return bool(row["purged_at"])
-
-    def _current_id(self, study_instance_uid: str, sop_instance_uid: str) -> int:
-        row = self._db.row(
-            "SELECT instance_id FROM instance WHERE study_instance_uid = ? AND sop_instance_uid = ?"
-            " AND standing = 'current'",
-            study_instance_uid, sop_instance_uid,
-        )  # fmt: skip
-        return int(row["instance_id"]) if row else 0
 
     def _series_header(self, arrival: Arrival) -> JsonAttributes:
         found = self._db.row(

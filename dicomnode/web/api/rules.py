@@ -9,7 +9,8 @@ from shutil import copyfileobj
 from fastapi import APIRouter, Request, UploadFile
 from pydantic import BaseModel
 
-from dicomnode.flow.asked.rules import RuleShown, Trial, rules_shown, try_file, try_study
+from dicomnode.flow.asked.rules import RuleShown, rules_shown
+from dicomnode.flow.asked.trial import Trial, try_file, try_study
 from dicomnode.web.access import Viewer
 from dicomnode.web.acting import tell_seen
 from dicomnode.web.api.forms import StudyUid

@@ -9,7 +9,8 @@ from typing import Annotated
 from fastapi import APIRouter, File, Form, Request, UploadFile
 from fastapi.responses import Response
 
-from dicomnode.flow.asked.rules import Trial, rules_shown, try_file, try_study
+from dicomnode.flow.asked.rules import rules_shown
+from dicomnode.flow.asked.trial import Trial, try_file, try_study
 from dicomnode.flow.operate import find
 from dicomnode.web.access import Viewer
 from dicomnode.web.acting import tell_seen

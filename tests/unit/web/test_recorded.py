@@ -161,9 +161,9 @@ def test_a_deflated_file_is_not_inflated_for_a_trial(served: Served, monkeypatch
 
 
 def test_files_are_tried_one_after_another(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dicomnode.flow.asked import rules
+    from dicomnode.flow.asked import trial
 
-    monkeypatch.setattr(rules, "_PATIENCE_SECONDS", 0.01)
-    with rules._ONE:
+    monkeypatch.setattr(trial, "_PATIENCE_SECONDS", 0.01)
+    with trial._ONE:
         answer = served.client(Role.VIEWER).post("/api/rules/test", files={"file": ("a.dcm", b"x")})
     assert problem(answer) == (503, "the node")
